@@ -1,0 +1,195 @@
+"""The labels: campaigns, what was pushed to Label Studio, who labelled, what came back, and what is owed for it."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from collection.models import Image
+from consent.models import Purpose
+
+
+class Campaign(models.Model):
+    """A labelling job in Label Studio: config, purpose, rate, overlap, budget. Money is in `currency`, never a float."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        RUNNING = "running"
+        PAUSED = "paused"
+        CLOSED = "closed"
+
+    name = models.CharField(max_length=100)
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="campaigns")
+    config = models.TextField(help_text="Label Studio labelling config (XML)")
+    overlap = models.PositiveSmallIntegerField(default=3, help_text="Annotations wanted per image")
+    rate = models.DecimalField(max_digits=8, decimal_places=4, help_text="Paid per accepted annotation")
+    currency = models.CharField(max_length=3, default="EUR")
+    budget = models.DecimalField(max_digits=12, decimal_places=4)
+    # Reserved when a task is pushed, released for what a retracted task did not earn.
+    reserved = models.DecimalField(max_digits=12, decimal_places=4, default=0)
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {"created_by": "staff user"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(state__in=["draft", "running", "paused", "closed"]), name="campaign_state_known"),
+            models.CheckConstraint(condition=Q(rate__gt=0, overlap__gt=0), name="campaign_pays"),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0) & Q(reserved__lte=F("budget")), name="campaign_within_budget"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LabelProject(models.Model):
+    """A Label Studio project that serves a campaign."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="projects")
+    external_id = models.PositiveIntegerField(unique=True)
+    swept_until = models.DateTimeField(null=True)  # changes up to here have been fetched
+
+    PERSONAL_DATA: ClassVar = {}
+
+
+class LabelTask(models.Model):
+    """One image to be labelled in one campaign. `asset_id` is our identity inside Label Studio; its task ids get reused."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"  # to be pushed
+        PUSHING = "pushing"  # budget reserved; may or may not be in Label Studio yet
+        PUSHED = "pushed"
+        RETRACTING = "retracting"  # rights ended: served to nobody, to be deleted in Label Studio
+        RETRACTED = "retracted"
+
+    asset_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="tasks")
+    project = models.ForeignKey(LabelProject, null=True, on_delete=models.PROTECT, related_name="tasks")
+    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="label_tasks")
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    external_id = models.PositiveIntegerField(null=True)  # Label Studio's task id, while it is there
+    view_key = models.CharField(max_length=43, unique=True)  # random part of the image's address for annotators
+    pushed_at = models.DateTimeField(null=True)
+    retracted_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+
+    PERSONAL_DATA: ClassVar = {"view_key": "address of a photograph of a person, checked at every request"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["campaign", "image"], name="task_once_per_campaign"),
+            models.CheckConstraint(
+                condition=~Q(state="pushed") | Q(external_id__isnull=False, pushed_at__isnull=False),
+                name="pushed_task_has_external_id",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="retracted") | Q(retracted_at__isnull=False), name="retracted_task_has_time"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["state", "next_attempt_at"], name="task_due")]
+
+
+class Invitation(models.Model):
+    """An annotator's invitation: the mailed link carries the token, we keep its SHA-256."""
+
+    email = models.EmailField()
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+
+    PERSONAL_DATA: ClassVar = {"email": "where the invitation went", "invited_by": "staff user"}
+
+
+class Annotator(models.Model):
+    """Somebody who labels for pay."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)  # the pseudonym that exports carry, keyed
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="annotator")
+    terms_accepted_at = models.DateTimeField()
+    label_studio_user = models.PositiveIntegerField(null=True, unique=True)  # found by e-mail once they have joined there
+
+    PERSONAL_DATA: ClassVar = {"user": "account", "label_studio_user": "account there"}
+
+
+class Hint(models.Model):
+    """A webhook said that something changed: what is to be fetched again. Deleted when fetched."""
+
+    project = models.ForeignKey(LabelProject, on_delete=models.CASCADE)
+    task_external_id = models.PositiveIntegerField(null=True)
+    action = models.CharField(max_length=40)
+    received_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {}
+
+
+class Annotation(models.Model):
+    """What Label Studio said one annotator said about one task (append-only). An edit is a further version."""
+
+    class Verdict(models.TextChoices):
+        ACCEPTED = "accepted"
+        REFUSED = "refused"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="annotations")
+    annotator = models.ForeignKey(Annotator, null=True, on_delete=models.PROTECT, related_name="annotations")
+    unique_id = models.UUIDField()  # Label Studio's own unique_id of the annotation
+    version = models.PositiveSmallIntegerField(default=1)
+    result = models.JSONField()
+    result_sha256 = models.CharField(max_length=64)
+    made_at = models.DateTimeField()  # Label Studio's created_at or updated_at
+    lead_seconds = models.FloatField(null=True)  # what the browser claims
+    verdict = models.CharField(max_length=10, choices=Verdict)
+    refusal = models.CharField(max_length=200, blank=True)
+    recorded_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {"annotator": "pseudonym", "result": "labels of a photograph of a person"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["unique_id", "version"], name="annotation_version_once"),
+            models.UniqueConstraint(fields=["unique_id", "result_sha256"], name="annotation_content_once"),
+            models.CheckConstraint(
+                condition=(Q(verdict="accepted") & Q(refusal="") & Q(annotator__isnull=False))
+                | (Q(verdict="refused") & ~Q(refusal="")),
+                name="annotation_verdict_has_reason",
+            ),
+        ]
+
+
+class Earning(models.Model):
+    """What one accepted annotation earned (append-only): once per annotation, once per task and annotator."""
+
+    annotation = models.OneToOneField(Annotation, on_delete=models.PROTECT, related_name="earning")
+    task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="earnings")
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="earnings")
+    amount = models.DecimalField(max_digits=8, decimal_places=4)
+    currency = models.CharField(max_length=3)
+    earned_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {"annotator": "pseudonym"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["task", "annotator"], name="paid_once_per_task_and_annotator"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="earning_positive"),
+        ]
+
+
+class ImageView(models.Model):
+    """Label Studio's page fetched an image from us (append-only)."""
+
+    task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="views")
+    served = models.BooleanField()  # False: refused by the rights check
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {}

@@ -1,0 +1,255 @@
+"""The images: what was asked for, what came in, where each one stands, and what it resembles."""
+
+import datetime
+import uuid
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from consent.models import Consent, ConsentForm, Licence
+
+
+class Call(models.Model):
+    """What photographs are wanted, under which form, until when."""
+
+    slug = models.SlugField(unique=True)
+    title = models.CharField(max_length=200)
+    description = models.TextField(help_text="What to photograph, in plain words (Markdown).")
+    form = models.ForeignKey(ConsentForm, on_delete=models.PROTECT, related_name="calls")
+    opens_at = models.DateTimeField(default=timezone.now)
+    closes_at = models.DateTimeField()
+    max_per_person = models.PositiveIntegerField(default=100)
+    dpia_reference = models.CharField(max_length=200, help_text="Reference of the data-protection impact assessment")
+
+    PERSONAL_DATA: ClassVar = {}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(closes_at__gt=F("opens_at")), name="call_closes_after_opening"),
+            models.CheckConstraint(condition=~Q(dpia_reference=""), name="call_has_dpia"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def is_open(self) -> bool:
+        return self.opens_at <= timezone.now() < self.closes_at
+
+
+class ImageStatus(models.TextChoices):
+    RECEIVED = "received"
+    SANITIZED = "sanitized"
+    SCREENED = "screened"
+    ACCEPTED = "accepted"
+    NEEDS_REVIEW = "needs_review"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    PURGED = "purged"
+
+
+S = ImageStatus
+# The state machine: from which status an image may go where. Anything may be purged.
+MOVES: dict[str, set[str]] = {
+    S.RECEIVED: {S.SANITIZED, S.REJECTED, S.PURGED},
+    S.SANITIZED: {S.SCREENED, S.NEEDS_REVIEW, S.REJECTED, S.PURGED},
+    S.SCREENED: {S.ACCEPTED, S.NEEDS_REVIEW, S.DUPLICATE, S.REJECTED, S.PURGED},
+    S.NEEDS_REVIEW: {S.SCREENED, S.ACCEPTED, S.DUPLICATE, S.REJECTED, S.PURGED},
+    S.ACCEPTED: {S.PURGED},
+    S.DUPLICATE: {S.ACCEPTED, S.PURGED},
+    S.REJECTED: {S.PURGED},
+    S.PURGED: set(),
+}
+PIPELINE = (S.RECEIVED, S.SANITIZED, S.SCREENED)  # statuses in which the pipeline still has work
+
+
+class ImageQuerySet(models.QuerySet["Image"]):
+    def with_live_basis(self, purpose: str | None = None, at: datetime.datetime | None = None) -> Self:
+        """Images whose consent or licence is in force at `at` (default now), for `purpose` when one is given."""
+        at = at or timezone.now()
+        return self.filter(
+            Q(consent__in=Consent.objects.live(purpose, at)) | Q(licence__in=Licence.objects.live(purpose, at))  # type: ignore[attr-defined]
+        )
+
+    def usable_for(self, purpose: str, at: datetime.datetime | None = None) -> Self:
+        """The rights check: accepted images whose basis covers `purpose` at `at` (default now). All uses go through it."""
+        return self.with_live_basis(purpose, at).filter(status=S.ACCEPTED)
+
+    def due(self) -> Self:
+        """Images for which the pipeline has a step to do now."""
+        return self.filter(status__in=PIPELINE, next_attempt_at__lte=timezone.now())
+
+    def move(self, pk: uuid.UUID, old: str, new: str, *, reason: str = "", detail: str = "", actor: str = "") -> bool:
+        """Take one image from `old` to `new` with its Transition, in one transaction. False: someone else was first,
+        or the basis is no longer live (only a purge needs none)."""
+        if new not in MOVES[old]:
+            raise ValueError(f"{old} -> {new} is not a move of the state machine")
+        with transaction.atomic():
+            rows = self.filter(pk=pk, status=old)
+            if new != S.PURGED:
+                rows = rows.with_live_basis()
+            now = timezone.now()
+            moved = rows.update(status=new, attempts=0, last_error="", next_attempt_at=now)
+            if moved:
+                Transition.objects.create(
+                    image_id=pk, old=old, new=new, reason=reason, detail=detail, actor=actor, at=now
+                )
+        return bool(moved)
+
+
+class Image(models.Model):
+    """One photograph. Status changes only through `Image.objects.move`; purged rows stay as tombstones without bytes or hashes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT, related_name="images")
+    licence = models.ForeignKey(Licence, null=True, on_delete=models.PROTECT, related_name="images")
+    call = models.ForeignKey(Call, null=True, on_delete=models.PROTECT, related_name="images")
+    subject = models.CharField(max_length=100)  # contributor pseudonym, or "licence id:subject key" of the library
+    external_id = models.CharField(max_length=300, blank=True)  # path inside the library; empty for uploads
+    client_name = models.CharField(max_length=255, blank=True)  # what the contributor's file was called
+    status = models.CharField(max_length=20, choices=ImageStatus, default=S.RECEIVED)
+    sha256 = models.CharField(max_length=64, blank=True)  # of the original bytes; empty once purged
+    byte_size = models.PositiveBigIntegerField()
+    received_at = models.DateTimeField(default=timezone.now, editable=False)
+    original_key = models.CharField(max_length=200, blank=True)
+    # Set by `sanitize`: upright pixel size and the stripped full-size copy plus its preview.
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    clean_key = models.CharField(max_length=200, blank=True)
+    clean_sha256 = models.CharField(max_length=64, blank=True)
+    clean_bytes = models.PositiveBigIntegerField(null=True)
+    clean_format = models.CharField(max_length=10, blank=True)  # file extension without the dot: jpg, png, webp
+    preview_key = models.CharField(max_length=200, blank=True)
+    # A crash is not a state.
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+
+    PERSONAL_DATA: ClassVar = {
+        "subject": "pseudonym",
+        "client_name": "the contributor's own file name; cleared on purge",
+        "original_key": "random key of the bytes of a photograph of a person",
+        "clean_key": "random key of the bytes of a photograph of a person",
+        "preview_key": "random key of the bytes of a photograph of a person",
+        "sha256": "identifies the photograph; cleared on purge",
+        "clean_sha256": "identifies the photograph; cleared on purge",
+    }
+
+    objects: ClassVar[ImageQuerySet] = ImageQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(consent__isnull=False, licence__isnull=True)
+                | Q(consent__isnull=True, licence__isnull=False),
+                name="image_has_exactly_one_basis",
+            ),
+            models.CheckConstraint(condition=Q(status__in=ImageStatus.values), name="image_status_known"),
+            models.CheckConstraint(
+                condition=~Q(status__in=[S.SANITIZED, S.SCREENED, S.ACCEPTED, S.NEEDS_REVIEW])
+                | (~Q(clean_key="") & ~Q(clean_sha256="") & Q(width__gt=0, height__gt=0)),
+                name="image_past_received_is_clean",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=S.PURGED)
+                | Q(sha256="", clean_sha256="", client_name="", original_key="", clean_key="", preview_key=""),
+                name="purged_image_holds_nothing",
+            ),
+            models.UniqueConstraint(
+                fields=["licence", "external_id"],
+                condition=Q(licence__isnull=False),
+                name="library_image_imported_once",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["status", "next_attempt_at"], name="image_due"),
+            models.Index(fields=["sha256"], name="image_sha256"),
+            models.Index(fields=["consent", "status"], name="image_by_consent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"image {self.pk}"
+
+
+class Transition(models.Model):
+    """One status change of one image (append-only)."""
+
+    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="transitions")
+    old = models.CharField(max_length=20, choices=ImageStatus)
+    new = models.CharField(max_length=20, choices=ImageStatus)
+    reason = models.CharField(max_length=60, blank=True)  # a key of collection.reasons.REASONS
+    detail = models.CharField(max_length=300, blank=True)
+    actor = models.CharField(max_length=60, blank=True)  # "" for the pipeline, else "user:<pk>"
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {"actor": "staff user id"}
+
+
+class Fingerprint(models.Model):
+    """Perceptual hashes of one image, all from one canonical grey rendering. Deleted on purge.
+
+    `phash` and `mirror` are 64-bit pHashes (signed, so that both databases store them) of the image and its mirror
+    image; `band0..3` are the four 16-bit bands of `phash` (signed 16-bit), looked up by B-tree; `phash256` and
+    `mirror256` are 256-bit pHashes in hex, which decide.
+    """
+
+    image = models.OneToOneField(Image, primary_key=True, on_delete=models.CASCADE, related_name="fingerprint")
+    pixels_sha256 = models.CharField(max_length=64, db_index=True)  # of upright decoded RGB pixels and size
+    phash = models.BigIntegerField()
+    mirror = models.BigIntegerField()
+    band0 = models.SmallIntegerField()
+    band1 = models.SmallIntegerField()
+    band2 = models.SmallIntegerField()
+    band3 = models.SmallIntegerField()
+    phash256 = models.CharField(max_length=64)
+    mirror256 = models.CharField(max_length=64)
+    mean_luma = models.FloatField()  # 0..255
+    sharpness = models.FloatField()  # variance of the Laplacian of the canonical grey image
+
+    PERSONAL_DATA: ClassVar = {
+        name: "identifies the photograph"
+        for name in ("pixels_sha256", "phash", "mirror", "band0", "band1", "band2", "band3", "phash256", "mirror256")
+    }
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=[f"band{i}", "phash", "image"], name=f"fingerprint_band{i}") for i in range(4)
+        ]
+
+
+class Resemblance(models.Model):
+    """`image` shows what `original` shows. Splits keep both ends together; erased with either end's fingerprint."""
+
+    class Kind(models.TextChoices):
+        EXACT = "exact", "the same bytes or pixels"
+        NEAR = "near", "recompressed or resized"
+        MIRRORED = "mirrored", "mirrored"
+
+    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembles")
+    original = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembled_by")
+    kind = models.CharField(max_length=10, choices=Kind)
+    distance = models.PositiveSmallIntegerField()  # bits of 256 that differ
+    found_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image", "original"], name="resemblance_once"),
+            models.CheckConstraint(condition=~Q(image=F("original")), name="resemblance_of_two"),
+        ]
+
+
+class LibraryImport(models.Model):
+    """One run of importing a library under a licence: counts and what was refused (path and reason, one line each)."""
+
+    licence = models.ForeignKey(Licence, on_delete=models.PROTECT, related_name="imports")
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    imported = models.PositiveIntegerField(default=0)
+    already_there = models.PositiveIntegerField(default=0)
+    refused = models.JSONField(default=list)
+
+    PERSONAL_DATA: ClassVar = {"started_by": "staff user"}

@@ -1,0 +1,13 @@
+"""Addresses. Each app owns its own; none overlap."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("consent.urls")),
+    path("", include("collection.urls")),
+    path("", include("annotation.urls")),
+    path("", include("exports.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+]

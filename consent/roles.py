@@ -1,0 +1,42 @@
+"""Who may do what on the staff pages: Django groups, made by a migration."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+
+from consent.models import User
+
+REVIEWER = "reviewer"
+DATA_MANAGER = "data manager"
+ROLES = (REVIEWER, DATA_MANAGER)
+
+View = Callable[..., HttpResponseBase]
+
+
+def has_role(user: User | AnonymousUser, name: str) -> bool:
+    """True for active members of the group `name` and for superusers."""
+    if isinstance(user, AnonymousUser) or not user.is_active:
+        return False
+    return user.is_superuser or user.groups.filter(name=name).exists()
+
+
+def role_required(*names: str) -> Callable[[View], View]:
+    """A view only for people who have one of these roles: others get 403, strangers the sign-in page."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if not any(has_role(request.user, name) for name in names):
+                raise PermissionDenied(f"This page is for people with the role: {', '.join(names)}.")
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate

@@ -1,0 +1,218 @@
+"""The datasets: definitions, immutable releases, who received them, and what recipients must drop."""
+
+import secrets
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from annotation.models import Campaign
+from collection.models import Image
+from consent.models import Purpose
+
+
+def new_secret() -> str:
+    """32 random bytes in hex."""
+    return secrets.token_hex(32)
+
+
+class Dataset(models.Model):
+    """What an ML team subscribes to: a purpose and the campaign whose labels it carries."""
+
+    slug = models.SlugField(unique=True)
+    title = models.CharField(max_length=200)
+    description = models.TextField()
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="datasets")
+    campaign = models.ForeignKey(Campaign, null=True, blank=True, on_delete=models.PROTECT, related_name="datasets")
+    terms = models.CharField(max_length=100, default="LicenseRef-Likeness-Research", help_text="SPDX id or LicenseRef-…")
+    # Keys every pseudonym of this dataset, so that two datasets cannot be joined on them; also salts the splits.
+    pseudonym_key = models.CharField(max_length=64, default=new_secret, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {"pseudonym_key": "would join pseudonyms back to persons"}
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Release(models.Model):
+    """One numbered version of a dataset. A trigger refuses every change once it is published."""
+
+    class State(models.TextChoices):
+        BUILDING = "building"
+        BUILT = "built"  # waits for a second person
+        PUBLISHED = "published"
+        DISCARDED = "discarded"
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="releases")
+    number = models.PositiveIntegerField()
+    version = models.CharField(max_length=20)  # SemVer
+    state = models.CharField(max_length=10, choices=State, default=State.BUILDING)
+    snapshot_at = models.DateTimeField()  # rights and labels as of this moment
+    drafted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="drafted_releases")
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="published_releases"
+    )
+    published_at = models.DateTimeField(null=True)
+    sums_sha256 = models.CharField(max_length=64, blank=True)  # of SHA256SUMS: names the whole release
+    rows_root = models.CharField(max_length=64, blank=True)  # Merkle root over the row records
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+
+    PERSONAL_DATA: ClassVar = {"drafted_by": "staff user", "published_by": "staff user"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="release_number_once"),
+            models.UniqueConstraint(fields=["dataset", "version"], name="release_version_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=["building", "built", "published", "discarded"]), name="release_state_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="published")
+                | (Q(published_at__isnull=False, published_by__isnull=False) & ~Q(sums_sha256="") & ~Q(rows_root="")),
+                name="published_release_complete",
+            ),
+            # Four eyes: whoever drafted it does not publish it.
+            models.CheckConstraint(
+                condition=Q(published_by__isnull=True) | ~Q(published_by=models.F("drafted_by")), name="release_four_eyes"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.slug} {self.version}"
+
+
+class Item(models.Model):
+    """One row of a release (append-only). `record` is the row's provenance record as the release carries it."""
+
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="items")
+    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="items")
+    position = models.PositiveIntegerField()  # index of the row's leaf under Release.rows_root
+    row_id = models.CharField(max_length=32)  # keyed per dataset
+    split = models.CharField(max_length=10)
+    shard = models.CharField(max_length=100)  # e.g. "train-00000"
+    leaf_hash = models.CharField(max_length=64)
+
+    PERSONAL_DATA: ClassVar = {"row_id": "pseudonym", "leaf_hash": "hash of a pseudonymous record"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["release", "image"], name="item_once_per_release"),
+            models.UniqueConstraint(fields=["release", "position"], name="item_position_once"),
+        ]
+
+
+class ReleaseFile(models.Model):
+    """One file of a release (append-only)."""
+
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="files")
+    path = models.CharField(max_length=200)  # inside the release
+    key = models.CharField(max_length=200)  # in the `releases` storage
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField()
+    shard = models.CharField(max_length=100, blank=True)  # holds rows of this shard; "" for files about all rows
+    carries_rows = models.BooleanField()  # bytes or records of images are in it: gone when one of them is withdrawn
+
+    PERSONAL_DATA: ClassVar = {"key": "bytes of photographs of persons"}
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["release", "path"], name="release_path_once")]
+
+
+class FilePurge(models.Model):
+    """The bytes of a release file were deleted from storage (append-only)."""
+
+    file = models.OneToOneField(ReleaseFile, on_delete=models.PROTECT, related_name="purge")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {}
+
+
+class Split(models.Model):
+    """Which split a subject's photographs belong to in a dataset, once and for all (append-only)."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="split_rows")
+    image = models.ForeignKey(Image, on_delete=models.PROTECT)
+    name = models.CharField(max_length=10)
+
+    PERSONAL_DATA: ClassVar = {}
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["dataset", "image"], name="split_once_per_image")]
+
+
+class Recipient(models.Model):
+    """A team that may pull a dataset."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    email = models.EmailField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {"name": "may name a person", "email": "notices go there"}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AccessToken(models.Model):
+    """A recipient's key to one dataset, shown once; we keep its SHA-256."""
+
+    recipient = models.ForeignKey(Recipient, on_delete=models.CASCADE, related_name="tokens")
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="tokens")
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+
+    PERSONAL_DATA: ClassVar = {}
+
+
+class Download(models.Model):
+    """A recipient fetched a file of a release (append-only)."""
+
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="downloads")
+    file = models.ForeignKey(ReleaseFile, on_delete=models.PROTECT, related_name="downloads")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {}
+
+
+class Notice(models.Model):
+    """What recipients of a release must drop (append-only): a signed statement that names rows of it."""
+
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="notices")
+    envelope = models.TextField()  # DSSE
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {"envelope": "pseudonymous row ids and hashes"}
+
+
+class Revocation(models.Model):
+    """One row of a release that nobody may use any more, and the notice that says so (append-only)."""
+
+    item = models.OneToOneField(Item, on_delete=models.PROTECT, related_name="revocation")
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="revocations")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {}
+
+
+class Acknowledgement(models.Model):
+    """A recipient's pull reported that it applied a notice (append-only)."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="acknowledgements")
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="acknowledgements")
+    rows_removed = models.PositiveIntegerField()
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar = {}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["notice", "recipient"], name="acknowledged_once")
+        ]
