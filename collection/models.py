@@ -2,13 +2,14 @@
 
 import datetime
 import uuid
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from collection.reasons import Reason, describe
 from consent.models import Consent, ConsentForm, Licence
 
 
@@ -24,7 +25,7 @@ class Call(models.Model):
     max_per_person = models.PositiveIntegerField(default=100)
     dpia_reference = models.CharField(max_length=200, help_text="Reference of the data-protection impact assessment")
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
         constraints: ClassVar = [
@@ -74,16 +75,20 @@ class ImageQuerySet(models.QuerySet["Image"]):
         )
 
     def usable_for(self, purpose: str, at: datetime.datetime | None = None) -> Self:
-        """The rights check: accepted images whose basis covers `purpose` at `at` (default now). All uses go through it."""
+        """The rights check, which every use goes through: accepted, and the basis covers `purpose` at `at` (now)."""
         return self.with_live_basis(purpose, at).filter(status=S.ACCEPTED)
 
     def due(self) -> Self:
         """Images for which the pipeline has a step to do now."""
         return self.filter(status__in=PIPELINE, next_attempt_at__lte=timezone.now())
 
-    def move(self, pk: uuid.UUID, old: str, new: str, *, reason: str = "", detail: str = "", actor: str = "") -> bool:
-        """Take one image from `old` to `new` with its Transition, in one transaction. False: someone else was first,
-        or the basis is no longer live (only a purge needs none)."""
+    def move(
+        self, pk: uuid.UUID, old: str, new: str, *, reason: str = "", detail: str = "", actor: str = "", **fields: Any
+    ) -> bool:
+        """Take one image from `old` to `new`, setting `fields`, with its Transition, in one transaction.
+
+        False: someone else was first, or the basis is no longer live (only a purge needs none).
+        """
         if new not in MOVES[old]:
             raise ValueError(f"{old} -> {new} is not a move of the state machine")
         with transaction.atomic():
@@ -91,7 +96,7 @@ class ImageQuerySet(models.QuerySet["Image"]):
             if new != S.PURGED:
                 rows = rows.with_live_basis()
             now = timezone.now()
-            moved = rows.update(status=new, attempts=0, last_error="", next_attempt_at=now)
+            moved = rows.update(status=new, attempts=0, last_error="", next_attempt_at=now, **fields)
             if moved:
                 Transition.objects.create(
                     image_id=pk, old=old, new=new, reason=reason, detail=detail, actor=actor, at=now
@@ -100,7 +105,7 @@ class ImageQuerySet(models.QuerySet["Image"]):
 
 
 class Image(models.Model):
-    """One photograph. Status changes only through `Image.objects.move`; purged rows stay as tombstones without bytes or hashes."""
+    """One photograph. Its status changes only through `Image.objects.move`; purged, it stays as an empty tombstone."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     consent = models.ForeignKey(Consent, null=True, on_delete=models.PROTECT, related_name="images")
@@ -127,7 +132,7 @@ class Image(models.Model):
     last_error = models.TextField(blank=True)
     next_attempt_at = models.DateTimeField(default=timezone.now)
 
-    PERSONAL_DATA: ClassVar = {
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "subject": "pseudonym",
         "client_name": "the contributor's own file name; cleared on purge",
         "original_key": "random key of the bytes of a photograph of a person",
@@ -172,6 +177,11 @@ class Image(models.Model):
     def __str__(self) -> str:
         return f"image {self.pk}"
 
+    def latest_reason(self) -> Reason:
+        """Why it stands where it stands (from `transitions`, which may be prefetched)."""
+        latest = max(self.transitions.all(), key=lambda transition: transition.pk, default=None)
+        return describe(latest.reason if latest else "")
+
 
 class Transition(models.Model):
     """One status change of one image (append-only)."""
@@ -184,7 +194,7 @@ class Transition(models.Model):
     actor = models.CharField(max_length=60, blank=True)  # "" for the pipeline, else "user:<pk>"
     at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"actor": "staff user id"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"actor": "staff user id"}
 
 
 class Fingerprint(models.Model):
@@ -208,10 +218,10 @@ class Fingerprint(models.Model):
     mean_luma = models.FloatField()  # 0..255
     sharpness = models.FloatField()  # variance of the Laplacian of the canonical grey image
 
-    PERSONAL_DATA: ClassVar = {
-        name: "identifies the photograph"
-        for name in ("pixels_sha256", "phash", "mirror", "band0", "band1", "band2", "band3", "phash256", "mirror256")
-    }
+    PERSONAL_DATA: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("pixels_sha256", "phash", "mirror", "band0", "band1", "band2", "band3", "phash256", "mirror256"),
+        "identifies the photograph",
+    )
 
     class Meta:
         indexes: ClassVar = [
@@ -233,7 +243,7 @@ class Resemblance(models.Model):
     distance = models.PositiveSmallIntegerField()  # bits of 256 that differ
     found_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
         constraints: ClassVar = [
@@ -252,4 +262,4 @@ class LibraryImport(models.Model):
     already_there = models.PositiveIntegerField(default=0)
     refused = models.JSONField(default=list)
 
-    PERSONAL_DATA: ClassVar = {"started_by": "staff user"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"started_by": "staff user"}

@@ -1,0 +1,125 @@
+"""What an image resembles. 64-bit pHashes name candidates through four 16-bit bands; 256-bit pHashes decide.
+
+By pigeonhole two 64-bit hashes within 11 bits have a band within 2 bits, so probing the 137 neighbours of each band
+finds every candidate. See docs/decisions/0005.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+import imagehash
+import numpy as np
+from django.db.models import QuerySet
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from collection.models import Fingerprint, Image, ImageStatus, Resemblance
+
+CANDIDATE_BITS = 10  # of 64
+SAME_BITS = 31  # of 256
+COMPARED = (ImageStatus.ACCEPTED, ImageStatus.NEEDS_REVIEW)
+
+
+@dataclass(frozen=True)
+class Match:
+    """An image that shows the same; `distance` in bits of 256."""
+
+    image: Image
+    kind: str
+    distance: int
+
+
+def measure(canonical: Pillow.Image) -> dict[str, Any]:
+    """Every field of a Fingerprint but `image` and `pixels_sha256`, from the canonical grey picture."""
+    mirror = ImageOps.mirror(canonical)
+    small = _hash_int(canonical, 8)
+    grey = np.asarray(canonical, dtype=np.float32)
+    return {
+        "phash": signed(small, 64),
+        "mirror": signed(_hash_int(mirror, 8), 64),
+        **{f"band{i}": band for i, band in enumerate(bands(small))},
+        "phash256": f"{_hash_int(canonical, 16):064x}",
+        "mirror256": f"{_hash_int(mirror, 16):064x}",
+        "mean_luma": float(grey.mean()),
+        "sharpness": _laplacian_variance(grey),
+    }
+
+
+def _hash_int(picture: Pillow.Image, side: int) -> int:
+    return int(str(imagehash.phash(picture, hash_size=side)), 16)
+
+
+def _laplacian_variance(grey: np.ndarray) -> float:
+    inner = grey[1:-1, 1:-1]
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float((around - 4 * inner).var())
+
+
+def signed(value: int, bits: int) -> int:
+    """The two's complement reading of an unsigned integer, which is how databases store it."""
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def unsigned(value: int, bits: int) -> int:
+    return value & ((1 << bits) - 1)
+
+
+def bands(value: int) -> list[int]:
+    """The four 16-bit bands of a 64-bit hash, signed."""
+    return [signed((value >> (16 * i)) & 0xFFFF, 16) for i in range(4)]
+
+
+@lru_cache(maxsize=1)
+def _flips() -> tuple[int, ...]:
+    """Every 16-bit mask of at most 2 bits: 1 + 16 + 120."""
+    ones = [1 << i for i in range(16)]
+    return (0, *ones, *(a | b for a, b in combinations(ones, 2)))
+
+
+def neighbours(band: int) -> list[int]:
+    """The 137 signed 16-bit values within 2 bits of a band."""
+    plain = unsigned(band, 16)
+    return [signed(plain ^ flip, 16) for flip in _flips()]
+
+
+def candidates(phash: int) -> QuerySet[Fingerprint, Any]:
+    """Fingerprints with a band within 2 bits of one of `phash`'s: a superset of all within 11 bits."""
+    parts = [
+        Fingerprint.objects.filter(**{f"band{i}__in": neighbours(band)}).values_list("image_id", "phash", "phash256")
+        for i, band in enumerate(bands(unsigned(phash, 64)))
+    ]
+    return parts[0].union(*parts[1:])
+
+
+def matches(image: Image) -> list[Match]:
+    """What `image` (with its fingerprint) resembles among images that are accepted or held, nearest first."""
+    own = image.fingerprint
+    found: dict[Any, tuple[str, int]] = {}
+    for image_id, phash, phash256 in candidates(own.phash):
+        _note(found, image_id, (own.phash, phash), (own.phash256, phash256), Resemblance.Kind.NEAR)
+    for image_id, phash, phash256 in candidates(own.mirror):
+        _note(found, image_id, (own.mirror, phash), (own.mirror256, phash256), Resemblance.Kind.MIRRORED)
+    for image_id in _identical(image):
+        found[image_id] = (Resemblance.Kind.EXACT, 0)
+    found.pop(image.pk, None)
+    others = Image.objects.filter(pk__in=found, status__in=COMPARED)
+    return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
+
+
+def _note(
+    found: dict[Any, tuple[str, int]], image_id: Any, small: tuple[int, int], large: tuple[str, str], kind: str
+) -> None:
+    if unsigned(small[0] ^ small[1], 64).bit_count() > CANDIDATE_BITS:
+        return
+    distance = (int(large[0], 16) ^ int(large[1], 16)).bit_count()
+    if distance <= SAME_BITS and (image_id not in found or distance < found[image_id][1]):
+        found[image_id] = (kind, distance)
+
+
+def _identical(image: Image) -> Iterable[Any]:
+    same_bytes = Image.objects.filter(sha256=image.sha256).values_list("pk", flat=True)
+    same_pixels = Fingerprint.objects.filter(pixels_sha256=image.fingerprint.pixels_sha256)
+    return {*same_bytes, *same_pixels.values_list("image_id", flat=True)}

@@ -1,0 +1,167 @@
+"""The walk of one image from `received` to a rest state: STEPS maps a status to one step, `advance` loops.
+
+A step may be killed at any instruction and run again: bytes go to keys that name them, rows change in the transaction
+of the move. Storage is never called inside a transaction.
+"""
+
+import datetime
+import hashlib
+import logging
+import uuid
+from collections.abc import Callable
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from collection import fingerprints, storage
+from collection.imaging import BadImage, open_safely
+from collection.models import Fingerprint, Image, ImageStatus, Resemblance
+
+logger = logging.getLogger(__name__)
+
+MIN_SIDE = 640  # pixels of the shorter side
+TOO_DARK, TOO_BRIGHT = 35.0, 235.0  # mean luma of the canonical picture, 0..255
+BLURRED = 12.0  # variance of the Laplacian of the canonical picture
+MOST_ATTEMPTS = 5
+FIRST_DELAY = datetime.timedelta(seconds=10)
+DEDUPLICATION_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
+
+
+def sanitize(image: Image) -> bool:
+    """received → sanitized: one decode; stripped bytes and preview stored, hashes taken."""
+    with storage.open_original(image) as file:
+        data = file.read()
+    if hashlib.sha256(data).hexdigest() != image.sha256:
+        raise BadImage("broken", "the stored bytes are not those that were received")
+    opened = open_safely(data)
+    clean_sha256 = hashlib.sha256(opened.clean).hexdigest()
+    clean_key = storage.key_for(image.pk, clean_sha256, opened.extension)
+    preview_key = storage.key_for(image.pk, hashlib.sha256(opened.preview).hexdigest(), "preview.jpg")
+    storage.write_once(storage.derivatives(), clean_key, opened.clean)
+    storage.write_once(storage.derivatives(), preview_key, opened.preview)
+    measured = fingerprints.measure(opened.canonical)
+    with transaction.atomic():
+        moved = Image.objects.move(
+            image.pk,
+            ImageStatus.RECEIVED,
+            ImageStatus.SANITIZED,
+            width=opened.width,
+            height=opened.height,
+            clean_key=clean_key,
+            clean_sha256=clean_sha256,
+            clean_bytes=len(opened.clean),
+            clean_format=opened.extension,
+            preview_key=preview_key,
+        )
+        if moved:
+            Fingerprint.objects.create(image=image, pixels_sha256=opened.pixels_sha256, **measured)
+    if not moved:
+        _forget_bytes_of_purged(image)
+    return moved
+
+
+def _forget_bytes_of_purged(image: Image) -> None:
+    """The image was purged while it was decoded: what was just written must go as well."""
+    if Image.objects.filter(pk=image.pk, status=ImageStatus.PURGED).exists():
+        storage.delete_all(image)
+
+
+def screen(image: Image) -> bool:
+    """sanitized → screened, or turned down for size or light, or held for a reviewer."""
+    measured = image.fingerprint
+    if min(image.width or 0, image.height or 0) < MIN_SIDE:
+        raise BadImage("too_small", f"{image.width} x {image.height}")
+    if measured.mean_luma < TOO_DARK:
+        raise BadImage("too_dark", f"mean luma {measured.mean_luma:.0f}")
+    if measured.mean_luma > TOO_BRIGHT:
+        raise BadImage("too_bright", f"mean luma {measured.mean_luma:.0f}")
+    if measured.sharpness < BLURRED:
+        return Image.objects.move(
+            image.pk,
+            ImageStatus.SANITIZED,
+            ImageStatus.NEEDS_REVIEW,
+            reason="blurred",
+            detail=f"{measured.sharpness:.1f}",
+        )
+    return Image.objects.move(image.pk, ImageStatus.SANITIZED, ImageStatus.SCREENED)
+
+
+def deduplicate(image: Image) -> bool:
+    """screened → accepted, or `duplicate` of the same person's own, or held when a person must decide.
+
+    Looking and moving happen in one transaction under one lock, so of two copies that arrive together one is accepted.
+    """
+    with transaction.atomic():
+        _lock_deduplication()
+        found = fingerprints.matches(image)
+        if not found:
+            return Image.objects.move(image.pk, ImageStatus.SCREENED, ImageStatus.ACCEPTED)
+        status, reason = _verdict(image, found)
+        moved = Image.objects.move(
+            image.pk, ImageStatus.SCREENED, status, reason=reason, detail=f"{found[0].kind} {found[0].distance}/256"
+        )
+        if moved:
+            Resemblance.objects.bulk_create(
+                (Resemblance(image=image, original=m.image, kind=m.kind, distance=m.distance) for m in found),
+                ignore_conflicts=True,
+            )
+        return moved
+
+
+def _lock_deduplication() -> None:
+    """Wait until no other transaction looks for duplicates. SQLite's IMMEDIATE transactions exclude others as it is."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEDUPLICATION_LOCK])
+
+
+def _verdict(image: Image, found: list[fingerprints.Match]) -> tuple[ImageStatus, str]:
+    own = [match for match in found if match.image.subject == image.subject]
+    if len(own) < len(found):
+        return ImageStatus.NEEDS_REVIEW, "resembles_other_person"
+    if all(match.kind == Resemblance.Kind.MIRRORED for match in own):
+        return ImageStatus.NEEDS_REVIEW, "mirrored"
+    return ImageStatus.DUPLICATE, "duplicate"
+
+
+STEPS: dict[str, Callable[[Image], bool]] = {
+    ImageStatus.RECEIVED: sanitize,
+    ImageStatus.SANITIZED: screen,
+    ImageStatus.SCREENED: deduplicate,
+}
+
+
+def advance(image_id: uuid.UUID) -> None:
+    """Take an image as far as it gets now. An image without a live basis, at rest, or not due stays where it is."""
+    while image := Image.objects.with_live_basis().due().filter(pk=image_id).first():
+        if not _step(image):
+            return
+
+
+def _step(image: Image) -> bool:
+    """One step of one image; False when it did not move."""
+    try:
+        return STEPS[image.status](image)
+    except BadImage as bad:
+        return Image.objects.move(
+            image.pk, image.status, ImageStatus.REJECTED, reason=bad.reason, detail=str(bad)[:300]
+        )
+    except Exception as error:
+        # Whatever it is (storage away, disk full, a bug), the image waits and the sweep tries again.
+        logger.exception("image %s: step after %s failed", image.pk, image.status)
+        _note_failure(image, error)
+        return False
+
+
+def _note_failure(image: Image, error: Exception) -> None:
+    attempts = image.attempts + 1
+    if attempts >= MOST_ATTEMPTS:
+        Image.objects.move(
+            image.pk, image.status, ImageStatus.REJECTED, reason="could_not_open", detail=type(error).__name__
+        )
+        return
+    Image.objects.filter(pk=image.pk, status=image.status).update(
+        attempts=attempts,
+        last_error=f"{type(error).__name__}: {error}"[:2000],
+        next_attempt_at=timezone.now() + FIRST_DELAY * 2**attempts,
+    )

@@ -1,0 +1,42 @@
+"""Why an image was turned down or held: for each reason code, what a contributor reads and how to do better."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`says` completes "This photograph …"; `advice` is a sentence, or empty."""
+
+    says: str
+    advice: str = ""
+
+
+REASONS: dict[str, Reason] = {
+    "": Reason("is on its way"),
+    "empty": Reason("is an empty file", "Please choose the photograph again; the copy on your phone may be broken."),
+    "not_an_image": Reason(
+        "is not a picture that we can read", "Please send a JPEG, PNG, WebP or HEIC file; most phones make these."
+    ),
+    "too_large_file": Reason("is too large a file", "Please send it in a smaller size."),
+    "truncated": Reason("is not complete: its end is missing", "Please send it again; the upload may have broken off."),
+    "broken": Reason("is damaged and cannot be opened", "Please send the original from your camera."),
+    "too_many_pixels": Reason("claims to have more pixels than we can open", "Please send it in a smaller size."),
+    "animated": Reason("is an animation", "Please send a still photograph."),
+    "too_small": Reason("is too small", "Please send it as large as the camera took it: at least 640 pixels each way."),
+    "too_dark": Reason("is too dark", "Face a window or a lamp and try again."),
+    "too_bright": Reason("is too bright", "Step out of direct light and try again."),
+    "blurred": Reason("may be blurred", "Somebody looks at it. Hold the phone with both hands next time."),
+    "duplicate": Reason("shows the same as one you sent before", "There is nothing to do; the first one counts."),
+    "mirrored": Reason("looks like a mirrored copy of another one", "Somebody looks at it."),
+    "resembles_other_person": Reason("looks like a photograph that somebody else sent", "Somebody looks at it."),
+    "could_not_open": Reason("could not be processed, although we tried several times", "Please send it again."),
+    "reviewer": Reason("was looked at by a reviewer"),
+    "unsuitable": Reason("is not what this call asks for", "Please read what the call asks for and try another one."),
+    "withdrawn": Reason("was erased because permission was withdrawn"),
+    "ended": Reason("was erased because the right to use it ended"),
+}
+
+
+def describe(code: str) -> Reason:
+    """The reason behind a code; an unknown code is shown as it is."""
+    return REASONS.get(code) or Reason(code)

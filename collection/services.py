@@ -1,0 +1,102 @@
+"""What can happen to images besides the pipeline: they are received, and a reviewer settles what was held."""
+
+import hashlib
+import uuid
+
+from django.conf import settings
+from django.core.files.base import File
+from django.db import IntegrityError
+
+from collection import storage
+from collection.imaging import sniff
+from collection.models import Call, Image, ImageStatus
+from collection.reasons import describe
+from consent.models import Consent, Contributor, Licence, User
+from consent.refusals import Refused
+
+__all__ = ("Refused", "receive_image", "receive_library_image", "settle_review", "signed_consent")
+
+DECISIONS = {
+    "accept": ImageStatus.ACCEPTED,
+    "duplicate": ImageStatus.DUPLICATE,
+    "reject": ImageStatus.REJECTED,
+}
+
+
+def signed_consent(*, contributor: Contributor, call: Call) -> Consent | None:
+    """The newest consent in force that this contributor gave under the call's form."""
+    live = Consent.objects.live().filter(contributor=contributor, text__form=call.form)  # type: ignore[attr-defined]
+    return live.order_by("-signed_at").first()
+
+
+def receive_image(
+    *, contributor: Contributor, consent: Consent, call: Call, file: File, client_name: str = ""
+) -> Image:
+    """Take in one upload: bytes first, then the row in status `received`. Refused says what is wrong with it."""
+    if consent.contributor_id != contributor.pk:
+        raise Refused("This consent is somebody else's.")
+    if not Consent.objects.live().filter(pk=consent.pk).exists():  # type: ignore[attr-defined]
+        raise Refused("Your permission is no longer in force. Please sign again before you send photographs.")
+    if not call.is_open():
+        raise Refused("This call is closed. Thank you for wanting to help.")
+    if call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count() >= (
+        call.max_per_person
+    ):
+        raise Refused(f"You have sent {call.max_per_person} photographs to this call, which is as many as it takes.")
+    return _receive(file, consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255])
+
+
+def receive_library_image(*, licence: Licence, external_id: str, subject: str, file: File) -> tuple[Image, bool]:
+    """Take in one image of a library. (image, True), or (the image imported before, False)."""
+    if found := Image.objects.filter(licence=licence, external_id=external_id).first():
+        return found, False
+    try:
+        image = _receive(file, licence=licence, subject=f"{licence.pk}:{subject}"[:100], external_id=external_id)
+    except IntegrityError:  # another import of the same library was faster
+        return Image.objects.get(licence=licence, external_id=external_id), False
+    return image, True
+
+
+def _receive(file: File, **fields: object) -> Image:
+    head = file.read(16)
+    extension = sniff(head)
+    if file.size == 0:
+        raise _refusal("empty")
+    if extension is None:
+        raise _refusal("not_an_image")
+    if file.size > settings.UPLOAD_MAX_BYTES:
+        raise _refusal("too_large_file")
+    image_id, digest = uuid.uuid4(), _sha256(file)
+    key = storage.key_for(image_id, digest, extension)
+    file.seek(0)
+    storage.write_once(storage.originals(), key, file)
+    return Image.objects.create(id=image_id, sha256=digest, byte_size=file.size, original_key=key, **fields)
+
+
+def _refusal(code: str) -> Refused:
+    reason = describe(code)
+    return Refused(f"This {reason.says}. {reason.advice}")
+
+
+def _sha256(file: File) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    for chunk in file.chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def settle_review(*, image: Image, decision: str, reviewer: User, reason: str = "") -> None:
+    """A reviewer's word on a held image: "accept", "duplicate" or "reject". Refused if somebody was faster."""
+    if decision not in DECISIONS:
+        raise Refused("Choose accept, duplicate or reject.")
+    settled = Image.objects.move(
+        image.pk,
+        ImageStatus.NEEDS_REVIEW,
+        DECISIONS[decision],
+        reason="reviewer" if decision == "accept" else ("duplicate" if decision == "duplicate" else "unsuitable"),
+        detail=reason[:300],
+        actor=f"user:{reviewer.pk}",
+    )
+    if not settled:
+        raise Refused("Somebody settled this image before you, or the permission for it ended.")

@@ -1,0 +1,91 @@
+"""The staff pages of this app: the review desk, calls, libraries."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from collection import library, services, tasks
+from collection.forms import CallForm, DecisionForm, LibraryForm
+from collection.models import Image, ImageStatus, LibraryImport
+from collection.views import preview_response
+from consent.roles import DATA_MANAGER, REVIEWER, role_required
+
+form_page = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@require_GET
+@never_cache
+@role_required(REVIEWER)
+def review_queue(request: HttpRequest) -> HttpResponse:
+    """What is held, oldest first."""
+    held = Image.objects.filter(status=ImageStatus.NEEDS_REVIEW).with_live_basis().order_by("received_at")
+    return render(request, "collection/review_queue.html", {"images": held.prefetch_related("transitions")[:200]})
+
+
+@form_page
+@never_cache
+@role_required(REVIEWER)
+def review_image(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
+    """One held image beside what it resembles, and the decision."""
+    image = get_object_or_404(Image.objects.with_live_basis(), pk=image_id)
+    form = DecisionForm(request.POST or None)
+    if form.is_valid():
+        try:
+            services.settle_review(
+                image=image,
+                decision=form.cleaned_data["decision"],
+                reviewer=request.user,  # type: ignore[arg-type]  # role_required lets nobody else in
+                reason=form.cleaned_data["reason"],
+            )
+            messages.success(request, "Settled.")
+        except services.Refused as refused:
+            messages.warning(request, str(refused))
+        return redirect("review_queue")
+    resembles = image.resembles.filter(original__in=Image.objects.with_live_basis()).select_related("original")
+    return render(
+        request,
+        "collection/review_image.html",
+        {"image": image, "form": form, "resembles": resembles.order_by("distance")},
+    )
+
+
+@require_GET
+@role_required(REVIEWER)
+def staff_preview(request: HttpRequest, image_id: uuid.UUID) -> HttpResponseBase:
+    return preview_response(Image.objects.with_live_basis().filter(pk=image_id).first())
+
+
+@form_page
+@role_required(DATA_MANAGER)
+def call_add(request: HttpRequest) -> HttpResponse:
+    form = CallForm(request.POST or None)
+    if form.is_valid():
+        call = form.save()
+        messages.success(request, "The call is open." if call.is_open() else "The call is saved.")
+        return redirect("call", call.slug)
+    return render(request, "collection/call_add.html", {"form": form})
+
+
+@form_page
+@role_required(DATA_MANAGER)
+def library_import(request: HttpRequest) -> HttpResponse:
+    """Import a zip under a licence and report what was refused."""
+    form = LibraryForm(request.POST or None, request.FILES or None)
+    run: LibraryImport | None = None
+    if form.is_valid():
+        try:
+            with library.open_library(form.cleaned_data["archive"].file) as files:
+                run = library.import_library(
+                    library=files,
+                    licence=form.cleaned_data["licence"],
+                    user=request.user,  # type: ignore[arg-type]  # role_required lets nobody else in
+                )
+            for image in Image.objects.filter(licence=run.licence, status=ImageStatus.RECEIVED):
+                tasks.request_advance(image)
+        except services.Refused as refused:
+            form.add_error(None, str(refused))
+    return render(request, "collection/library_import.html", {"form": form, "run": run})

@@ -1,0 +1,108 @@
+"""The pages of contributors: open calls, upload, my photos. Every look at a photograph asks for a live basis."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from collection import services, storage, tasks
+from collection.forms import UploadForm
+from collection.models import Call, Image, ImageStatus
+from consent.models import Consent, Contributor
+from consent.roles import contributor_required
+
+# What a contributor reads for each status: badge class, word.
+SHOWN = {
+    ImageStatus.RECEIVED: ("quiet", "being checked"),
+    ImageStatus.SANITIZED: ("quiet", "being checked"),
+    ImageStatus.SCREENED: ("quiet", "being checked"),
+    ImageStatus.ACCEPTED: ("ok", "accepted"),
+    ImageStatus.NEEDS_REVIEW: ("warn", "somebody looks at it"),
+    ImageStatus.DUPLICATE: ("quiet", "counted already"),
+    ImageStatus.REJECTED: ("bad", "not taken"),
+    ImageStatus.PURGED: ("quiet", "erased"),
+}
+
+
+@require_GET
+def calls(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    found = Call.objects.filter(opens_at__lte=now, closes_at__gt=now).order_by("closes_at")
+    return render(request, "collection/calls.html", {"calls": found})
+
+
+@require_GET
+def call(request: HttpRequest, slug: str) -> HttpResponse:
+    return render(request, "collection/call.html", {"call": get_object_or_404(Call, slug=slug)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@contributor_required
+def upload(request: HttpRequest, contributor: Contributor, slug: str) -> HttpResponse:
+    """Take in the files that a form sends; each gets its own message, and one bad file does not stop the others."""
+    call = get_object_or_404(Call.objects.select_related("form"), slug=slug)
+    consent = services.signed_consent(contributor=contributor, call=call)
+    if consent is None:
+        messages.info(request, "Before you send photographs, please read and sign what happens with them.")
+        return redirect("sign", call.form.slug)
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    results: list[dict[str, Any]] = []
+    if form.is_valid():
+        results = [_take(contributor, consent, call, file) for file in form.cleaned_data["photos"]]
+    if "application/json" in request.headers.get("Accept", ""):
+        errors: list[str] = list(form.errors.get("photos", []))
+        return JsonResponse({"files": results, "errors": errors}, status=400 if errors else 200)
+    taken = sum(result["image_id"] is not None for result in results)
+    return render(request, "collection/upload.html", {"call": call, "form": form, "results": results, "taken": taken})
+
+
+def _take(contributor: Contributor, consent: Consent, call: Call, file: UploadedFile) -> dict[str, Any]:
+    name = file.name or "photograph"
+    try:
+        image = services.receive_image(contributor=contributor, consent=consent, call=call, file=file, client_name=name)
+    except services.Refused as refused:
+        return {"name": name, "image_id": None, "message": str(refused)}
+    tasks.request_advance(image)
+    return {"name": name, "image_id": str(image.pk), "message": "Thank you, it has arrived."}
+
+
+@require_GET
+@never_cache
+@contributor_required
+def photos(request: HttpRequest, contributor: Contributor) -> HttpResponse:
+    """Every photograph of this contributor: where it stands, why, and how to do better."""
+    found = Image.objects.filter(consent__contributor=contributor).order_by("-received_at").select_related("call")
+    rows = [_row(image) for image in found.prefetch_related("transitions")]
+    viewable = set(found.with_live_basis().exclude(preview_key="").values_list("pk", flat=True))
+    return render(request, "collection/photos.html", {"rows": rows, "viewable": viewable})
+
+
+def _row(image: Image) -> dict[str, Any]:
+    badge, word = SHOWN[ImageStatus(image.status)]
+    return {"image": image, "badge": badge, "word": word, "reason": image.latest_reason()}
+
+
+@require_GET
+@contributor_required
+def photo_thumb(request: HttpRequest, contributor: Contributor, image_id: uuid.UUID) -> HttpResponseBase:
+    own = Image.objects.filter(consent__contributor=contributor)
+    return preview_response(own.with_live_basis().filter(pk=image_id).first())
+
+
+def preview_response(image: Image | None) -> HttpResponseBase:
+    """The preview of an image that the caller may see, else 404; never cached anywhere."""
+    if image is None or not image.preview_key:
+        raise Http404
+    try:
+        with storage.open_preview(image) as file:
+            content = file.read()
+    except FileNotFoundError:  # purged between the look-up and here
+        raise Http404 from None
+    return HttpResponse(content, content_type="image/jpeg", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,58 @@
+"""Calls and images through the services, for every app's tests."""
+
+import datetime
+from itertools import count
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.utils import timezone
+
+from collection import pipeline, services
+from collection.models import Call, Image
+from consent.models import Consent, ConsentForm, Licence
+from tests.collection.pictures import jpeg
+from tests.consent.factories import make_consent, make_text
+
+_numbers = count(1)
+
+
+def make_call(form: ConsentForm | None = None, **changes: Any) -> Call:
+    number = next(_numbers)
+    fields = {
+        "slug": f"call-{number}",
+        "title": "Faces by daylight",
+        "description": "One person, by a window.",
+        "form": form or make_text(slug=f"form-of-call-{number}").form,
+        "closes_at": timezone.now() + datetime.timedelta(days=30),
+        "dpia_reference": "DPIA-1",
+    }
+    return Call.objects.create(**{**fields, **changes})
+
+
+def receive(consent: Consent, picture: bytes, name: str = "me.jpg", call: Call | None = None) -> Image:
+    """One upload, not yet processed."""
+    return services.receive_image(
+        contributor=consent.contributor,
+        consent=consent,
+        call=call or Call.objects.filter(form=consent.text.form).first() or make_call(form=consent.text.form),
+        file=ContentFile(picture, name=name),
+        client_name=name,
+    )
+
+
+def make_image(
+    consent: Consent | None = None, licence: Licence | None = None, picture: bytes | None = None, subject: str = ""
+) -> Image:
+    """An image that went through the whole pipeline: `accepted` unless `picture` says otherwise."""
+    number = next(_numbers)
+    picture = picture or jpeg(person=number, shot=number)
+    if licence:
+        file = ContentFile(picture, name="library.jpg")
+        image, _ = services.receive_library_image(
+            licence=licence, external_id=f"{number}.jpg", subject=subject or f"person-{number}", file=file
+        )
+    else:
+        image = receive(consent or make_consent(), picture)
+    pipeline.advance(image.pk)
+    image.refresh_from_db()
+    return image

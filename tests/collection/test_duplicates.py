@@ -1,0 +1,85 @@
+"""Copies are found, lookalikes are not merged, and of two copies that arrive together one is accepted."""
+
+import threading
+
+import pytest
+from django.db import connection
+from PIL import ImageEnhance, ImageOps
+
+from collection import fingerprints, pipeline
+from collection.models import Image, ImageStatus, Resemblance
+from tests.collection.factories import make_call, make_image, receive
+from tests.collection.pictures import encoded, portrait
+from tests.consent.factories import make_consent
+
+pytestmark = pytest.mark.django_db
+ORIGINAL = portrait(3, 1)
+EDITS = {
+    "exact": (encoded(ORIGINAL, quality=90), ImageStatus.DUPLICATE, Resemblance.Kind.EXACT),
+    "recompressed": (encoded(ORIGINAL, quality=40), ImageStatus.DUPLICATE, Resemblance.Kind.NEAR),
+    "another format": (encoded(ORIGINAL, "WEBP", quality=80), ImageStatus.DUPLICATE, Resemblance.Kind.NEAR),
+    "resized": (encoded(ORIGINAL.resize((640, 800)), quality=85), ImageStatus.DUPLICATE, Resemblance.Kind.NEAR),
+    "brighter": (
+        encoded(ImageEnhance.Brightness(ORIGINAL).enhance(1.25), quality=90),
+        ImageStatus.DUPLICATE,
+        Resemblance.Kind.NEAR,
+    ),
+    "mirrored": (encoded(ImageOps.mirror(ORIGINAL), quality=90), ImageStatus.NEEDS_REVIEW, Resemblance.Kind.MIRRORED),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_copy_is_recognised(edit):
+    copy, status, kind = EDITS[edit]
+    consent = make_consent()
+    original = make_image(consent, picture=encoded(ORIGINAL, quality=90))
+    found = make_image(consent, picture=copy)
+    assert (original.status, found.status) == (ImageStatus.ACCEPTED, status)
+    assert [(r.original_id, r.kind) for r in found.resembles.all()] == [(original.pk, kind)]
+
+
+def test_somebody_elses_photograph_is_a_case_for_the_desk():
+    make_image(picture=encoded(ORIGINAL, quality=90))
+    taken = make_image(picture=encoded(ORIGINAL, quality=50))
+    assert taken.status == ImageStatus.NEEDS_REVIEW
+    assert taken.latest_reason().says == "looks like a photograph that somebody else sent"
+
+
+def test_different_people_and_different_shots_are_not_merged():
+    made = [make_image(picture=encoded(portrait(p, s))) for p in range(20, 26) for s in range(4)]
+    assert {image.status for image in made} == {ImageStatus.ACCEPTED}
+
+
+def test_band_neighbours_reach_every_hash_within_the_threshold():
+    import random
+
+    dice = random.Random(7)
+    for _ in range(300):
+        value = dice.getrandbits(64)
+        other = value
+        for bit in dice.sample(range(64), fingerprints.CANDIDATE_BITS):
+            other ^= 1 << bit
+        shared = [
+            band in fingerprints.neighbours(own)
+            for own, band in zip(fingerprints.bands(value), fingerprints.bands(other), strict=True)
+        ]
+        assert any(shared)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_copies_that_arrive_together_one_is_accepted():
+    consent = make_consent()
+    call = make_call(form=consent.text.form)
+    images = [receive(consent, encoded(ORIGINAL, quality=90 - i), call=call) for i in range(4)]
+
+    def work(image: Image) -> None:
+        pipeline.advance(image.pk)
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=[image]) for image in images]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = sorted(Image.objects.values_list("status", flat=True))
+    assert statuses == [ImageStatus.ACCEPTED] + [ImageStatus.DUPLICATE] * 3

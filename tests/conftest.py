@@ -1,0 +1,79 @@
+"""Fixtures for every test. Storage, keys and the broker live in a temporary folder; nothing reaches a network."""
+
+import os
+import tempfile
+from pathlib import Path
+
+VAR = Path(tempfile.mkdtemp(prefix="likeness-tests-"))
+os.environ["LIKENESS_VAR"] = str(VAR)
+# Here and not in pyproject.toml: pytest-django would read the settings before this file has set their variables.
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+os.environ.setdefault("SECRET_KEY", "tests only")
+os.environ.setdefault("EMAIL_URL", "memorymail://")
+os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR / 'db.sqlite3'}")
+os.environ.setdefault("BROKER_URL", "memory://")
+
+import django
+import pytest
+from django.conf import settings
+
+django.setup()
+# Static files as they lie in the apps: tests do without collectstatic and its manifest.
+settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+settings.STATIC_ROOT.mkdir()
+
+from django.db import connection
+from django.test import TransactionTestCase
+
+from consent import append_only
+from consent.signing import create_key
+
+create_key(VAR / "keys" / "signing.pem")
+
+
+def append_only_tables() -> list[tuple[str, str]]:
+    """(table, condition) of every AppendOnly operation in our migrations."""
+    from django.db.migrations.loader import MigrationLoader
+
+    loader = MigrationLoader(None)
+    return [
+        (operation.table, operation.when)
+        for migration in loader.disk_migrations.values()
+        for operation in migration.operations
+        if isinstance(operation, append_only.AppendOnly)
+    ]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings():
+    """SQLite in a file: threads and forked workers must meet in one database."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(VAR / "test.sqlite3")
+
+
+_flush = TransactionTestCase._fixture_teardown
+
+
+def _flush_past_append_only(case: TransactionTestCase) -> None:
+    """Let transactional tests clean up: flushing a database deletes rows, which is just what the triggers refuse."""
+    tables = append_only_tables()
+    with connection.cursor() as cursor:
+        for table, _ in tables:
+            for statement in append_only.drop_sql(connection.vendor, table):
+                cursor.execute(statement)
+        _flush(case)
+        for table, when in tables:
+            for statement in append_only.create_sql(connection.vendor, table, when):
+                cursor.execute(statement)
+
+
+# Not by a fixture: the clean-up runs after the last fixture of a test is gone.
+TransactionTestCase._fixture_teardown = _flush_past_append_only
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """With FAIL_ON_SKIP=1 (CI) a skipped test fails the run: every part is supposed to be there."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("FAIL_ON_SKIP") == "1" and reporter.stats.get("skipped") and exitstatus == 0:
+        session.exitstatus = 1
+        reporter.write_line("FAIL_ON_SKIP=1: tests were skipped, see above", red=True)
