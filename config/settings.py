@@ -152,7 +152,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A worker on the filesystem broker acknowledges only between waits of two seconds, so with few messages in hand it idles.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 8 if CELERY_BROKER_URL.startswith("filesystem") else 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {
@@ -167,7 +168,8 @@ CELERY_TASK_DEFAULT_QUEUE = "ingest"
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 5.0)
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    name: {"task": name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
+    # A sweep that had to wait is still wanted; one that waited for several turns has been overtaken by the next.
+    name: {"task": name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS * 5}}
     for name in (
         "consent.tasks.issue_receipts",
         "consent.tasks.seal_ledger",
@@ -274,4 +276,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    # At INFO httpx writes every address it asks, which would put Label Studio's invitation tokens into the logs.
+    "loggers": {"httpx": {"level": "WARNING"}},
 }

@@ -63,3 +63,29 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         index //= 2
         last //= 2
     return not steps and node == root
+
+
+class Frontier:
+    """A tree that grows leaf by leaf and knows its root at every size, in memory that is logarithmic in it."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []  # roots of the perfect subtrees, the largest first
+
+    def add(self, leaf: bytes) -> None:
+        """Append one leaf hash."""
+        carries = self.size
+        while carries & 1:  # two subtrees of one size become one
+            leaf = node_hash(self._peaks.pop(), leaf)
+            carries >>= 1
+        self._peaks.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The Merkle tree hash of the leaves so far."""
+        if not self._peaks:
+            return root_hash([])
+        *others, root = self._peaks
+        for peak in reversed(others):
+            root = node_hash(peak, root)
+        return root

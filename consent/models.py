@@ -7,7 +7,9 @@ the proof intact.
 """
 
 import datetime
+import secrets
 import uuid
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import BaseUserManager
@@ -15,6 +17,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+
+from consent.signing import canonical_json, utc_text
 
 
 class UserManager(BaseUserManager["User"]):
@@ -37,11 +41,13 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]  # signing in is by e-mail address
     email = models.EmailField("e-mail address", unique=True)
+    email_verified_at = models.DateTimeField(null=True, editable=False)  # evidence for signatures
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
-    PERSONAL_DATA: ClassVar = {
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "email": "sign-in and mail",
+        "email_verified_at": "evidence of signatures",
         "first_name": "unused, kept empty",
         "last_name": "unused, kept empty",
     }
@@ -58,7 +64,7 @@ class Contributor(models.Model):
     country = models.CharField(max_length=2)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "user": "link to the account; empty once it is deleted",
         "date_of_birth": "proof of adulthood",
         "country": "age of majority, jurisdiction",
@@ -75,7 +81,7 @@ class Purpose(models.Model):
     name = models.CharField(max_length=100)
     description = models.TextField(help_text="One plain sentence that a contributor reads beside the tick box.")
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     def __str__(self) -> str:
         return self.name
@@ -87,7 +93,7 @@ class ConsentForm(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     def __str__(self) -> str:
         return self.name
@@ -100,7 +106,7 @@ class ConsentForm(models.Model):
 class FormText(models.Model):
     """One immutable published version of a form in one language (append-only).
 
-    `body` is Markdown; `html` are the exact characters shown to the signer and `sha256` the SHA-256 of their UTF-8 bytes.
+    `body` is Markdown; `html` are the exact characters shown to the signer, `sha256` the SHA-256 of their UTF-8 bytes.
     """
 
     form = models.ForeignKey(ConsentForm, on_delete=models.PROTECT, related_name="texts")
@@ -125,7 +131,7 @@ class FormText(models.Model):
     purposes = models.ManyToManyField(Purpose, through="FormTextPurpose", related_name="texts")
     published_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"contact": "the controller's own published address"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"contact": "the controller's own published address"}
 
     class Meta:
         constraints: ClassVar = [
@@ -142,7 +148,7 @@ class FormTextPurpose(models.Model):
     text = models.ForeignKey(FormText, on_delete=models.PROTECT)
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["text", "purpose"], name="text_purpose_once")]
@@ -150,7 +156,7 @@ class FormTextPurpose(models.Model):
 
 class ConsentQuerySet(models.QuerySet["Consent"]):
     def live(self, purpose: str | None = None, at: datetime.datetime | None = None) -> Self:
-        """Consents in force at `at` (default now) for `purpose` (a Purpose code), or for at least one purpose when None."""
+        """Consents in force at `at` (default now) for `purpose` (a Purpose code), or for any purpose when None."""
         at = at or timezone.now()
         withdrawn = Withdrawal.objects.filter(consent=OuterRef("consent"), made_at__lte=at).filter(
             Q(purpose__isnull=True) | Q(purpose=OuterRef("purpose"))
@@ -173,9 +179,9 @@ class Consent(models.Model):
     submission = models.UUIDField(unique=True)  # one per form shown, so that a double submit signs once
     evidence_sha256 = models.CharField(max_length=64)  # of SignatureEvidence.as_json()
 
-    PERSONAL_DATA: ClassVar = {"contributor": "pseudonym"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"contributor": "pseudonym"}
 
-    objects: ClassVar[models.Manager["Consent"]] = ConsentQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[ConsentQuerySet] = ConsentQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints: ClassVar = [
@@ -185,6 +191,31 @@ class Consent(models.Model):
     def __str__(self) -> str:
         return f"consent {self.pk}"
 
+    def purpose_states(self) -> "list[PurposeState]":
+        """Where each granted purpose stands now, for people to read. Rights are decided by ConsentQuerySet.live."""
+        ended = {withdrawal.purpose_id: withdrawal.made_at for withdrawal in self.withdrawals.all()}
+        return [
+            PurposeState(
+                purpose=granted.purpose,
+                withdrawn_at=min(filter(None, (ended.get(None), ended.get(granted.purpose_id))), default=None),
+                expired=self.expires_at <= timezone.now(),
+            )
+            for granted in self.granted.all()
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurposeState:
+    """One granted purpose: live unless withdrawn or expired."""
+
+    purpose: Purpose
+    withdrawn_at: datetime.datetime | None
+    expired: bool
+
+    @property
+    def live(self) -> bool:
+        return self.withdrawn_at is None and not self.expired
+
 
 class ConsentPurpose(models.Model):
     """One purpose granted by a consent (append-only). Granting none of them is a valid answer and makes no consent."""
@@ -192,10 +223,15 @@ class ConsentPurpose(models.Model):
     consent = models.ForeignKey(Consent, on_delete=models.PROTECT, related_name="granted")
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["consent", "purpose"], name="consent_purpose_once")]
+
+
+def new_nonce() -> str:
+    """128 random bits in hex."""
+    return secrets.token_hex(16)
 
 
 class SignatureEvidence(models.Model):
@@ -211,11 +247,19 @@ class SignatureEvidence(models.Model):
     time_zone = models.CharField(max_length=60, blank=True)
     viewed_at = models.DateTimeField()
     signed_at = models.DateTimeField()
+    # Without it, whoever guesses a name could find its hash in the ledger after the evidence is erased.
+    nonce = models.CharField(max_length=32, default=new_nonce, editable=False)
 
-    PERSONAL_DATA: ClassVar = {
-        name: "evidence of the signature"
-        for name in ("signer_name", "email", "email_verified_at", "ip", "user_agent", "time_zone", "viewed_at")
-    }
+    PERSONAL_DATA: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("signer_name", "email", "email_verified_at", "ip", "user_agent", "time_zone", "viewed_at"),
+        "evidence of the signature",
+    )
+
+    def as_json(self) -> str:
+        """Canonical JSON of every field: what Consent.evidence_sha256 is the SHA-256 of."""
+        values = {field.attname: getattr(self, field.attname) for field in self._meta.concrete_fields}
+        times = {name: utc_text(value) for name, value in values.items() if isinstance(value, datetime.datetime)}
+        return canonical_json({name: value and str(value) for name, value in values.items()} | times)
 
 
 class Receipt(models.Model):
@@ -226,8 +270,9 @@ class Receipt(models.Model):
     pdf = models.BinaryField()
     issued_at = models.DateTimeField(default=timezone.now, editable=False)
     mailed_at = models.DateTimeField(null=True)
+    mail_due_at = models.DateTimeField(default=timezone.now)  # moved on by whoever claims the mailing
 
-    PERSONAL_DATA: ClassVar = {"envelope": "names the signer", "pdf": "names the signer"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"envelope": "names the signer", "pdf": "names the signer"}
 
 
 class Withdrawal(models.Model):
@@ -238,7 +283,7 @@ class Withdrawal(models.Model):
     purpose = models.ForeignKey(Purpose, null=True, on_delete=models.PROTECT)
     made_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
         constraints: ClassVar = [
@@ -260,9 +305,11 @@ class LicenceQuerySet(models.QuerySet["Licence"]):
         at = at or timezone.now()
         day = at.date()
         found = self.filter(starts_on__lte=day, ends_on__gte=day, created_at__lte=at)
-        return found if purpose is None else found.filter(Exists(
-            LicencePurpose.objects.filter(licence=OuterRef("pk"), purpose=purpose)
-        ))
+        return (
+            found
+            if purpose is None
+            else found.filter(Exists(LicencePurpose.objects.filter(licence=OuterRef("pk"), purpose=purpose)))
+        )
 
 
 class Licence(models.Model):
@@ -283,14 +330,22 @@ class Licence(models.Model):
     evidence_sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"licensor": "may be a natural person"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"licensor": "may be a natural person"}
 
-    objects: ClassVar[models.Manager["Licence"]] = LicenceQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[LicenceQuerySet] = LicenceQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(ends_on__gte=F("starts_on")), name="licence_ends_after_start"),
-            models.CheckConstraint(condition=Q(price__gte=0), name="licence_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(ends_on__gte=F("starts_on")),
+                name="licence_ends_after_start",
+                violation_error_message="The licence ends before it starts. Please check the dates.",
+            ),
+            models.CheckConstraint(
+                condition=Q(price__gte=0),
+                name="licence_price_not_negative",
+                violation_error_message="The price must not be negative.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -303,7 +358,7 @@ class LicencePurpose(models.Model):
     licence = models.ForeignKey(Licence, on_delete=models.PROTECT, related_name="granted")
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["licence", "purpose"], name="licence_purpose_once")]
@@ -319,7 +374,7 @@ class LedgerEntry(models.Model):
     payload = models.TextField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"payload": "pseudonymous identifiers"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"payload": "pseudonymous identifiers"}
 
 
 class LedgerLeaf(models.Model):
@@ -329,7 +384,7 @@ class LedgerLeaf(models.Model):
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="leaf")
     leaf_hash = models.CharField(max_length=64)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
 
 class Checkpoint(models.Model):
@@ -340,4 +395,4 @@ class Checkpoint(models.Model):
     note = models.TextField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}

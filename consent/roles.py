@@ -8,8 +8,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
 
-from consent.models import User
+from consent.models import Contributor, User
 
 REVIEWER = "reviewer"
 DATA_MANAGER = "data manager"
@@ -40,3 +41,29 @@ def role_required(*names: str) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def user_required(view: View) -> View:
+    """A view for people who are signed in, called with (request, user, …); others get the sign-in page."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        return view(request, request.user, *args, **kwargs)
+
+    return guarded
+
+
+def contributor_required(view: View) -> View:
+    """A view for contributors, called with (request, contributor, …); others are led to what they have to do first."""
+
+    @user_required
+    @wraps(view)
+    def guarded(request: HttpRequest, user: User, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        contributor = Contributor.objects.filter(user=user).first()
+        if contributor is None:
+            return redirect_to_login(request.get_full_path(), login_url=reverse("about"))
+        return view(request, contributor, *args, **kwargs)
+
+    return guarded

@@ -1,9 +1,10 @@
-"""Signatures: DSSE envelopes, C2SP signed notes, canonical JSON. Ed25519 throughout. Pure but for `load_key`; no Django.
+"""Signatures: DSSE envelopes, C2SP signed notes, canonical JSON. Ed25519 throughout; no Django.
 
 DSSE: https://github.com/secure-systems-lab/dsse, signed notes: https://c2sp.org/signed-note.
 """
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -17,6 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 class BadSignature(ValueError):
     """The signature is missing, malformed, or not of this key."""
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def utc_text(moment: datetime.datetime) -> str:
+    """RFC 3339 text of a moment, in UTC with a Z."""
+    return moment.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 def canonical_json(value: Any) -> str:
@@ -63,9 +74,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
 
 def public_pem(key: Ed25519PublicKey) -> str:
     """The public key as PEM text, the form in which it is published."""
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def load_public_key(pem: str | bytes) -> Ed25519PublicKey:
@@ -93,9 +102,7 @@ def sign_dsse(payload: bytes, payload_type: str, key: Ed25519PrivateKey) -> str:
         {
             "payload": base64.b64encode(payload).decode(),
             "payloadType": payload_type,
-            "signatures": [
-                {"keyid": key_id(key.public_key()), "sig": base64.b64encode(signature).decode()}
-            ],
+            "signatures": [{"keyid": key_id(key.public_key()), "sig": base64.b64encode(signature).decode()}],
         }
     )
 

@@ -28,3 +28,9 @@ def test_every_decision_is_listed():
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text()
     assert {p.name for p in folder.glob("0*.md") if p.name not in index} == set()
+
+
+def test_services_know_no_http():
+    quiet = [path for app in OURS for path in (ROOT / app).glob("*.py") if path.stem in ("services", "pipeline", "models")]
+    assert len(quiet) >= 8
+    assert [path for path in quiet if "django.http" in path.read_text()] == []

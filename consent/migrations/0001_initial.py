@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
                 ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
                 ('email', models.EmailField(max_length=254, unique=True, verbose_name='e-mail address')),
+                ('email_verified_at', models.DateTimeField(editable=False, null=True)),
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
             ],
@@ -111,6 +112,7 @@ class Migration(migrations.Migration):
                 ('pdf', models.BinaryField()),
                 ('issued_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('mailed_at', models.DateTimeField(null=True)),
+                ('mail_due_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
@@ -126,6 +128,7 @@ class Migration(migrations.Migration):
                 ('time_zone', models.CharField(blank=True, max_length=60)),
                 ('viewed_at', models.DateTimeField()),
                 ('signed_at', models.DateTimeField()),
+                ('nonce', models.CharField(default=consent.models.new_nonce, editable=False, max_length=32)),
             ],
         ),
         migrations.CreateModel(
@@ -235,11 +238,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='licence',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_on__gte', models.F('starts_on'))), name='licence_ends_after_start'),
+            constraint=models.CheckConstraint(condition=models.Q(('ends_on__gte', models.F('starts_on'))), name='licence_ends_after_start', violation_error_message='The licence ends before it starts. Please check the dates.'),
         ),
         migrations.AddConstraint(
             model_name='licence',
-            constraint=models.CheckConstraint(condition=models.Q(('price__gte', 0)), name='licence_price_not_negative'),
+            constraint=models.CheckConstraint(condition=models.Q(('price__gte', 0)), name='licence_price_not_negative', violation_error_message='The price must not be negative.'),
         ),
         migrations.AddConstraint(
             model_name='formtextpurpose',

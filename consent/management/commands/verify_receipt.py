@@ -1,0 +1,37 @@
+"""manage.py verify_receipt FILE: is this a receipt that we signed, unchanged?"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.core.management.base import BaseCommand, CommandError
+
+from consent.keys import public_key
+from consent.receipts import open_receipt
+from consent.signing import load_public_key, sha256_hex
+
+
+class Command(BaseCommand):
+    help = "Checks the signature of a receipt (JSON file), and that a PDF is the one it speaks of."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--key", type=Path, help="public key (PEM); otherwise this installation's own")
+        parser.add_argument("--pdf", type=Path, help="the signed text that came with the receipt")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            receipt = open_receipt(options["file"].read_bytes(), self._key(options["key"]))
+            pdf = options["pdf"].read_bytes() if options["pdf"] else None
+        except (ValueError, OSError) as error:
+            raise CommandError(f"{options['file']}: {error}") from None
+        record = receipt["dpv:hasRecordOfActivity"][0]
+        if pdf is not None and sha256_hex(pdf) != record["ev:signature"]["ev:signedPdfSha256"]:
+            raise CommandError(f"{options['pdf']} is not the text that this receipt speaks of.")
+        purposes = ", ".join(process["dct:identifier"] for process in record["dpv:hasProcess"])
+        signed = record["ev:signature"]["ev:signedAt"]
+        self.stdout.write(f"good: consent {record['dct:identifier']}, signed {signed}, for {purposes}")
+
+    def _key(self, path: Path | None) -> Ed25519PublicKey:
+        return load_public_key(path.read_bytes()) if path else public_key()
