@@ -1,7 +1,8 @@
 """The labels: campaigns, what was pushed to Label Studio, who labelled, what came back, and what is owed for it."""
 
 import uuid
-from typing import ClassVar
+from decimal import Decimal
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -13,7 +14,7 @@ from consent.models import Purpose
 
 
 class Campaign(models.Model):
-    """A labelling job in Label Studio: config, purpose, rate, overlap, budget. Money is in `currency`, never a float."""
+    """A labelling job in Label Studio: config, purpose, rate, overlap, budget. Money is Decimal, in `currency`."""
 
     class State(models.TextChoices):
         DRAFT = "draft"
@@ -34,11 +35,13 @@ class Campaign(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"created_by": "staff user"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"created_by": "staff user"}
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(state__in=["draft", "running", "paused", "closed"]), name="campaign_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=["draft", "running", "paused", "closed"]), name="campaign_state_known"
+            ),
             models.CheckConstraint(condition=Q(rate__gt=0, overlap__gt=0), name="campaign_pays"),
             models.CheckConstraint(
                 condition=Q(reserved__gte=0) & Q(reserved__lte=F("budget")), name="campaign_within_budget"
@@ -48,6 +51,11 @@ class Campaign(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def task_cost(self) -> Decimal:
+        """What one image costs when every annotation wanted is accepted."""
+        return self.rate * self.overlap
+
 
 class LabelProject(models.Model):
     """A Label Studio project that serves a campaign."""
@@ -56,11 +64,46 @@ class LabelProject(models.Model):
     external_id = models.PositiveIntegerField(unique=True)
     swept_until = models.DateTimeField(null=True)  # changes up to here have been fetched
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"Label Studio project {self.external_id}"
+
+
+class ImporterLease(models.Model):
+    """Who may write tasks to Label Studio now: the one row `id=1`. A crash releases it by running out.
+
+    Imports are not idempotent and lock each other out on SQLite, so there is one importer at a time.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    holder = models.UUIDField(null=True)
+    until = models.DateTimeField(default=timezone.now)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=Q(id=1), name="importer_lease_is_one_row")]
+
+    def __str__(self) -> str:
+        return f"importer until {self.until}"
+
+
+class LabelTaskQuerySet(models.QuerySet["LabelTask"]):
+    def of_usable_images(self, campaign: Campaign) -> Self:
+        """Tasks of `campaign` whose image may be used for its purpose now."""
+        return self.filter(campaign=campaign, image__in=Image.objects.usable_for(campaign.purpose_id))
+
+    def of_unusable_images(self, campaign: Campaign) -> Self:
+        """Tasks of `campaign` whose image may no longer be used for its purpose."""
+        return self.filter(campaign=campaign).exclude(image__in=Image.objects.usable_for(campaign.purpose_id))
+
+    def due(self) -> Self:
+        return self.filter(next_attempt_at__lte=timezone.now())
 
 
 class LabelTask(models.Model):
-    """One image to be labelled in one campaign. `asset_id` is our identity inside Label Studio; its task ids get reused."""
+    """One image to be labelled in one campaign. Label Studio knows it by `asset_id`; its own task ids get reused."""
 
     class State(models.TextChoices):
         PENDING = "pending"  # to be pushed
@@ -81,7 +124,11 @@ class LabelTask(models.Model):
     last_error = models.TextField(blank=True)
     next_attempt_at = models.DateTimeField(default=timezone.now)
 
-    PERSONAL_DATA: ClassVar = {"view_key": "address of a photograph of a person, checked at every request"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
+        "view_key": "address of a photograph of a person, checked at every request"
+    }
+
+    objects: ClassVar[LabelTaskQuerySet] = LabelTaskQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints: ClassVar = [
@@ -96,6 +143,9 @@ class LabelTask(models.Model):
         ]
         indexes: ClassVar = [models.Index(fields=["state", "next_attempt_at"], name="task_due")]
 
+    def __str__(self) -> str:
+        return f"task {self.pk}"
+
 
 class Invitation(models.Model):
     """An annotator's invitation: the mailed link carries the token, we keep its SHA-256."""
@@ -107,18 +157,30 @@ class Invitation(models.Model):
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
 
-    PERSONAL_DATA: ClassVar = {"email": "where the invitation went", "invited_by": "staff user"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"email": "where the invitation went", "invited_by": "staff user"}
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk}"
 
 
 class Annotator(models.Model):
     """Somebody who labels for pay."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)  # the pseudonym that exports carry, keyed
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="annotator")
+    id = models.UUIDField(
+        primary_key=True, default=uuid.uuid4, editable=False
+    )  # the pseudonym that exports carry, keyed
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="annotator"
+    )
     terms_accepted_at = models.DateTimeField()
-    label_studio_user = models.PositiveIntegerField(null=True, unique=True)  # found by e-mail once they have joined there
+    label_studio_user = models.PositiveIntegerField(
+        null=True, unique=True
+    )  # found by e-mail once they have joined there
 
-    PERSONAL_DATA: ClassVar = {"user": "account", "label_studio_user": "account there"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"user": "account", "label_studio_user": "account there"}
+
+    def __str__(self) -> str:
+        return f"annotator {self.pk}"
 
 
 class Hint(models.Model):
@@ -129,7 +191,10 @@ class Hint(models.Model):
     action = models.CharField(max_length=40)
     received_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"{self.action} of task {self.task_external_id}"
 
 
 class Annotation(models.Model):
@@ -152,18 +217,22 @@ class Annotation(models.Model):
     refusal = models.CharField(max_length=200, blank=True)
     recorded_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"annotator": "pseudonym", "result": "labels of a photograph of a person"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym", "result": "labels of a photograph of a person"}
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["unique_id", "version"], name="annotation_version_once"),
-            models.UniqueConstraint(fields=["unique_id", "result_sha256"], name="annotation_content_once"),
+            # With the time: somebody may change a label and change it back.
+            models.UniqueConstraint(fields=["unique_id", "result_sha256", "made_at"], name="annotation_content_once"),
             models.CheckConstraint(
                 condition=(Q(verdict="accepted") & Q(refusal="") & Q(annotator__isnull=False))
                 | (Q(verdict="refused") & ~Q(refusal="")),
                 name="annotation_verdict_has_reason",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"annotation {self.pk}"
 
 
 class Earning(models.Model):
@@ -176,13 +245,16 @@ class Earning(models.Model):
     currency = models.CharField(max_length=3)
     earned_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"annotator": "pseudonym"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["task", "annotator"], name="paid_once_per_task_and_annotator"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="earning_positive"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
 
 
 class ImageView(models.Model):
@@ -192,4 +264,7 @@ class ImageView(models.Model):
     served = models.BooleanField()  # False: refused by the rights check
     at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"view of task {self.task_id}"

@@ -19,7 +19,7 @@ pillow_heif.register_heif_opener()
 
 MAX_PIXELS = 80_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-PREVIEW_SIDE = 1024
+PREVIEW_SIDE = 800  # longest; from 2 megapixels up a JPEG need not be decoded in full for it
 CANONICAL_SIDE = 256
 UPRIGHT = 1  # EXIF orientation of a picture that needs no turning
 ORIENTATION = 0x0112
@@ -90,7 +90,8 @@ def _open(data: bytes, kind: str, stripped: bytes) -> Opened:
         turned = picture.getexif().get(ORIENTATION, UPRIGHT) not in (UPRIGHT, 0, None)
         untouched = bool(stripped) and not turned and picture.mode in ("RGB", "RGBA", "L", "P", "LA")
         if untouched and kind == "jpg":
-            picture.draft("RGB", (PREVIEW_SIDE, PREVIEW_SIDE))  # decode at 1/2, 1/4 or 1/8: all that the preview needs
+            scale = PREVIEW_SIDE / max(width, height)
+            picture.draft("RGB", (int(width * scale), int(height * scale)))  # decode at 1/2, 1/4 or 1/8: all we need
         if picture.format == "MPO":
             picture.seek(0)
         picture.load()

@@ -23,6 +23,7 @@ MIN_SIDE = 640  # pixels of the shorter side
 TOO_DARK, TOO_BRIGHT = 35.0, 235.0  # mean luma of the canonical picture, 0..255
 BLURRED = 12.0  # variance of the Laplacian of the canonical picture
 MOST_ATTEMPTS = 5
+LEASE = datetime.timedelta(seconds=20)  # for one step; whoever is killed in it is succeeded after that
 FIRST_DELAY = datetime.timedelta(seconds=10)
 DEDUPLICATION_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
 
@@ -132,10 +133,17 @@ STEPS: dict[str, Callable[[Image], bool]] = {
 
 
 def advance(image_id: uuid.UUID) -> None:
-    """Take an image as far as it gets now. An image without a live basis, at rest, or not due stays where it is."""
-    while image := Image.objects.with_live_basis().due().filter(pk=image_id).first():
+    """Take an image as far as it gets now. One without a live basis, at rest, not due or in other hands stays where it is."""
+    while image := _claim(image_id):
         if not _step(image):
             return
+
+
+def _claim(image_id: uuid.UUID) -> Image | None:
+    """The image, if a step is due and nobody else is at it: otherwise a sweep would decode again what a task decodes."""
+    now = timezone.now()
+    mine = Image.objects.with_live_basis(at=now).due().filter(pk=image_id).update(next_attempt_at=now + LEASE)
+    return Image.objects.get(pk=image_id) if mine else None
 
 
 def _step(image: Image) -> bool:

@@ -38,7 +38,7 @@ def open_clean(image: Image) -> IO[bytes]:
 
 
 def open_preview(image: Image) -> IO[bytes]:
-    """A JPEG of at most 1024 pixels. Callers have asked the rights check first."""
+    """A JPEG of at most 800 pixels. Callers have asked the rights check first."""
     return derivatives().open(image.preview_key, "rb")
 
 

@@ -57,7 +57,7 @@ def upload(request: HttpRequest, contributor: Contributor, slug: str) -> HttpRes
     if form.is_valid():
         results = [_take(contributor, consent, call, file) for file in form.cleaned_data["photos"]]
     if "application/json" in request.headers.get("Accept", ""):
-        errors: list[str] = list(form.errors.get("photos", []))
+        errors = [str(error) for error in form.errors.get("photos", [])]
         return JsonResponse({"files": results, "errors": errors}, status=400 if errors else 200)
     taken = sum(result["image_id"] is not None for result in results)
     return render(request, "collection/upload.html", {"call": call, "form": form, "results": results, "taken": taken})

@@ -254,6 +254,8 @@ LEDGER_ORIGIN = env.str("LEDGER_ORIGIN", "likeness.local/ledger")
 
 LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", "").rstrip("/")
 LABEL_STUDIO_TOKEN = env.str("LABEL_STUDIO_TOKEN", "")
+# Its data folder, if it is on this machine: the copies that its exports leave there are deleted at once.
+LABEL_STUDIO_DATA_DIR = env.str("LABEL_STUDIO_DATA_DIR", "")
 # Label Studio sends this header with every webhook; it has no HMAC.
 LABEL_STUDIO_WEBHOOK_SECRET = env.str("LABEL_STUDIO_WEBHOOK_SECRET", "")
 

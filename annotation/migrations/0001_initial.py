@@ -19,6 +19,17 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='ImporterLease',
+            fields=[
+                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('holder', models.UUIDField(null=True)),
+                ('until', models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='importer_lease_is_one_row')],
+            },
+        ),
+        migrations.CreateModel(
             name='Annotator',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
@@ -175,7 +186,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='annotation',
-            constraint=models.UniqueConstraint(fields=('unique_id', 'result_sha256'), name='annotation_content_once'),
+            constraint=models.UniqueConstraint(fields=('unique_id', 'result_sha256', 'made_at'), name='annotation_content_once'),
         ),
         migrations.AddConstraint(
             model_name='annotation',

@@ -1,0 +1,177 @@
+"""What a labelling config allows, and whether a result keeps to it.
+
+Label Studio's API stores whatever it is sent: unknown controls, ratings of 99, nothing at all. So we check.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from label_studio_sdk.label_interface.interface import LabelInterface
+
+from consent.refusals import Refused
+
+STARTERS = Path(__file__).parent / "configs"
+KINDS = {"Rating": "rating", "Choices": "choices", "RectangleLabels": "rectanglelabels"}
+DEFAULT_MAX_RATING = 5
+PERCENT = 100.0
+SLACK = 0.01  # Label Studio rounds: a box drawn to the edge may end a hair beyond it
+
+
+@dataclass(frozen=True)
+class Control:
+    """One thing that an annotator fills in. `values` are the choices or labels it offers."""
+
+    name: str
+    kind: str  # the `type` in results: rating, choices, rectanglelabels
+    target: str  # the name of the image tag
+    required: bool
+    values: frozenset[str]
+    multiple: bool
+    max_rating: int
+
+
+Controls = Mapping[str, Control]
+
+
+def starter_config(name: str = "quality") -> str:
+    """One of our own labelling configs."""
+    return (STARTERS / f"{name}.xml").read_text()
+
+
+# --- Parsing -------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def parse_config(xml: str) -> dict[str, Control]:
+    """The controls of a labelling config by name; Refused says what is wrong with it."""
+    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
+        raise Refused("The labelling config must not contain DOCTYPE or ENTITY declarations. Remove them.")
+    interface = _interface(xml)
+    _refuse_other_objects(interface)
+    controls = {tag.name: _control(tag) for tag in interface.controls}
+    if not controls:
+        raise Refused("The labelling config has nothing to fill in. Add a Rating, Choices or RectangleLabels tag.")
+    return controls
+
+
+def _interface(xml: str) -> LabelInterface:
+    try:
+        interface = LabelInterface(xml)
+        interface.validate()  # type: ignore[no-untyped-call]
+    except Exception as error:  # the SDK raises its own error, KeyError or ValueError, depending on the mistake
+        reason = str(error).split("(<string>")[0].strip(" ,") or type(error).__name__
+        raise Refused(f"The labelling config is not valid: {reason}.") from error
+    return interface
+
+
+def _refuse_other_objects(interface: LabelInterface) -> None:
+    shown = [(tag.tag, tag.value) for tag in interface.objects]
+    if shown != [("Image", "$image")]:
+        raise Refused('The labelling config must show exactly one image: <Image name="image" value="$image"/>.')
+
+
+def _control(tag: Any) -> Control:
+    if tag.tag not in KINDS:
+        raise Refused(f"The labelling config uses <{tag.tag}>, which cannot be checked yet. Use: {', '.join(KINDS)}.")
+    values = frozenset(tag.labels or ())
+    if tag.tag != "Rating" and not values:
+        raise Refused(f"The control “{tag.name}” offers nothing to choose. Add at least one value to it.")
+    return Control(
+        name=tag.name,
+        kind=KINDS[tag.tag],
+        target=tag.to_name[0],
+        required=str(tag.attr.get("required", "")).lower() == "true",
+        values=values,
+        multiple=tag.attr.get("choice") == "multiple",
+        max_rating=_max_rating(tag),
+    )
+
+
+def _max_rating(tag: Any) -> int:
+    try:
+        return int(tag.attr.get("maxRating", DEFAULT_MAX_RATING))
+    except ValueError as error:
+        raise Refused(f"maxRating of the control “{tag.name}” must be a whole number.") from error
+
+
+# --- Checking results ----------------------------------------------------------------------------
+
+
+def check_result(controls: Controls, result: Any) -> str:
+    """Why an annotation's `result` cannot be accepted, in words for the annotator; "" when it can."""
+    if not isinstance(result, list) or not all(isinstance(region, dict) for region in result):
+        return "The labels are not in Label Studio's format."
+    for region in result:
+        if refusal := _check_region(controls, region):
+            return refusal
+    return _check_whole(controls, result)
+
+
+def _check_whole(controls: Controls, result: Sequence[Mapping[str, Any]]) -> str:
+    given = Counter(region["from_name"] for region in result)
+    for control in controls.values():
+        if control.required and not given[control.name]:
+            return f"“{control.name}” is required and was left empty."
+        if control.kind != "rectanglelabels" and given[control.name] > 1:
+            return f"“{control.name}” was given more than once."
+    return ""
+
+
+def _check_region(controls: Controls, region: Mapping[str, Any]) -> str:
+    name = region.get("from_name")
+    control = controls.get(name) if isinstance(name, str) else None
+    if control is None:
+        return f"The campaign has no control “{str(name)[:40]}”."
+    value = region.get("value")
+    if region.get("type") != control.kind or region.get("to_name") != control.target or not isinstance(value, dict):
+        return f"“{control.name}” does not have the form that the campaign asks for."
+    return CHECKS[control.kind](control, value)
+
+
+def _check_rating(control: Control, value: Mapping[str, Any]) -> str:
+    rating = value.get("rating")
+    if type(rating) is not int or not 1 <= rating <= control.max_rating:
+        return f"“{control.name}” must be a whole number from 1 to {control.max_rating}."
+    return ""
+
+
+def _check_values(control: Control, values: Any) -> str:
+    if not isinstance(values, list) or not values:
+        return f"“{control.name}” was left empty."
+    if unknown := [value for value in values if not isinstance(value, str) or value not in control.values]:
+        return f"“{control.name}” has no choice “{str(unknown[0])[:40]}”."
+    if len(set(values)) != len(values) or (len(values) > 1 and not control.multiple):
+        return f"“{control.name}” takes one choice, not several."
+    return ""
+
+
+def _check_choices(control: Control, value: Mapping[str, Any]) -> str:
+    return _check_values(control, value.get("choices"))
+
+
+def _check_box(control: Control, value: Mapping[str, Any]) -> str:
+    sides = [value.get(side) for side in ("x", "y", "width", "height")]
+    if not all(_is_number(side) for side in sides) or not _is_number(value.get("rotation", 0)):
+        return f"The box of “{control.name}” lacks a position or a size."
+    x, y, width, height = (float(side) for side in sides if side is not None)
+    if width <= 0 or height <= 0:
+        return f"The box of “{control.name}” is empty."
+    if min(x, y) < -SLACK or max(x + width, y + height) > PERCENT + SLACK:
+        return f"The box of “{control.name}” reaches beyond the photograph."
+    return _check_values(control, value.get("rectanglelabels"))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+CHECKS: dict[str, Callable[[Control, Mapping[str, Any]], str]] = {
+    "rating": _check_rating,
+    "choices": _check_choices,
+    "rectanglelabels": _check_box,
+}

@@ -1,0 +1,261 @@
+"""Label Studio over HTTP: plain functions, one error type.
+
+Plain HTTP instead of the SDK's client: that one retries imports (which are not idempotent), ignores `ids` in exports
+and leaves its connections open. Label Studio reuses task ids on SQLite, so every answer is read by our `asset_id`.
+"""
+
+import datetime
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.utils.dateparse import parse_datetime
+
+MAX_IMPORT = 500  # tasks per import, and ids per look-up: the ids travel in the address
+MAX_FETCH = 200
+PAGE = 1000
+TIMEOUT = 20.0  # seconds; a push's lease and its second look at doubtful tasks are longer than this
+WEBHOOK_ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED")  # the ones that name their task
+SECRET_HEADER = "X-Likeness-Secret"  # noqa: S105  # a header's name
+RETRY_STATUS = {408, 425, 429}
+
+
+class LabelStudioError(Exception):
+    """Label Studio could not be reached or refused. `retry`: the same request may work later, or may have worked."""
+
+    def __init__(self, message: str, *, retry: bool) -> None:
+        super().__init__(message)
+        self.retry = retry
+
+
+@dataclass(frozen=True)
+class TaskRef:
+    """A task there: its id of the moment and our own identity of it."""
+
+    external_id: int
+    asset_id: uuid.UUID
+
+
+@dataclass(frozen=True)
+class RemoteAnnotation:
+    """One annotation as Label Studio tells it."""
+
+    unique_id: uuid.UUID
+    user: int | None
+    result: Any
+    skipped: bool
+    made_at: datetime.datetime
+    lead_seconds: float | None
+
+
+@dataclass(frozen=True)
+class RemoteTask:
+    ref: TaskRef
+    annotations: tuple[RemoteAnnotation, ...]
+
+
+# --- Projects ------------------------------------------------------------------------------------
+
+
+def ensure_project(*, title: str, mark: str, config: str, overlap: int) -> int:
+    """The id of the project whose description is `mark`, made when absent, with its webhook."""
+    found = [row["id"] for row in _pages("/api/projects/", "results", include="id,description") if _is(row, mark)]
+    project = found[0] if found else _create_project(title, mark, config, overlap)
+    _ensure_webhook(project)
+    return project
+
+
+def _is(project: Mapping[str, Any], mark: str) -> bool:
+    return bool(project.get("description") == mark)
+
+
+def _create_project(title: str, mark: str, config: str, overlap: int) -> int:
+    body = {
+        "title": title[:50].ljust(3, "."),  # 3 to 50 characters
+        "description": mark,
+        "label_config": config,
+        "maximum_annotations": overlap,
+    }
+    return int(_call("POST", "/api/projects/", json=body).json()["id"])
+
+
+def _ensure_webhook(project: int) -> None:
+    url = f"{settings.BASE_URL}/hooks/label-studio/"
+    hooks = _call("GET", "/api/webhooks/", params={"project": project}).json()
+    if any(hook["url"] == url and hook["project"] == project for hook in hooks):
+        return
+    body = {
+        "url": url,
+        "project": project,
+        "send_payload": True,
+        "send_for_all_actions": False,
+        "actions": WEBHOOK_ACTIONS,
+        "headers": {SECRET_HEADER: settings.LABEL_STUDIO_WEBHOOK_SECRET},
+    }
+    _call("POST", "/api/webhooks/", json=body)
+
+
+# --- Tasks ---------------------------------------------------------------------------------------
+
+
+def import_batch(*, project: int, data: Sequence[Mapping[str, str]]) -> list[int]:
+    """Make one task per item of `data` (at most 500) and return their ids in the same order.
+
+    All or nothing, and not idempotent: after an error with `retry` the tasks may or may not be there.
+    """
+    if len(data) > MAX_IMPORT:
+        raise ValueError(f"at most {MAX_IMPORT} tasks per import, not {len(data)}")
+    path = f"/api/projects/{project}/import"
+    answer = _call("POST", path, params={"return_task_ids": "true"}, json=[{"data": item} for item in data])
+    made = answer.json().get("task_ids") or []
+    if len(made) != len(data):
+        raise LabelStudioError(f"Label Studio answered with {len(made)} ids for {len(data)} tasks.", retry=True)
+    return [int(task) for task in made]
+
+
+def find_tasks(*, project: int, asset_ids: Sequence[uuid.UUID]) -> list[TaskRef]:
+    """What is there for these identities (at most 500), several per identity if it was imported twice."""
+    if len(asset_ids) > MAX_IMPORT:
+        raise ValueError(f"at most {MAX_IMPORT} identities per look-up, not {len(asset_ids)}")
+    if not asset_ids:
+        return []
+    found = _list(project, "data.asset_id", "in_list", "String", [str(asset_id) for asset_id in asset_ids])
+    wanted = set(asset_ids)
+    return [ref for ref in found if ref.asset_id in wanted]
+
+
+def updated_since(*, project: int, since: datetime.datetime) -> tuple[list[TaskRef], datetime.datetime]:
+    """Tasks changed after `since` (UTC), and Label Studio's own time before it was asked. Deleted tasks do not show."""
+    asked_at = _server_time()
+    return list(_list(project, "updated_at", "greater", "Datetime", f"{since:%Y-%m-%dT%H:%M:%S.%fZ}")), asked_at
+
+
+def fetch_tasks(*, project: int, task_ids: Sequence[int]) -> list[RemoteTask]:
+    """Tasks with their annotations. By the export endpoint: no other one tells an annotation's unique_id."""
+    if not task_ids:  # without ids it would export everything
+        return []
+    if len(task_ids) > MAX_FETCH:
+        raise ValueError(f"at most {MAX_FETCH} tasks per fetch, not {len(task_ids)}")
+    params = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": list(task_ids)}
+    rows = _call("GET", f"/api/projects/{project}/export", params=params).json()
+    return [RemoteTask(ref, tuple(_annotations(row))) for row in rows if (ref := _ref(row))]
+
+
+def delete_tasks(*, project: int, task_ids: Sequence[int]) -> None:
+    """Delete tasks with their annotations; ids that are gone already do no harm."""
+    if task_ids:
+        body = {"selectedItems": {"all": False, "included": list(task_ids)}}
+        _call("POST", "/api/dm/actions/", params={"id": "delete_tasks", "project": project}, json=body)
+
+
+def task_exists(*, ref: TaskRef) -> bool:
+    """Whether that very task still answers; another one may have inherited its id."""
+    try:
+        row = _call("GET", f"/api/tasks/{ref.external_id}/").json()
+    except LabelStudioError as error:
+        if isinstance(error.__cause__, httpx.HTTPStatusError) and error.__cause__.response.status_code == 404:
+            return False
+        raise
+    return _ref(row) == ref
+
+
+def purge_exports(*, project: int) -> int:
+    """Delete the copies that Label Studio keeps of its answers to `fetch_tasks`; how many files.
+
+    No call of its API does it, so this needs its data folder (LABEL_STUDIO_DATA_DIR) on this machine.
+    """
+    folder = getattr(settings, "LABEL_STUDIO_DATA_DIR", "")
+    if not folder:
+        return 0
+    files = list((Path(folder) / "export").glob(f"project-{project}-at-*.json"))
+    for file in files:
+        file.unlink(missing_ok=True)
+    return len(files)
+
+
+# --- People --------------------------------------------------------------------------------------
+
+
+def invite_link() -> str:
+    """Where somebody with an invitation makes their account there."""
+    token = _call("GET", "/api/invite").json()["token"]
+    return f"{settings.LABEL_STUDIO_URL}/user/signup/?token={token}"
+
+
+def find_users() -> dict[str, int]:
+    """Everybody there: user ids by e-mail address in lower case."""
+    return {row["email"].lower(): row["id"] for row in _call("GET", "/api/users/").json()}
+
+
+# --- HTTP ----------------------------------------------------------------------------------------
+
+
+def _call(method: str, path: str, **request: Any) -> httpx.Response:
+    """One request, never repeated by itself."""
+    if not settings.LABEL_STUDIO_URL:
+        raise LabelStudioError("Label Studio is not set up: set LABEL_STUDIO_URL and LABEL_STUDIO_TOKEN.", retry=False)
+    headers = {"Authorization": f"Token {settings.LABEL_STUDIO_TOKEN}"}
+    try:
+        with httpx.Client(base_url=settings.LABEL_STUDIO_URL, headers=headers, timeout=TIMEOUT) as client:
+            return client.request(method, path, **request).raise_for_status()
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise LabelStudioError(
+            f"Label Studio answered {status} to {method} {path}: {error.response.text[:300]}",
+            retry=status >= 500 or status in RETRY_STATUS,
+        ) from error
+    except httpx.HTTPError as error:
+        raise LabelStudioError(f"Label Studio did not answer {method} {path}: {error!r}", retry=True) from error
+
+
+def _pages(path: str, key: str, **params: Any) -> Iterator[dict[str, Any]]:
+    """All rows of a paged list: Label Studio answers 404 beyond its last page, so we count."""
+    page, seen = 1, 0
+    while True:
+        answer = _call("GET", path, params={**params, "page": page, "page_size": PAGE}).json()
+        rows = answer[key]
+        yield from rows
+        seen += len(rows)
+        if not rows or seen >= int(answer["total" if "total" in answer else "count"]):
+            return
+        page += 1
+
+
+def _list(project: int, field: str, operator: str, kind: str, value: Any) -> Iterator[TaskRef]:
+    item = {"filter": f"filter:tasks:{field}", "operator": operator, "type": kind, "value": value}
+    query = json.dumps({"filters": {"conjunction": "and", "items": [item]}})
+    rows = _pages("/api/tasks/", "tasks", project=project, query=query, fields="task_only", include="id,data")
+    return (ref for row in rows if (ref := _ref(row)))
+
+
+def _server_time() -> datetime.datetime:
+    return parsedate_to_datetime(_call("GET", "/health").headers["date"])
+
+
+def _ref(row: Mapping[str, Any]) -> TaskRef | None:
+    """None for a task that somebody else made."""
+    try:
+        return TaskRef(int(row["id"]), uuid.UUID(str(row["data"]["asset_id"])))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _annotations(row: Mapping[str, Any]) -> Iterator[RemoteAnnotation]:
+    for found in row.get("annotations", ()):
+        made_at = parse_datetime(found["updated_at"])
+        if made_at and found.get("unique_id"):
+            user = found["completed_by"]
+            yield RemoteAnnotation(
+                unique_id=uuid.UUID(found["unique_id"]),
+                user=user["id"] if isinstance(user, dict) else user,
+                result=found["result"],
+                skipped=bool(found["was_cancelled"]),
+                made_at=made_at,
+                lead_seconds=found.get("lead_time"),
+            )

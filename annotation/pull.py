@@ -1,0 +1,84 @@
+"""Labels come back: a webhook hints, a sweep by change time finds what no hint told."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from annotation import labelstudio
+from annotation.labelstudio import RemoteTask, TaskRef
+from annotation.models import Annotator, Hint, LabelProject, LabelTask
+from annotation.services import connect_annotators, record_annotation
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+# A change becomes visible a little after the time it carries: look again at the last moments.
+MARGIN = timedelta(seconds=10)
+HINTS = 2000
+
+
+def pull_hinted() -> int:
+    """Fetch the tasks that webhooks named; how many annotations they hold. Hints go once their task is fetched."""
+    hints = list(Hint.objects.select_related("project")[:HINTS])
+    return sum(
+        _pull_hints(project, [hint for hint in hints if hint.project == project])
+        for project in {hint.project for hint in hints}
+    )
+
+
+def _pull_hints(project: LabelProject, hints: Sequence[Hint]) -> int:
+    seen = record_tasks(project=project, task_ids={hint.task_external_id for hint in hints if hint.task_external_id})
+    Hint.objects.filter(pk__in=[hint.pk for hint in hints]).delete()
+    return seen
+
+
+def sweep_updated(*, project: LabelProject) -> int:
+    """Fetch every task that changed since the last sweep; how many annotations they hold."""
+    refs, asked_at = labelstudio.updated_since(project=project.external_id, since=project.swept_until or BEGINNING)
+    seen = record_tasks(project=project, task_ids={ref.external_id for ref in refs})
+    labelstudio.delete_tasks(project=project.external_id, task_ids=_unwanted(refs))
+    LabelProject.objects.filter(pk=project.pk).update(swept_until=asked_at - MARGIN)
+    return seen
+
+
+def _unwanted(refs: Sequence[TaskRef]) -> list[int]:
+    """Tasks that must not be there: of images that were retracted, or second ones of an image."""
+    tasks = LabelTask.objects.in_bulk({ref.asset_id for ref in refs})
+    return [ref.external_id for ref in refs if (task := tasks.get(ref.asset_id)) and _is_unwanted(task, ref)]
+
+
+def _is_unwanted(task: LabelTask, ref: TaskRef) -> bool:
+    second = task.state == LabelTask.State.PUSHED and task.external_id != ref.external_id
+    return second or task.state == LabelTask.State.RETRACTED
+
+
+def record_tasks(*, project: LabelProject, task_ids: Iterable[int]) -> int:
+    """Fetch tasks by Label Studio's ids and record all their annotations; how many there are."""
+    seen = 0
+    for some in _chunks(sorted(task_ids), labelstudio.MAX_FETCH):
+        fetched = labelstudio.fetch_tasks(project=project.external_id, task_ids=some)
+        _connect(fetched)
+        seen += sum(_record_task(project, remote) for remote in fetched)
+    labelstudio.purge_exports(project=project.external_id)
+    return seen
+
+
+def _record_task(project: LabelProject, remote: RemoteTask) -> int:
+    task = LabelTask.objects.filter(pk=remote.ref.asset_id, project=project).first()
+    if task is None:
+        return 0
+    for annotation in sorted(remote.annotations, key=lambda found: found.made_at):
+        record_annotation(task=task, remote=annotation)
+    return len(remote.annotations)
+
+
+def _connect(fetched: Sequence[RemoteTask]) -> None:
+    """Find out who strangers are before their work is judged."""
+    users = {annotation.user for task in fetched for annotation in task.annotations if annotation.user}
+    known = Annotator.objects.filter(label_studio_user__in=users).values_list("label_studio_user", flat=True)
+    if users - set(known):
+        connect_annotators(users=labelstudio.find_users())
+
+
+def _chunks(items: Sequence[int], size: int) -> Iterator[list[int]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk

@@ -1,0 +1,81 @@
+"""Rights ended: the photograph's tasks leave Label Studio, and what they did not earn is free again.
+
+Refusing comes first and needs nobody (see views.task_image); this cleans up behind it.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from annotation import labelstudio
+from annotation.labelstudio import LabelStudioError
+from annotation.models import Campaign, Earning, LabelProject, LabelTask
+from annotation.pull import record_tasks
+
+State = LabelTask.State
+RETRY_AFTER = timedelta(seconds=10)
+
+
+def retract_withdrawn() -> int:
+    """Retract the tasks of every image that may no longer be used; how many are gone now."""
+    for campaign in Campaign.objects.all():
+        mark_unusable(campaign=campaign)
+    waiting = LabelTask.objects.filter(state=State.RETRACTING).due()
+    return sum(retract_batch(project=project) for project in LabelProject.objects.filter(tasks__in=waiting).distinct())
+
+
+def mark_unusable(*, campaign: Campaign) -> None:
+    """What was never sent is retracted at once; the rest is to be deleted in Label Studio."""
+    unusable = LabelTask.objects.of_unusable_images(campaign)
+    now = timezone.now()
+    unusable.filter(state=State.PENDING).update(state=State.RETRACTED, retracted_at=now)
+    unusable.filter(state__in=[State.PUSHING, State.PUSHED]).update(state=State.RETRACTING, next_attempt_at=now)
+
+
+def retract_batch(*, project: LabelProject) -> int:
+    """Delete one batch of retracting tasks in Label Studio and make sure; how many are gone."""
+    waiting = LabelTask.objects.filter(project=project, state=State.RETRACTING).due()
+    batch = list(waiting[: labelstudio.MAX_IMPORT])
+    try:
+        _delete(project, batch)
+    except LabelStudioError as error:
+        _postpone(batch, str(error))
+        raise
+    return _finish(project, batch)
+
+
+def _delete(project: LabelProject, batch: Sequence[LabelTask]) -> None:
+    """By asset_id, so that copies go too. Work done before the withdrawal is fetched first: it stays paid."""
+    asset_ids = [task.asset_id for task in batch]
+    there = labelstudio.find_tasks(project=project.external_id, asset_ids=asset_ids)
+    task_ids = [ref.external_id for ref in there]
+    record_tasks(project=project, task_ids=task_ids)
+    labelstudio.delete_tasks(project=project.external_id, task_ids=task_ids)
+    left = [ref for ref in there if labelstudio.task_exists(ref=ref)]
+    left += labelstudio.find_tasks(project=project.external_id, asset_ids=asset_ids)
+    if left:
+        raise LabelStudioError(f"Label Studio still has {len(left)} tasks that it was told to delete.", retry=True)
+
+
+def _postpone(batch: Sequence[LabelTask], reason: str) -> None:
+    LabelTask.objects.filter(pk__in=[task.pk for task in batch], state=State.RETRACTING).update(
+        last_error=reason, next_attempt_at=timezone.now() + RETRY_AFTER
+    )
+
+
+@transaction.atomic
+def _finish(project: LabelProject, batch: Sequence[LabelTask]) -> int:
+    """RETRACTING → RETRACTED, and the campaign gets back what these tasks did not earn."""
+    held = LabelTask.objects.select_for_update().filter(pk__in=[task.pk for task in batch], state=State.RETRACTING)
+    gone = list(held.values_list("pk", flat=True))
+    earned = Earning.objects.filter(task__in=gone).aggregate(total=Sum("amount"))["total"] or 0
+    LabelTask.objects.filter(pk__in=gone).update(
+        state=State.RETRACTED, retracted_at=timezone.now(), external_id=None, last_error=""
+    )
+    campaign = project.campaign
+    released = campaign.task_cost * len(gone) - earned
+    Campaign.objects.filter(pk=campaign.pk).update(reserved=F("reserved") - released)
+    return len(gone)

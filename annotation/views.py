@@ -1,0 +1,214 @@
+"""Pages for data managers and annotators, the webhook, and the address that serves photographs to annotators."""
+
+import hmac
+import json
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, Sum
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
+
+from annotation import labelstudio, push, services, tasks
+from annotation.forms import CampaignForm, InviteForm, JoinForm
+from annotation.labelstudio import LabelStudioError
+from annotation.models import Annotation, Annotator, Campaign, Earning, ImageView, Invitation, LabelProject, LabelTask
+from collection.storage import open_clean
+from consent.models import User
+from consent.refusals import Refused
+from consent.roles import DATA_MANAGER, role_required, user_required
+
+form_page = require_http_methods(["GET", "HEAD", "POST"])
+SHOWN = 200  # rows of the pay page; the balance counts all
+
+
+# --- Campaigns -----------------------------------------------------------------------------------
+
+
+@form_page
+@role_required(DATA_MANAGER)
+def campaign_add(request: HttpRequest) -> HttpResponse:
+    form = CampaignForm(request.POST or None)
+    if form.is_valid():
+        form.instance.created_by_id = request.user.pk
+        return redirect("campaign", form.save().pk)
+    campaigns = Campaign.objects.select_related("purpose").order_by("-created_at")
+    return render(request, "annotation/campaign_add.html", {"form": form, "campaigns": campaigns})
+
+
+@form_page
+@role_required(DATA_MANAGER)
+def campaign(request: HttpRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(Campaign.objects.select_related("purpose"), pk=pk)
+    if request.method == "POST":
+        _act(request, found, request.POST.get("action", ""))
+        return redirect("campaign", pk)
+    return render(request, "annotation/campaign.html", _campaign_facts(found))
+
+
+def _act(request: HttpRequest, found: Campaign, action: str) -> None:
+    try:
+        services.change_campaign(campaign=found, action=action)
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return
+    if found.state == Campaign.State.RUNNING:
+        transaction.on_commit(tasks.push_running.delay, robust=True)
+    messages.success(request, f"The campaign is {found.get_state_display().lower()} now.")
+
+
+def _campaign_facts(found: Campaign) -> dict[str, Any]:
+    count = dict(found.tasks.order_by().values_list("state").annotate(Count("pk")))
+    annotations = Annotation.objects.filter(task__campaign=found)
+    paid = Earning.objects.filter(task__campaign=found).aggregate(total=Sum("amount"))["total"] or 0
+    waiting = count.get(LabelTask.State.PENDING, 0)
+    return {
+        "campaign": found,
+        "tasks": [(state.label, count.get(state.value, 0)) for state in LabelTask.State],
+        "annotations": dict(annotations.order_by().values_list("verdict").annotate(Count("pk"))),
+        "paid": paid,
+        "unaffordable": max(waiting - push.affordable_tasks(found), 0),
+        "trouble": found.tasks.exclude(last_error="").order_by("-next_attempt_at").first(),
+        "actions": [name for name, (before, _) in services.ACTIONS.items() if found.state in before],
+        "project": LabelProject.objects.filter(campaign=found).first(),
+        "label_studio": settings.LABEL_STUDIO_URL,
+    }
+
+
+# --- Annotators ----------------------------------------------------------------------------------
+
+
+@form_page
+@role_required(DATA_MANAGER)
+def annotators(request: HttpRequest) -> HttpResponse:
+    form = InviteForm(request.POST or None)
+    if form.is_valid() and _invite(request, form):
+        return redirect("annotators")
+    people = Annotator.objects.select_related("user").annotate(count=Count("earnings"), earned=Sum("earnings__amount"))
+    open_invitations = Invitation.objects.filter(accepted_at=None).order_by("-created_at")
+    facts = {"form": form, "annotators": people.order_by("terms_accepted_at"), "invitations": open_invitations}
+    return render(request, "annotation/annotators.html", facts)
+
+
+def _invite(request: HttpRequest, form: InviteForm) -> bool:
+    inviter = request.user
+    try:
+        if isinstance(inviter, User):
+            services.invite_annotator(email=form.cleaned_data["email"], invited_by=inviter)
+    except Refused as refusal:
+        form.add_error("email", str(refusal))
+        return False
+    messages.success(request, f"The invitation to {form.cleaned_data['email']} is on its way.")
+    return True
+
+
+@form_page
+@never_cache
+def work_join(request: HttpRequest, token: str) -> HttpResponse:
+    """The agreement. Who holds the mailed link holds the mailbox, so the address counts as confirmed."""
+    user = request.user if isinstance(request.user, User) else None
+    try:
+        invitation = services.find_invitation(token=token)
+    except Refused as refusal:
+        return render(request, "annotation/invitation_over.html", {"refusal": refusal}, status=410)
+    form = JoinForm(request.POST or None, invitation=invitation, user=user)
+    if form.is_valid() and _join(request, form, user):
+        return redirect("work")
+    return render(request, "annotation/work_join.html", {"form": form, "invitation": invitation})
+
+
+def _join(request: HttpRequest, form: JoinForm, user: User | None) -> bool:
+    try:
+        annotator = services.accept_invitation(
+            invitation=form.invitation, user=user, password=form.cleaned_data.get("password1", "")
+        )
+    except Refused as refusal:
+        form.add_error(None, str(refusal))
+        return False
+    if user is None and annotator.user:
+        login(request, annotator.user, backend="django.contrib.auth.backends.ModelBackend")
+    return True
+
+
+@require_GET
+@never_cache
+@user_required
+def work(request: HttpRequest, user: User) -> HttpResponse:
+    """Where an annotator goes to label, and sees what each piece of work brought."""
+    annotator = Annotator.objects.filter(user=user).first()
+    if annotator is None:
+        raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
+    balance = annotator.earnings.order_by().values("currency").annotate(total=Sum("amount"), count=Count("pk"))
+    rows = annotator.annotations.select_related("task__campaign", "earning").order_by("-made_at")[:SHOWN]
+    facts = {"annotator": annotator, "balance": balance, "annotations": rows, **_way_in(annotator)}
+    return render(request, "annotation/work.html", facts)
+
+
+def _way_in(annotator: Annotator) -> dict[str, Any]:
+    """The campaigns to label, or Label Studio's own invitation for those who have no account there yet."""
+    try:
+        if annotator.label_studio_user is None:
+            services.connect_annotators(users=labelstudio.find_users())
+            annotator.refresh_from_db()
+        if annotator.label_studio_user is None:
+            return {"invite_link": labelstudio.invite_link()}
+    except LabelStudioError:
+        return {"away": True}
+    running = LabelProject.objects.filter(campaign__state=Campaign.State.RUNNING).select_related("campaign")
+    return {"projects": running, "label_studio": settings.LABEL_STUDIO_URL}
+
+
+# --- Label Studio calls --------------------------------------------------------------------------
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """Label Studio says that a task changed. It waits one second and never asks again: note it and answer."""
+    if not _knows_secret(request):
+        return HttpResponse("The secret header is missing or wrong.", status=403, content_type="text/plain")
+    try:
+        payload = json.loads(request.body)
+        project, task = int(payload["project"]["id"]), int(payload["task"]["id"])
+    except (ValueError, KeyError, TypeError):
+        return HttpResponseBadRequest("The body names no project and task.", content_type="text/plain")
+    if services.note_hint(project=project, task=task, action=str(payload.get("action", ""))):
+        transaction.on_commit(tasks.pull_hinted.delay, robust=True)
+    return HttpResponse(status=204)
+
+
+def _knows_secret(request: HttpRequest) -> bool:
+    given = request.headers.get(labelstudio.SECRET_HEADER, "").encode()
+    secret = settings.LABEL_STUDIO_WEBHOOK_SECRET.encode()
+    return bool(secret) and hmac.compare_digest(given, secret)
+
+
+@require_safe
+def task_image(request: HttpRequest, view_key: str) -> HttpResponseBase:
+    """The photograph of one task for Label Studio's page: rights are checked at every request, every view noted."""
+    task = get_object_or_404(LabelTask.objects.select_related("campaign", "image"), view_key=view_key)
+    served = services.may_be_seen(task=task)
+    ImageView.objects.create(task=task, served=served)
+    response = _image(task) if served else _gone()
+    response["Access-Control-Allow-Origin"] = settings.LABEL_STUDIO_URL
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _image(task: LabelTask) -> HttpResponseBase:
+    try:
+        photograph = open_clean(task.image)
+    except FileNotFoundError:  # purged between the check and here
+        return _gone()
+    return FileResponse(photograph, filename=f"photograph.{task.image.clean_format}")
+
+
+def _gone() -> HttpResponse:
+    return HttpResponse("This photograph may not be used any more.", status=410, content_type="text/plain")

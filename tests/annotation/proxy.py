@@ -1,0 +1,63 @@
+"""A TCP proxy that carries requests through and can lose the answer, as networks do."""
+
+import contextlib
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+
+class LossyProxy(socketserver.ThreadingTCPServer):
+    """Forwards to `target`; while `lose` holds a piece of a request line, answers to such requests are dropped."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, target: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.target = (urlsplit(target).hostname, urlsplit(target).port)
+        self.lose = b""
+        self.lost = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    server: LossyProxy
+
+    def handle(self) -> None:
+        with socket.create_connection(self.server.target) as upstream, contextlib.suppress(OSError):
+            head = self._forward_request(upstream)
+            answer = b"".join(iter(lambda: upstream.recv(65536), b""))
+            if self.server.lose and self.server.lose in head:
+                self.server.lost += 1
+            else:
+                self.request.sendall(answer)
+
+    def _forward_request(self, upstream: socket.socket) -> bytes:
+        """Send one whole request on, asking for the connection to be closed after it; its request line."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self.request.recv(65536)
+        head, _, body = data.partition(b"\r\n\r\n")
+        headers = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+        length = next((int(h.split(b":")[1]) for h in headers if h.lower().startswith(b"content-length:")), 0)
+        while len(body) < length:
+            body += self.request.recv(65536)
+        upstream.sendall(b"\r\n".join([*headers, b"Connection: close"]) + b"\r\n\r\n" + body)
+        return headers[0]
+
+
+@contextlib.contextmanager
+def lossy_proxy(target: str) -> Iterator[LossyProxy]:
+    with LossyProxy(target) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            proxy.shutdown()
+            thread.join()

@@ -1,0 +1,298 @@
+"""The pages, the webhook and the address that serves photographs."""
+
+import json
+import re
+from decimal import Decimal
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.config import starter_config
+from annotation.models import Annotator, Campaign, Hint, ImageView, Invitation, LabelProject, LabelTask
+from annotation.services import record_annotation
+from consent.services import withdraw
+from tests.annotation.conftest import SECRET
+from tests.annotation.factories import (
+    BYTES,
+    make_annotator,
+    make_campaign,
+    make_image,
+    make_purpose,
+    make_pushed_task,
+    make_user,
+    remote,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def manager(client):
+    user = make_user("manager@example.org", "data manager")
+    client.force_login(user)
+    return user
+
+
+def image_url(task):
+    return reverse("task_image", args=[task.view_key])
+
+
+# --- Photographs ---------------------------------------------------------------------------------
+
+
+def test_an_annotator_sees_the_photograph(client, settings):
+    settings.LABEL_STUDIO_URL = "https://labels.example"
+    task = make_pushed_task()
+    response = client.get(image_url(task))
+    assert b"".join(response.streaming_content) == BYTES
+    assert response["Content-Type"] == "image/jpeg"
+    assert response["Cache-Control"] == "no-store"
+    assert response["Access-Control-Allow-Origin"] == "https://labels.example"
+    assert ImageView.objects.get().served
+
+
+def test_after_a_withdrawal_it_is_gone_at_once(client):
+    task = make_pushed_task()
+    withdraw(consent=task.image.consent)
+    response = client.get(image_url(task))
+    assert response.status_code == 410
+    assert response["Cache-Control"] == "no-store"
+    assert not ImageView.objects.get().served
+
+
+def test_withdrawing_only_the_campaigns_purpose_is_enough(client):
+    task = make_pushed_task()
+    withdraw(consent=task.image.consent, purpose="research")
+    assert client.get(image_url(task)).status_code == 410
+
+
+@pytest.mark.parametrize("state", ["pending", "retracting", "retracted"])
+def test_only_tasks_in_label_studio_are_served(client, state):
+    task = make_pushed_task()
+    LabelTask.objects.update(state=state, retracted_at=timezone.now())
+    assert client.get(image_url(task)).status_code == 410
+
+
+def test_bytes_that_are_gone_already(client):
+    task = make_pushed_task()
+    task.image.__class__.objects.update(clean_key="aa/missing.jpg")
+    assert client.get(image_url(task)).status_code == 410
+
+
+def test_a_guessed_address(client):
+    assert client.get("/images/nobody-knows-this/").status_code == 404
+
+
+# --- Webhook -------------------------------------------------------------------------------------
+
+
+def post_hook(client, payload, secret=SECRET):
+    body = payload if isinstance(payload, str) else json.dumps(payload)
+    headers = {"X-Likeness-Secret": secret} if secret is not None else {}
+    return client.post("/hooks/label-studio/", body, content_type="application/json", headers=headers)
+
+
+def created(project, task=5):
+    return {"action": "ANNOTATION_CREATED", "project": {"id": project}, "task": {"id": task}, "annotation": {"id": 1}}
+
+
+def test_a_webhook_leaves_a_hint(client):
+    project = LabelProject.objects.create(campaign=make_campaign(), external_id=3)
+    assert post_hook(client, created(3)).status_code == 204
+    hint = Hint.objects.get()
+    assert (hint.project, hint.task_external_id, hint.action) == (project, 5, "ANNOTATION_CREATED")
+
+
+@pytest.mark.parametrize("secret", [None, "", "wrong", "what only Label Studio know\u00e9"])
+def test_a_webhook_without_the_secret_is_refused(client, secret):
+    LabelProject.objects.create(campaign=make_campaign(), external_id=3)
+    assert post_hook(client, created(3), secret and secret.encode().decode("latin-1")).status_code == 403
+    assert not Hint.objects.exists()
+
+
+def test_no_secret_set_means_nobody_knows_it(client, settings):
+    settings.LABEL_STUDIO_WEBHOOK_SECRET = ""
+    assert post_hook(client, created(3), "").status_code == 403
+
+
+@pytest.mark.parametrize("payload", ["", "{", "[]", "null", "{}", {"project": {"id": "x"}, "task": {"id": 1}}])
+def test_a_webhook_with_a_strange_body(client, payload):
+    assert post_hook(client, payload).status_code == 400
+
+
+def test_a_webhook_of_somebody_elses_project_is_answered_and_forgotten(client):
+    assert post_hook(client, created(3)).status_code == 204
+    assert not Hint.objects.exists()
+
+
+def test_webhooks_are_posted(client):
+    assert client.get("/hooks/label-studio/").status_code == 405
+
+
+# --- Campaigns -----------------------------------------------------------------------------------
+
+
+def campaign_fields(**changes):
+    make_purpose("research")
+    return {
+        "name": "Portraits",
+        "purpose": "research",
+        "config": starter_config(),
+        "overlap": "3",
+        "rate": "0.05",
+        "currency": "EUR",
+        "budget": "50",
+        **changes,
+    }
+
+
+def test_a_data_manager_adds_and_runs_a_campaign(client, manager):
+    assert "RectangleLabels" in client.get("/staff/campaigns/new/").content.decode()
+    response = client.post("/staff/campaigns/new/", campaign_fields())
+    campaign = Campaign.objects.get()
+    assert response["Location"] == f"/staff/campaigns/{campaign.pk}/"
+    assert campaign.created_by == manager
+    assert campaign.rate == Decimal("0.05")
+    for action, state in (("start", "running"), ("pause", "paused"), ("start", "running"), ("close", "closed")):
+        client.post(f"/staff/campaigns/{campaign.pk}/", {"action": action})
+        campaign.refresh_from_db()
+        assert campaign.state == state
+    page = client.post(f"/staff/campaigns/{campaign.pk}/", {"action": "start"}, follow=True).content.decode()
+    assert "The campaign is closed, so it cannot start." in page
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("config", "<View/>", "exactly one image"),
+        ("rate", "0", "more than zero"),
+        ("rate", "-1", "more than zero"),
+        ("overlap", "0", "at least one"),
+        ("budget", "0.14", "One photograph costs 0.15"),
+        ("currency", "euro", "three"),
+        ("name", "ab", "at least 3"),
+        ("purpose", "conquest", "Select a valid choice"),
+    ],
+)
+def test_bad_campaigns_are_sent_back_with_a_reason(client, manager, field, value, says):
+    response = client.post("/staff/campaigns/new/", campaign_fields(**{field: value}))
+    assert response.status_code == 200
+    assert says in response.content.decode()
+    assert not Campaign.objects.exists()
+
+
+def test_the_campaign_page_counts(client, manager):
+    campaign = make_campaign(images=3, budget=Decimal("0.40"))
+    task = campaign.tasks.first()
+    Campaign.objects.update(reserved=campaign.task_cost)
+    LabelTask.objects.filter(pk=task.pk).update(state="pushed", external_id=1, pushed_at=timezone.now())
+    make_annotator(7)
+    record_annotation(task=task, remote=remote(7))
+    page = client.get(f"/staff/campaigns/{campaign.pk}/").content.decode()
+    assert "0.1000 EUR" in page
+    assert "1 photograph waits" in page
+
+
+@pytest.mark.parametrize("path", ["/staff/campaigns/new/", "/staff/campaigns/1/", "/staff/annotators/"])
+def test_staff_pages_are_for_data_managers(client, path):
+    assert client.get(path).status_code == 302
+    client.force_login(make_user("reviewer@example.org", "reviewer"))
+    assert client.get(path).status_code == 403
+
+
+# --- Annotators ----------------------------------------------------------------------------------
+
+
+def invite(client, email="Ann@Example.org"):
+    client.post("/staff/annotators/", {"email": email})
+    link = re.search(r"http://localhost:8000(/work/join/\S+)", mail.outbox[-1].body)
+    return link[1]
+
+
+def test_an_invited_person_joins(client, manager):
+    path = invite(client)
+    assert mail.outbox[-1].to == ["ann@example.org"]
+    client.logout()
+    assert "What you agree to" in client.get(path).content.decode()
+    response = client.post(path, {"password1": "a very long phrase 7", "agree": "on"})
+    assert response["Location"] == "/work/"
+    annotator = Annotator.objects.get()
+    assert annotator.user.email == "ann@example.org"
+    assert annotator.user.emailaddress_set.get().verified
+    assert client.get("/work/").status_code == 200
+    assert client.get(path).status_code == 410  # a link works once
+
+
+@pytest.mark.parametrize(
+    ("posted", "says"),
+    [
+        ({"password1": "a very long phrase 7"}, "This field is required"),
+        ({"agree": "on"}, "This field is required"),
+        ({"password1": "12345", "agree": "on"}, "too short"),
+        ({"password1": "ann@example.org", "agree": "on"}, "too similar"),
+    ],
+)
+def test_joining_needs_the_agreement_and_a_password(client, manager, posted, says):
+    path = invite(client)
+    client.logout()
+    assert says in client.post(path, posted).content.decode()
+    assert not Annotator.objects.exists()
+
+
+def test_who_has_an_account_signs_in_first(client, manager):
+    user = make_user("ann@example.org")
+    path = invite(client)
+    client.logout()
+    page = client.post(path, {"password1": "a very long phrase 7", "agree": "on"}).content.decode()
+    assert "Sign in with it and open the invitation again" in page
+    client.force_login(user)
+    assert client.post(path, {"agree": "on"})["Location"] == "/work/"
+    assert Annotator.objects.get().user == user
+
+
+def test_somebody_else_signed_in_cannot_take_the_invitation_for_an_account(client, manager):
+    make_user("ann@example.org")
+    path = invite(client)
+    client.force_login(make_user("eve@example.org"))
+    assert "Sign in with it" in client.post(path, {"agree": "on"}).content.decode()
+    assert not Annotator.objects.exists()
+
+
+def test_old_invitations_end(client, manager):
+    first = invite(client)
+    second = invite(client)
+    assert client.get(first).status_code == 410
+    Invitation.objects.update(expires_at=timezone.now())
+    assert client.get(second).status_code == 410
+    assert client.get("/work/join/made-up/").status_code == 410
+
+
+def test_annotators_are_not_invited_again(client, manager):
+    make_annotator(user=make_user("ann@example.org"))
+    page = client.post("/staff/annotators/", {"email": "ann@example.org"}).content.decode()
+    assert "is an annotator already" in page
+    assert not mail.outbox
+
+
+def test_the_pay_page_shows_each_annotation_and_why(client):
+    task = make_pushed_task()
+    annotator = make_annotator(7)
+    record_annotation(task=task, remote=remote(7))
+    record_annotation(task=task, remote=remote(7))
+    client.force_login(annotator.user)
+    page = client.get("/work/").content.decode()
+    assert "0.1000 EUR" in page
+    assert "A second annotation by the same person" in page
+
+
+def test_the_pay_page_without_label_studio(client):
+    client.force_login(make_annotator().user)
+    assert "cannot be reached right now" in client.get("/work/").content.decode()
+
+
+def test_the_pay_page_is_for_annotators(client):
+    assert client.get("/work/").status_code == 302
+    client.force_login(make_image().consent.contributor.user)
+    assert client.get("/work/").status_code == 403
