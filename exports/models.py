@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from annotation.models import Campaign
 from collection.models import Image
-from consent.models import Purpose
+from consent.models import Checkpoint, LedgerEntry, Purpose
 
 
 def new_secret() -> str:
@@ -27,12 +27,14 @@ class Dataset(models.Model):
     description = models.TextField()
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="datasets")
     campaign = models.ForeignKey(Campaign, null=True, blank=True, on_delete=models.PROTECT, related_name="datasets")
-    terms = models.CharField(max_length=100, default="LicenseRef-Likeness-Research", help_text="SPDX id or LicenseRef-…")
+    terms = models.CharField(
+        max_length=100, default="LicenseRef-Likeness-Research", help_text="SPDX id or LicenseRef-…"
+    )
     # Keys every pseudonym of this dataset, so that two datasets cannot be joined on them; also salts the splits.
     pseudonym_key = models.CharField(max_length=64, default=new_secret, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"pseudonym_key": "would join pseudonyms back to persons"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"pseudonym_key": "would join pseudonyms back to persons"}
 
     def __str__(self) -> str:
         return self.title
@@ -59,16 +61,19 @@ class Release(models.Model):
     published_at = models.DateTimeField(null=True)
     sums_sha256 = models.CharField(max_length=64, blank=True)  # of SHA256SUMS: names the whole release
     rows_root = models.CharField(max_length=64, blank=True)  # Merkle root over the row records
+    checkpoint = models.ForeignKey(Checkpoint, null=True, on_delete=models.PROTECT)  # pinned: a rebuild proves the same
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
     next_attempt_at = models.DateTimeField(default=timezone.now)
 
-    PERSONAL_DATA: ClassVar = {"drafted_by": "staff user", "published_by": "staff user"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"drafted_by": "staff user", "published_by": "staff user"}
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["dataset", "number"], name="release_number_once"),
-            models.UniqueConstraint(fields=["dataset", "version"], name="release_version_once"),
+            models.UniqueConstraint(
+                fields=["dataset", "version"], condition=~Q(state="discarded"), name="release_version_once"
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=["building", "built", "published", "discarded"]), name="release_state_known"
             ),
@@ -79,7 +84,8 @@ class Release(models.Model):
             ),
             # Four eyes: whoever drafted it does not publish it.
             models.CheckConstraint(
-                condition=Q(published_by__isnull=True) | ~Q(published_by=models.F("drafted_by")), name="release_four_eyes"
+                condition=Q(published_by__isnull=True) | ~Q(published_by=models.F("drafted_by")),
+                name="release_four_eyes",
             ),
         ]
 
@@ -87,8 +93,24 @@ class Release(models.Model):
         return f"{self.dataset.slug} {self.version}"
 
 
+class Attestation(models.Model):
+    """The ledger entry that says what one basis of a release covered when it was built (append-only)."""
+
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="attestations")
+    basis = models.CharField(max_length=32)  # keyed per dataset
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="attestation")
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"basis": "pseudonym"}
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["release", "basis"], name="basis_attested_once")]
+
+    def __str__(self) -> str:
+        return f"basis {self.basis} of {self.release}"
+
+
 class Item(models.Model):
-    """One row of a release (append-only). `record` is the row's provenance record as the release carries it."""
+    """One row of a release (append-only). Its provenance record is in the release; here is only the record's hash."""
 
     release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="items")
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="items")
@@ -98,13 +120,16 @@ class Item(models.Model):
     shard = models.CharField(max_length=100)  # e.g. "train-00000"
     leaf_hash = models.CharField(max_length=64)
 
-    PERSONAL_DATA: ClassVar = {"row_id": "pseudonym", "leaf_hash": "hash of a pseudonymous record"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"row_id": "pseudonym", "leaf_hash": "hash of a pseudonymous record"}
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["release", "image"], name="item_once_per_release"),
             models.UniqueConstraint(fields=["release", "position"], name="item_position_once"),
         ]
+
+    def __str__(self) -> str:
+        return f"row {self.row_id} of {self.release}"
 
 
 class ReleaseFile(models.Model):
@@ -118,10 +143,13 @@ class ReleaseFile(models.Model):
     shard = models.CharField(max_length=100, blank=True)  # holds rows of this shard; "" for files about all rows
     carries_rows = models.BooleanField()  # bytes or records of images are in it: gone when one of them is withdrawn
 
-    PERSONAL_DATA: ClassVar = {"key": "bytes of photographs of persons"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"key": "bytes of photographs of persons"}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["release", "path"], name="release_path_once")]
+
+    def __str__(self) -> str:
+        return f"{self.path} of {self.release}"
 
 
 class FilePurge(models.Model):
@@ -130,7 +158,10 @@ class FilePurge(models.Model):
     file = models.OneToOneField(ReleaseFile, on_delete=models.PROTECT, related_name="purge")
     at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"{self.file}, deleted"
 
 
 class Split(models.Model):
@@ -140,10 +171,13 @@ class Split(models.Model):
     image = models.ForeignKey(Image, on_delete=models.PROTECT)
     name = models.CharField(max_length=10)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["dataset", "image"], name="split_once_per_image")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Recipient(models.Model):
@@ -154,7 +188,7 @@ class Recipient(models.Model):
     email = models.EmailField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"name": "may name a person", "email": "notices go there"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"name": "may name a person", "email": "notices go there"}
 
     def __str__(self) -> str:
         return self.name
@@ -169,7 +203,10 @@ class AccessToken(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"token of {self.recipient} for {self.dataset}"
 
 
 class Download(models.Model):
@@ -179,7 +216,10 @@ class Download(models.Model):
     file = models.ForeignKey(ReleaseFile, on_delete=models.PROTECT, related_name="downloads")
     at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"{self.file} by {self.recipient}"
 
 
 class Notice(models.Model):
@@ -189,7 +229,10 @@ class Notice(models.Model):
     envelope = models.TextField()  # DSSE
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {"envelope": "pseudonymous row ids and hashes"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"envelope": "pseudonymous row ids and hashes"}
+
+    def __str__(self) -> str:
+        return f"notice {self.pk} about {self.release}"
 
 
 class Revocation(models.Model):
@@ -199,7 +242,10 @@ class Revocation(models.Model):
     notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="revocations")
     at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"{self.item}, revoked"
 
 
 class Acknowledgement(models.Model):
@@ -210,9 +256,26 @@ class Acknowledgement(models.Model):
     rows_removed = models.PositiveIntegerField()
     at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["notice", "recipient"], name="acknowledged_once")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["notice", "recipient"], name="acknowledged_once")]
+
+    def __str__(self) -> str:
+        return f"{self.notice}, applied by {self.recipient}"
+
+
+class NoticeMail(models.Model):
+    """A recipient was mailed that a notice is there (append-only)."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="mails")
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="notice_mails")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["notice", "recipient"], name="notice_mailed_once")]
+
+    def __str__(self) -> str:
+        return f"{self.notice}, mailed to {self.recipient}"

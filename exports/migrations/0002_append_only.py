@@ -3,6 +3,7 @@ from django.db import migrations
 from consent.append_only import AppendOnly
 
 TABLES = (
+    "exports_attestation",
     "exports_item",
     "exports_releasefile",
     "exports_filepurge",
@@ -11,6 +12,7 @@ TABLES = (
     "exports_notice",
     "exports_revocation",
     "exports_acknowledgement",
+    "exports_noticemail",
 )
 
 

@@ -1,0 +1,99 @@
+"""README.md: the release for people. A Hugging Face header, then a datasheet in seven sections, from data."""
+
+import json
+from collections.abc import Sequence
+
+from exports.croissant import MIME, licence_url, missing
+from exports.labels import Control
+from exports.models import Release
+from exports.summary import Summary
+from exports.writers import NUMBERS, TEXTS, column
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+FEATURES = {"rating": ["dtype: float64"], "choices": ["dtype: string"], "box": ["list: float32", "length: 4"]}
+
+
+def write(release: Release, summary: Summary) -> bytes:
+    """README.md as bytes."""
+    return (_header(release, summary) + _body(release, summary)).encode()
+
+
+def _header(release: Release, summary: Summary) -> str:
+    title, terms = json.dumps(release.dataset.title), release.dataset.terms
+    own = terms.startswith("LicenseRef-")
+    licence = ["license: other", f"license_name: {terms.lower()}", f"license_link: {licence_url(release)}"]
+    lines = [
+        f"pretty_name: {title}",
+        *(licence if own else [f"license: {terms.lower()}"]),
+        "language:\n- en",
+        f"size_categories:\n- {_size(summary.rows)}",
+        "annotations_creators:\n- crowdsourced" if summary.annotations else "annotations_creators:\n- no-annotation",
+        "source_datasets:\n- original",
+        "tags:\n- croissant\n- consented",
+        "configs:\n- config_name: default\n  default: true\n  data_files:",
+        *(f"  - split: {name}\n    path: data/{name}-*.parquet" for name in summary.splits),
+        "dataset_info:\n  config_name: default\n  features:",
+        *_features(summary.controls),
+    ]
+    return "---\n" + "\n".join(lines) + "\n---\n"
+
+
+def _size(rows: int) -> str:
+    return next((name for limit, name in SIZES if rows < limit), "n>10M")
+
+
+def _features(controls: Sequence[Control]) -> list[str]:
+    columns = {"image": ["dtype: image"]}
+    columns |= {name: ["dtype: string"] for name in TEXTS} | {name: ["dtype: int32"] for name in NUMBERS}
+    columns |= {column(control): FEATURES[control.kind] for control in controls}
+    return ["\n".join([f"  - name: {name}", *(f"    {line}" for line in lines)]) for name, lines in columns.items()]
+
+
+def _body(release: Release, summary: Summary) -> str:
+    dataset = release.dataset
+    sections = {
+        "Motivation": f"{dataset.description}\n\nMade for one purpose, {dataset.purpose.name}: "
+        f"{dataset.purpose.description} Responsible: {', '.join(summary.controllers)}.",
+        "Composition": _composition(summary),
+        "Collection process": _collection(summary),
+        "Preprocessing, cleaning, labelling": _labelling(summary),
+        "Uses": f"Only for {dataset.purpose.name.lower()}, and never to find out who a person is. "
+        "No balance across groups is claimed: contributors chose themselves.",
+        "Distribution": f"Terms: {dataset.terms}. Each recipient has a token and pulls with `exports/pull.py`; "
+        "`exports/verify.py` checks a copy without any access to us.",
+        "Maintenance": "People may withdraw at any time. Recipients then get a signed notice; the next pull takes the "
+        "rows out of the copy, and the next release is a new major version without them.",
+    }
+    text = "".join(f"\n## {title}\n\n{content}\n" for title, content in sections.items())
+    return f"# {dataset.title}\n\nVersion {release.version}, as of {release.snapshot_at.date().isoformat()}.\n{text}"
+
+
+def _composition(summary: Summary) -> str:
+    splits = "".join(f"| {name} | {n} |\n" for name, n in summary.splits.items())
+    return (
+        f"{summary.rows} photographs of {summary.subjects} persons "
+        f"({', '.join(MIME[ext] for ext in summary.formats)}).\n\n| split | rows |\n|---|---|\n{splits}\n"
+        "Nobody is in two splits, and neither are near-duplicates. A photograph never changes its split. "
+        f"Subjects are pseudonyms of this dataset only. {missing(summary)}"
+    )
+
+
+def _collection(summary: Summary) -> str:
+    bases = ", ".join(f"{n} under a {kind}" for kind, n in summary.bases.items())
+    texts = f" Texts signed: {', '.join(summary.texts)}." if summary.texts else ""
+    terms = f" Licence terms: {', '.join(summary.terms)}." if summary.terms else ""
+    return (
+        f"Received from {summary.received[0]} to {summary.received[1]}; {bases}.{texts}{terms} "
+        "rows.jsonl names the basis of each row, attestations.jsonl proves what each basis covered."
+    )
+
+
+def _labelling(summary: Summary) -> str:
+    clean = "Photographs were turned upright, stripped of all metadata, re-encoded and freed of duplicates."
+    if not summary.annotations:
+        return f"{clean} Labels: not applicable, this dataset has no labelling campaign."
+    agreement = "".join(f"\n- {line}" for line in summary.agreement)
+    return (
+        f"{clean} {summary.annotators} paid annotators made {summary.annotations} annotations in Label Studio, "
+        f"{summary.per_item} per image. Ratings are means, choices majorities, boxes medians.\n{agreement}"
+    )

@@ -1,0 +1,30 @@
+"""Forms of the staff pages."""
+
+from typing import ClassVar
+
+from django import forms
+
+from exports.models import Dataset
+
+
+class DatasetForm(forms.ModelForm):
+    """A new dataset. Its labels were made for its purpose, or it has none."""
+
+    class Meta:
+        model = Dataset
+        fields: ClassVar = ["slug", "title", "description", "purpose", "campaign", "terms"]
+
+    def clean(self) -> dict[str, object] | None:
+        cleaned = super().clean()
+        campaign, purpose = self.cleaned_data.get("campaign"), self.cleaned_data.get("purpose")
+        if campaign and purpose and campaign.purpose_id != purpose.pk:
+            self.add_error("campaign", f"It labels for {campaign.purpose}, not for {purpose}. Choose another.")
+        return cleaned
+
+
+class RecipientForm(forms.Form):
+    """Somebody who may pull one dataset."""
+
+    name = forms.CharField(max_length=200, help_text="The team, as notices address it.")
+    email = forms.EmailField(label="E-mail address", help_text="Notices about withdrawn rows go here.")
+    dataset = forms.ModelChoiceField(Dataset.objects.order_by("title"))

@@ -1,0 +1,400 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["cryptography", "pyarrow"]
+# ///
+"""Pull a dataset: `pull.py DATASET[@VERSION] DIR --server URL --token T [--key PEM]`.
+
+First applies the signed notices about people who withdrew to every copy under DIR, then fetches the wanted version (the
+latest when none is named) to DIR/DATASET/VERSION. A pull that was cut off goes on where it stopped. Every file is
+checked against SHA256SUMS and the signed statement. This one file needs nothing else of the project.
+
+--key is the server's public key, got by a way you trust. Without it the server's key is kept at the first pull
+(DIR/DATASET/signing.pem) and must stay the same. The token may also be in the environment as LIKENESS_TOKEN.
+
+Exit codes: 0 the copy is complete and up to date; 1 what arrived is not what was signed; 2 wrong arguments; 3 the
+server refused or could not be reached; 4 the version holds photographs that were withdrawn: pull a newer one.
+"""
+
+import argparse
+import base64
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import sys
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+OK, BAD, USAGE, REFUSED, WITHDRAWN = range(5)
+SUMS, STATEMENT, REMOVED = "SHA256SUMS", "statement.dsse.json", "removed.jsonl"
+CROISSANT, CARD, ROWS = "croissant.json", "README.md", "rows.jsonl"
+NOTICE_TYPE = "application/vnd.likeness.notice+json"
+STATEMENT_TYPE = "application/vnd.in-toto+json"
+NAME = r"[A-Za-z0-9_-][\w.-]*"  # of a file or folder of a release: never hidden, never ".."
+TRIES = 5
+
+
+class Trouble(Exception):
+    """The pull cannot go on; carries the exit code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+# --- The server ----------------------------------------------------------------------------------------------------
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the token elsewhere."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+class Server:
+    """The recipients' API of one server, read with one token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        if not url.startswith(("https://", "http://")):
+            raise Trouble(USAGE, f"--server must begin with https:// (or http://), not {url!r}")
+        self.url, self.token = url.rstrip("/"), token
+        self.opener = urllib.request.build_opener(_NoRedirect)
+
+    def open(self, path: str, *, start: int = 0, body: dict[str, Any] | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json, application/octet-stream"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(self.url + quote(path), data=data, headers=headers)  # noqa: S310 -- http(s) only
+        try:
+            return self.opener.open(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            code = WITHDRAWN if error.code == 410 else REFUSED
+            raise Trouble(code, f"{self.url}{path} answered {error.code}: {_detail(error)}") from error
+        except OSError as error:
+            raise Trouble(REFUSED, f"{self.url} cannot be reached: {error}. Try again later.") from error
+
+    def json(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        with self.open(path, body=body) as answer:
+            return json.load(answer)
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)
+
+
+# --- Signatures and sums -------------------------------------------------------------------------------------------
+
+
+def open_dsse(envelope: str, payload_type: str, key: Ed25519PublicKey, what: str) -> Any:
+    """The JSON inside a signed envelope."""
+    try:
+        parsed = json.loads(envelope)
+        payload = base64.b64decode(parsed["payload"], validate=True)
+        kind = parsed["payloadType"].encode()
+        signatures = [base64.b64decode(one["sig"], validate=True) for one in parsed["signatures"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Trouble(BAD, f"{what} is not a signed envelope: {error}") from error
+    signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    if kind.decode() == payload_type and any(_verifies(key, signature, signed) for signature in signatures):
+        return json.loads(payload)
+    raise Trouble(BAD, f"{what} is not signed with the key that this dataset is signed with")
+
+
+def _verifies(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
+    try:
+        key.verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def trusted_key(server: Server, base: Path, given: Path | None) -> Ed25519PublicKey:
+    """The key of --key, else the one kept at the first pull."""
+    kept = given or base / "signing.pem"
+    if not kept.exists():
+        if given:
+            raise Trouble(USAGE, f"there is no key file {given}")
+        with server.open("/keys/signing.pem") as answer:
+            _replace(kept, answer.read())
+    try:
+        key = load_pem_public_key(kept.read_bytes())
+    except ValueError as error:
+        raise Trouble(USAGE, f"{kept} is not a public key in PEM form") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise Trouble(USAGE, f"{kept} is not an Ed25519 public key")
+    return key
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """Path to sha256. Refuses paths that would leave the folder."""
+    sums = {}
+    for line in text.splitlines():
+        sha256, _, path = line.partition("  ")
+        if not re.fullmatch("[0-9a-f]{64}", sha256) or not re.fullmatch(rf"{NAME}(/{NAME})*", path):
+            raise Trouble(BAD, f"{SUMS} has a line that is not a sum of a file of the release: {line!r}")
+        sums[path] = sha256
+    return sums
+
+
+def local_sums(target: Path) -> dict[str, str]:
+    return parse_sums((target / SUMS).read_text()) if (target / SUMS).exists() else {}
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+# --- Notices -------------------------------------------------------------------------------------------------------
+
+
+def apply_notices(server: Server, base: Path, slug: str, key: Ed25519PublicKey) -> None:
+    """Take withdrawn rows out of every version under `base`, and tell the server."""
+    by_version: dict[str, dict[int, str]] = {}
+    for notice in server.json(f"/api/datasets/{slug}/notices/")["notices"]:
+        by_version.setdefault(_safe_version(notice["version"]), {})[int(notice["id"])] = notice["envelope"]
+    for version, envelopes in by_version.items():
+        target = base / version
+        if not target.exists():
+            continue
+        rows = {number: _notice_rows(text, number, slug, version, key) for number, text in envelopes.items()}
+        if (target / SUMS).exists():
+            apply_to_copy(target, envelopes, rows)
+        else:
+            shutil.rmtree(target)  # never complete, and never will be: nothing of it stays
+        for number, named in rows.items():
+            server.json(f"/api/datasets/{slug}/notices/{number}/acknowledge/", {"rows_removed": len(named)})
+
+
+def _notice_rows(envelope: str, number: int, slug: str, version: str, key: Ed25519PublicKey) -> list[dict[str, Any]]:
+    payload = open_dsse(envelope, NOTICE_TYPE, key, f"notice {number}")
+    if (payload["dataset"], payload["version"]) != (slug, version):
+        raise Trouble(BAD, f"notice {number} is about {payload['dataset']} {payload['version']}, not {slug} {version}")
+    return list(payload["rows"])
+
+
+def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[dict[str, Any]]]) -> None:
+    """Rewrite one complete copy without the rows. SHA256SUMS comes last: a notice it lacks is applied again."""
+    sums = local_sums(target)
+    if all(f"notices/{number}.dsse.json" in sums for number in envelopes):
+        return
+    gone = {row["row_id"] for named in rows.values() for row in named}
+    for path in sorted(sums):
+        if path.endswith(".parquet"):
+            _rewrite_parquet(target / path, gone)
+        elif path.endswith(".tar"):
+            _rewrite_tar(target / path, gone)
+    lines = (target / ROWS).read_text().splitlines(keepends=True)
+    _replace(target / ROWS, "".join(line for line in lines if json.loads(line)["row_id"] not in gone).encode())
+    removed = [{**row, "notice": number} for number, named in rows.items() for row in named]
+    lines = [json.dumps(row, sort_keys=True) + "\n" for row in sorted(removed, key=lambda row: row["position"])]
+    _replace(target / REMOVED, "".join(lines).encode())
+    for number, envelope in envelopes.items():
+        _replace(target / f"notices/{number}.dsse.json", envelope.encode())
+    _patch_documents(target)
+    paths = {*sums, REMOVED, *(f"notices/{number}.dsse.json" for number in envelopes)}
+    _replace(target / SUMS, "".join(f"{sha256_of(target / path)}  {path}\n" for path in sorted(paths)).encode())
+    say(f"{target}: {len(gone)} withdrawn rows are out")
+
+
+def _rewrite_parquet(path: Path, gone: set[str]) -> None:
+    names = pq.read_table(path, columns=["row_id"])["row_id"].to_pylist()
+    if not gone & set(names):
+        return
+    fresh = path.with_name(path.name + ".new")
+    with (
+        pq.ParquetFile(path) as old,
+        pq.ParquetWriter(fresh, old.schema_arrow, compression="zstd", use_dictionary=False) as new,
+    ):
+        for batch in old.iter_batches(batch_size=16):
+            keep = pc.invert(pc.is_in(batch["row_id"], value_set=pa.array(sorted(gone), pa.string())))
+            if (kept := batch.filter(keep)).num_rows:
+                new.write_batch(kept)
+    fresh.replace(path)
+
+
+def _rewrite_tar(path: Path, gone: set[str]) -> None:
+    with tarfile.open(path) as old:
+        if not any(member.name.partition(".")[0] in gone for member in old):
+            return
+        fresh = path.with_name(path.name + ".new")
+        with tarfile.open(fresh, "w", format=tarfile.USTAR_FORMAT) as new:
+            for member in old.getmembers():
+                if member.name.partition(".")[0] not in gone:
+                    new.addfile(member, old.extractfile(member))
+    fresh.replace(path)
+
+
+def _patch_documents(target: Path) -> None:
+    """Only what the rewritten files changed: sums, sizes, and splits that are empty now (loaders refuse those)."""
+    document = json.loads((target / CROISSANT).read_text())
+    for entry in document["distribution"]:
+        if "sha256" in entry:
+            file = target / entry["contentUrl"]
+            entry["sha256"], entry["contentSize"] = sha256_of(file), f"{file.stat().st_size} B"
+    _replace(target / CROISSANT, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    card = (target / CARD).read_text()
+    for path in target.glob("data/*.parquet"):
+        if not pq.read_metadata(path).num_rows:
+            split = path.name.partition("-")[0]
+            card = card.replace(f"  - split: {split}\n    path: data/{split}-*.parquet\n", "")
+    _replace(target / CARD, card.encode())
+
+
+# --- Files ---------------------------------------------------------------------------------------------------------
+
+
+def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key: Ed25519PublicKey) -> None:
+    """Make the copy of one release complete."""
+    there = f"/api/datasets/{slug}/{release['version']}/"
+    sizes = {file["path"]: int(file["size"]) for file in server.json(there)["files"]}
+    with server.open(f"{there}files/{SUMS}") as answer:
+        text = answer.read()
+    if hashlib.sha256(text).hexdigest() != release["sums_sha256"]:
+        raise Trouble(BAD, f"{SUMS} is not the one that names {slug} {release['version']}")
+    sums, mine = parse_sums(text.decode()), local_sums(target)
+    target.mkdir(parents=True, exist_ok=True)
+    for path, sha256 in sums.items():
+        if not _is_there(target / path, sha256, mine.get(path) if REMOVED in mine else None):
+            download(server, f"{there}files/{path}", target / path, sha256, sizes[path])
+    check_statement(target, sums, key)
+    if not mine:
+        _replace(target / SUMS, text)
+
+
+def _is_there(path: Path, sha256: str, rewritten: str | None) -> bool:
+    return path.exists() and sha256_of(path) in {sha256, rewritten}
+
+
+def download(server: Server, address: str, path: Path, sha256: str, size: int) -> None:
+    """Fetch one file through `<name>.part`, which the next pull continues."""
+    part = path.with_name(path.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(TRIES):
+        if not part.exists() or part.stat().st_size < size:
+            _receive(server, address, part)
+        if part.stat().st_size < size:
+            continue  # cut off: go on from there
+        if sha256_of(part) == sha256:
+            part.replace(path)
+            return
+        part.unlink()
+    raise Trouble(BAD, f"{path.name} did not arrive as it was signed, {TRIES} times. Report this to the data manager.")
+
+
+def _receive(server: Server, address: str, part: Path) -> None:
+    start = part.stat().st_size if part.exists() else 0
+    with server.open(address, start=start) as answer:
+        mode = "ab" if start and answer.status == 206 else "wb"
+        with part.open(mode) as file:
+            try:
+                shutil.copyfileobj(answer, file, 1 << 20)
+            except (OSError, http.client.HTTPException) as error:
+                say(f"{part.name}: {error or 'cut off'}; going on")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def check_statement(target: Path, sums: dict[str, str], key: Ed25519PublicKey) -> None:
+    """The signed statement names the files that the server's sums name."""
+    statement = open_dsse((target / STATEMENT).read_text(), STATEMENT_TYPE, key, STATEMENT)
+    signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+    if signed != {path: sha256 for path, sha256 in sums.items() if path != STATEMENT}:
+        raise Trouble(BAD, f"{STATEMENT} does not name the files that {SUMS} names")
+
+
+def pull(server: Server, slug: str, version: str | None, folder: Path, key_file: Path | None) -> Path:
+    """Apply notices, then fetch. Returns the folder of the version."""
+    about = server.json(f"/api/datasets/{slug}/")
+    base = folder / slug
+    key = trusted_key(server, base, key_file)
+    apply_notices(server, base, slug, key)
+    wanted = version or about["latest"]
+    release = next((one for one in about["releases"] if one["version"] == wanted), None)
+    if release is None:
+        raise Trouble(REFUSED, f"{slug} has no {f'version {wanted}' if wanted else 'published version yet'}.")
+    target = base / _safe_version(release["version"])
+    try:
+        fetch(server, target, slug, release, key)
+    except Trouble as trouble:
+        if trouble.code == WITHDRAWN and not (target / SUMS).exists() and target.exists():
+            shutil.rmtree(target)
+        raise
+    return target
+
+
+def _safe_version(version: str) -> str:
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise Trouble(BAD, f"{version!r} is not a version number")
+    return version
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="pull", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("dataset", metavar="DATASET[@VERSION]")
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("--server", required=True, metavar="URL")
+    parser.add_argument("--token", default=os.environ.get("LIKENESS_TOKEN"), help="or the variable LIKENESS_TOKEN")
+    parser.add_argument("--key", type=Path, metavar="PEM")
+    arguments = parser.parse_args(None if argv is None else list(argv))
+    if not arguments.token:
+        parser.error("give --token, or set LIKENESS_TOKEN")
+    if not re.fullmatch(r"[\w-]+(@\d+\.\d+\.\d+)?", arguments.dataset):
+        parser.error("DATASET[@VERSION] looks like portraits or portraits@1.0.0")
+    return arguments
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    arguments = _arguments(argv)
+    slug, _, version = arguments.dataset.partition("@")
+    try:
+        target = pull(Server(arguments.server, arguments.token), slug, version or None, arguments.folder, arguments.key)
+    except Trouble as trouble:
+        say(f"pull: {trouble}")
+        return trouble.code
+    except OSError as error:
+        say(f"pull: {error}")
+        return REFUSED
+    sys.stdout.write(f"{target}\n")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+"""What can happen to a release: drafted, built, published by a second person, discarded."""
+
+import datetime
+import hashlib
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.core.files import File
+from django.core.files.storage import storages
+from django.db import transaction
+from django.db.models import Exists, F, Max, OuterRef
+from django.utils import timezone
+
+from collection.models import Image
+from collection.storage import open_clean
+from consent import ledger, merkle
+from consent.models import User
+from consent.refusals import Refused
+from exports import provenance, selection, splits
+from exports.assembly import SUMS, Built, Plan, all_paths, make_plan, rows_root, shard_name, write_files
+from exports.models import Dataset, FilePurge, Item, Release, ReleaseFile, Revocation
+
+__all__ = ("Refused", "build_release", "discard_release", "draft_release", "publish_release")
+
+log = logging.getLogger(__name__)
+LEASE = datetime.timedelta(seconds=30)  # a build that is silent for so long was killed
+RENEW_SECONDS = 5.0
+LONGEST_WAIT = datetime.timedelta(minutes=5)
+LEFT_OUT_BY_SPLIT = "would put one person or near-duplicates in two splits"
+
+
+# --- Draft ---------------------------------------------------------------------------------------------------------
+
+
+def draft_release(*, dataset: Dataset, user: User) -> Release:
+    """A release to be built, as of now. Replaces a draft that waits for publication."""
+    if dataset.releases.filter(state=Release.State.BUILDING).exists():
+        raise Refused("A release of this dataset is being built. Wait until it is done, then draft again.")
+    snapshot_at = timezone.now()
+    found = selection.eligible(dataset, snapshot_at)
+    if not found.candidates:
+        why = "; ".join(f"{n}: {reason}" for reason, n in found.left_out.items()) or "there are no images yet"
+        raise Refused(f"No image may go into {dataset.title} now ({why}).")
+    for waiting in dataset.releases.filter(state=Release.State.BUILT):
+        discard_release(release=waiting, reason="replaced by a newer draft")
+    number = (dataset.releases.aggregate(last=Max("number"))["last"] or 0) + 1
+    return Release.objects.create(
+        dataset=dataset,
+        number=number,
+        version=next_version(dataset, {candidate.image.pk for candidate in found.candidates}),
+        snapshot_at=snapshot_at,
+        drafted_by=user,
+    )
+
+
+def next_version(dataset: Dataset, image_ids: set[Any]) -> str:
+    """1.0.0 first; a new major version when rows of the last release are gone or withdrawn; else a new minor one."""
+    last = dataset.releases.filter(state=Release.State.PUBLISHED).order_by("-number").first()
+    if last is None:
+        return "1.0.0"
+    major, minor, _ = (int(part) for part in last.version.split("."))
+    revoked = Revocation.objects.filter(item__release=last).exists()
+    gone = set(last.items.values_list("image_id", flat=True)) - image_ids
+    return f"{major + 1}.0.0" if revoked or gone else f"{major}.{minor + 1}.0"
+
+
+# --- Build ---------------------------------------------------------------------------------------------------------
+
+
+def build_release(*, release_id: int) -> None:
+    """Build one drafted release. May be killed anywhere and called again: the same snapshot gives the same bytes."""
+    now = timezone.now()
+    claimed = Release.objects.filter(pk=release_id, state=Release.State.BUILDING, next_attempt_at__lte=now).update(
+        next_attempt_at=now + LEASE, attempts=F("attempts") + 1
+    )
+    if not claimed:
+        return
+    release = Release.objects.select_related("dataset__purpose", "dataset__campaign").get(pk=release_id)
+    try:
+        _build(release)
+    except Refused as refusal:
+        discard_release(release=release, reason=str(refusal))
+    except Exception as error:  # whatever it is: note it, the sweep comes back
+        log.exception("building release %s failed", release_id)
+        _note_failure(release, error)
+
+
+def _build(release: Release) -> None:
+    plan = plan_release(release)
+    checkpoint = provenance.sealed_checkpoint(release)
+    if checkpoint is None:
+        raise RuntimeError("the ledger is being sealed by another process; tried again soon")
+    with tempfile.TemporaryDirectory(prefix="likeness-release-") as name:
+        folder = Path(name)
+        files = write_files(release, plan, checkpoint, folder, _reader(release))
+        _store(release, files, folder)
+    _record(release, plan, files)
+
+
+def plan_release(release: Release) -> Plan:
+    """What the release holds: selection as of its snapshot, splits and attested bases (both recorded on the way)."""
+    dataset = release.dataset
+    found = selection.eligible(dataset, release.snapshot_at)
+    images = [candidate.image.pk for candidate in found.candidates]
+    if lost := selection.not_usable(dataset, images):
+        raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
+    names = splits.assign(dataset, images, release.snapshot_at)
+    describe = provenance.describer(dataset, release.snapshot_at)
+    chosen = [candidate for candidate in found.candidates if candidate.image.pk in names]
+    if not chosen:
+        raise Refused(f"Nothing is left: every image {LEFT_OUT_BY_SPLIT}.")
+    found.left_out += Counter({LEFT_OUT_BY_SPLIT: len(images) - len(chosen)})
+    bases = {basis.pk: basis for basis in (provenance.basis_of(candidate.image) for candidate in chosen)}
+    provenance.attest(release, [(basis, describe(basis)) for basis in bases.values()])
+    return make_plan(
+        found,
+        (
+            provenance.make_row(dataset, one, names[one.image.pk], describe(provenance.basis_of(one.image)))
+            for one in chosen
+        ),
+    )
+
+
+def _reader(release: Release) -> Callable[[provenance.Row], bytes]:
+    """Reads one image at a time, checks its hash, and keeps the lease of this build."""
+    renewed = time.monotonic()
+
+    def read(row: provenance.Row) -> bytes:
+        nonlocal renewed
+        if time.monotonic() - renewed > RENEW_SECONDS:
+            renewed = time.monotonic()
+            Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
+                next_attempt_at=timezone.now() + LEASE
+            )
+        with open_clean(row.image) as file:
+            content: bytes = file.read()
+        if hashlib.sha256(content).hexdigest() != row.record["image_sha256"]:
+            raise ValueError(f"the stored bytes of image {row.image.pk} are not those that were accepted")
+        return content
+
+    return read
+
+
+def storage_key(release: Release, path: str) -> str:
+    """Where a file of a release is in the `releases` storage."""
+    return f"{release.dataset.slug}/{release.pk}/{path}"
+
+
+def _store(release: Release, files: list[Built], folder: Path) -> None:
+    storage = storages["releases"]
+    for built in files:
+        with (folder / built.path).open("rb") as file:
+            storage.save(storage_key(release, built.path), File(file))
+
+
+def _record(release: Release, plan: Plan, files: list[Built]) -> None:
+    """The rows of a release, all at once; another process that built the same bytes may have been first."""
+    sums = next(built.sha256 for built in files if built.path == SUMS)
+    with transaction.atomic():
+        first = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
+            state=Release.State.BUILT, sums_sha256=sums, rows_root=rows_root(plan.rows), last_error=""
+        )
+        if not first:
+            return
+        Item.objects.bulk_create(_items(release, plan), batch_size=500)
+        ReleaseFile.objects.bulk_create(
+            ReleaseFile(
+                release=release,
+                path=built.path,
+                key=storage_key(release, built.path),
+                sha256=built.sha256,
+                size=built.size,
+                shard=built.shard,
+                carries_rows=built.carries_rows,
+            )
+            for built in files
+        )
+
+
+def _items(release: Release, plan: Plan) -> list[Item]:
+    return [
+        Item(
+            release=release,
+            image=row.image,
+            position=position,
+            row_id=row.record["row_id"],
+            split=row.record["split"],
+            shard=shard_name(row.record["split"]),
+            leaf_hash=merkle.leaf_hash(row.line).hex(),
+        )
+        for position, row in enumerate(plan.rows)
+    ]
+
+
+def _note_failure(release: Release, error: Exception) -> None:
+    wait = min(datetime.timedelta(seconds=2 ** min(release.attempts, 10)), LONGEST_WAIT)
+    Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
+        last_error=f"{type(error).__name__}: {error}", next_attempt_at=timezone.now() + wait
+    )
+
+
+# --- Publish, discard ----------------------------------------------------------------------------------------------
+
+
+def publish_release(*, release: Release, user: User) -> Release:
+    """Publish a built release: by a second person, and only while every row may still be used."""
+    release.refresh_from_db()
+    if release.state != Release.State.BUILT:
+        raise Refused(f"{release} cannot be published: it is {release.state}.")
+    if release.drafted_by_id == user.pk:
+        raise Refused(f"You drafted {release}. Ask a second person to look at it and publish it.")
+    if lost := lost_items(release).count():
+        raise Refused(f"{lost} rows of {release} may no longer be used since it was built. Draft a new release.")
+    with transaction.atomic():
+        published = (
+            Release.objects.filter(pk=release.pk, state=Release.State.BUILT)
+            .filter(~Exists(lost_items(release)))
+            .update(state=Release.State.PUBLISHED, published_by=user, published_at=timezone.now())
+        )
+        if not published:
+            raise Refused(f"{release} changed while it was being published. Look at it again.")
+        ledger.append(
+            "release.published",
+            dataset=release.dataset.slug,
+            version=release.version,
+            sums_sha256=release.sums_sha256,
+            rows_root=release.rows_root,
+        )
+    release.refresh_from_db()
+    return release
+
+
+def lost_items(release: Release) -> Any:
+    """Items of a release that may not be used now: the rights check, for rows."""
+    usable = Image.objects.usable_for(release.dataset.purpose_id).filter(pk=OuterRef("image"))
+    return Item.objects.filter(~Exists(usable), release=release)
+
+
+def discard_release(*, release: Release, reason: str) -> bool:
+    """Give up an unpublished release and delete its bytes. False if it was published or discarded meanwhile."""
+    unpublished = Release.objects.filter(pk=release.pk, state__in=[Release.State.BUILDING, Release.State.BUILT])
+    if not unpublished.update(state=Release.State.DISCARDED, last_error=reason):
+        return False
+    delete_discarded(release)
+    return True
+
+
+def delete_discarded(release: Release) -> None:
+    """Delete the bytes of a discarded release."""
+    storage = storages["releases"]
+    for path in all_paths():
+        storage.delete(storage_key(release, path))
+    files = release.files.filter(purge__isnull=True)
+    FilePurge.objects.bulk_create([FilePurge(file=file) for file in files], ignore_conflicts=True)

@@ -1,0 +1,27 @@
+"""What runs in workers. Each task loads by primary key, or looks for what is due, and calls one service."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from exports import notices, services
+from exports.models import Release
+
+
+@shared_task
+def build(release_id: int) -> None:
+    """Build one release."""
+    services.build_release(release_id=release_id)
+
+
+@shared_task
+def build_due() -> None:
+    """Build whatever waits to be built."""
+    due = Release.objects.filter(state=Release.State.BUILDING, next_attempt_at__lte=timezone.now())
+    for pk in due.values_list("pk", flat=True):
+        services.build_release(release_id=pk)
+
+
+@shared_task
+def revoke_items() -> None:
+    """Mark rows whose rights ended and tell their recipients."""
+    notices.revoke_items()

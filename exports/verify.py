@@ -1,0 +1,371 @@
+"""Check a pulled release without any access to its makers: `python -m exports.verify DIR --key PEM`.
+
+Checks sums, signatures, ledger proofs, that each basis covered the purpose, that the rows are those that were signed
+(but for withdrawn ones, which signed notices name), images and labels in both forms, that nobody is in two splits.
+No network. Prints the first thing that is wrong and exits with 1; 0 if all is well, 2 for wrong arguments.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import struct
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from consent import merkle
+from consent.signing import BadSignature, load_public_key, open_dsse, open_note
+
+SUMS, STATEMENT, REMOVED = "SHA256SUMS", "statement.dsse.json", "removed.jsonl"
+CROISSANT, CARD, ROWS = "croissant.json", "README.md", "rows.jsonl"
+CHECKPOINT, ATTESTATIONS = "checkpoint.txt", "attestations.jsonl"
+STATEMENT_TYPE, NOTICE_TYPE = "application/vnd.in-toto+json", "application/vnd.likeness.notice+json"
+SPLITS = ("train", "validation", "test")
+PLAIN = ("row_id", "split", "image_sha256", "subject", "format", "width", "height")
+
+
+class Wrong(Exception):
+    """What is wrong, by name."""
+
+
+@dataclass
+class Release:
+    """A pulled release as far as it has been read."""
+
+    folder: Path
+    key: Ed25519PublicKey
+    sums: dict[str, str] = field(default_factory=dict)
+    signed: dict[str, str] = field(default_factory=dict)  # path to sha256, from the statement
+    predicate: dict[str, Any] = field(default_factory=dict)
+    revoked: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to what a signed notice says of it
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to record
+    attested: dict[str, dict[str, Any]] = field(default_factory=dict)  # basis id to what the ledger says of it
+
+    def text(self, path: str) -> str:
+        try:
+            return (self.folder / path).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Wrong(f"{path}: cannot be read ({error})") from error
+
+
+def verify(folder: Path, key: Ed25519PublicKey) -> Release:
+    """Raises Wrong for the first thing that is wrong."""
+    release = Release(folder, key)
+    for check in CHECKS:
+        try:
+            check(release)
+        except (
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            OSError,
+        ) as error:  # not JSON, not Parquet
+            name = check.__name__.removeprefix("check_")
+            raise Wrong(f"{name}: not in the expected form ({type(error).__name__}: {error})") from error
+        except tarfile.TarError as error:
+            raise Wrong(f"webdataset: not a tar file ({error})") from error
+    return release
+
+
+# --- Files and signatures ------------------------------------------------------------------------------------------
+
+
+def check_sums(release: Release) -> None:
+    for line in release.text(SUMS).splitlines():
+        sha256, _, path = line.partition("  ")
+        release.sums[path] = sha256
+    for path, sha256 in release.sums.items():
+        file = release.folder / path
+        if not file.resolve().is_relative_to(release.folder.resolve()) or not file.is_file():
+            raise Wrong(f"{path}: named in {SUMS} but not there")
+        if _sha256(file) != sha256:
+            raise Wrong(f"{path}: its sha256 is not the one in {SUMS}")
+    for file in sorted(release.folder.rglob("*")):
+        path = file.relative_to(release.folder).as_posix()
+        if file.is_file() and path not in {*release.sums, SUMS}:
+            raise Wrong(f"{path}: there but not named in {SUMS}")
+
+
+def check_statement(release: Release) -> None:
+    try:
+        statement = json.loads(open_dsse(release.text(STATEMENT), STATEMENT_TYPE, release.key))
+    except BadSignature as error:
+        raise Wrong(f"{STATEMENT}: {error}") from error
+    release.signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+    release.predicate = statement["predicate"]
+
+
+def check_signed_files(release: Release) -> None:
+    """Each file is the one that was signed; those rewritten after a notice are checked by content further on."""
+    rewritten = REMOVED in release.sums
+    for path, sha256 in release.signed.items():
+        if path not in release.sums:
+            raise Wrong(f"{path}: signed in {STATEMENT} but not there")
+        if release.sums[path] != sha256 and not (rewritten and _may_be_rewritten(path)):
+            raise Wrong(f"{path}: not the file that {STATEMENT} signed")
+    added = set(release.sums) - set(release.signed) - {STATEMENT}
+    for path in sorted(added):
+        if not (rewritten and (path == REMOVED or re.fullmatch(r"notices/\d+\.dsse\.json", path))):
+            raise Wrong(f"{path}: not among the files that {STATEMENT} signed")
+
+
+def _may_be_rewritten(path: str) -> bool:
+    return path in {ROWS, CROISSANT, CARD} or path.endswith((".parquet", ".tar"))
+
+
+def check_notices(release: Release) -> None:
+    for path in sorted(path for path in release.sums if path.startswith("notices/")):
+        try:
+            notice = json.loads(open_dsse(release.text(path), NOTICE_TYPE, release.key))
+        except BadSignature as error:
+            raise Wrong(f"{path}: {error}") from error
+        if any(notice[name] != release.predicate[name] for name in ("dataset", "version", "rows_root")):
+            raise Wrong(f"{path}: about another release")
+        release.revoked |= {row["row_id"]: row for row in notice["rows"]}
+    if REMOVED in release.sums:
+        removed = {row["row_id"]: row for row in _lines(release, REMOVED)}
+        for row_id in sorted(removed.keys() ^ release.revoked.keys()):
+            what = "removed without a signed notice" if row_id in removed else "named in a notice but not removed"
+            raise Wrong(f"{REMOVED}: row {row_id} is {what}")
+
+
+# --- Rows and their basis ------------------------------------------------------------------------------------------
+
+
+def check_rows(release: Release) -> None:
+    """The row records, with the hashes of withdrawn ones in their places, have the signed Merkle root."""
+    lines = release.text(ROWS).splitlines()
+    release.rows = {record["row_id"]: record for record in map(json.loads, lines)}
+    for row_id in sorted(release.rows.keys() & release.revoked.keys()):
+        raise Wrong(f"{ROWS}: row {row_id} was withdrawn (a notice names it) but is still there")
+    places = {row["position"]: bytes.fromhex(row["leaf_hash"]) for row in release.revoked.values()}
+    present = iter([merkle.leaf_hash(line.encode()) for line in lines])
+    count = release.predicate["rows"]
+    if len(lines) + len(places) != count or len(release.rows) != len(lines):
+        raise Wrong(f"{ROWS}: {len(lines)} rows and {len(places)} withdrawn ones, but {count} were signed")
+    leaves = [places[place] if place in places else next(present) for place in range(count)]
+    if merkle.root_hash(leaves).hex() != release.predicate["rows_root"]:
+        raise Wrong(f"{ROWS}: the rows are not those that were signed (rows_root differs)")
+
+
+def check_checkpoint(release: Release) -> None:
+    note = release.text(CHECKPOINT)
+    try:
+        text = open_note(note, note.partition("\n")[0], release.key)
+    except BadSignature as error:
+        raise Wrong(f"{CHECKPOINT}: {error}") from error
+    _, size, root = text.splitlines()[:3]
+    said = {"size": int(size), "root": base64.b64decode(root).hex()}
+    if said != release.predicate["checkpoint"]:
+        raise Wrong(f"{CHECKPOINT}: not the checkpoint that {STATEMENT} names")
+
+
+def check_attestations(release: Release) -> None:
+    size, root = release.predicate["checkpoint"]["size"], bytes.fromhex(release.predicate["checkpoint"]["root"])
+    for number, entry in enumerate(_lines(release, ATTESTATIONS), start=1):
+        leaf = merkle.leaf_hash(entry["leaf"].encode())
+        proof = [bytes.fromhex(step) for step in entry["proof"]]
+        if not merkle.verify_inclusion(leaf, entry["index"], size, proof, root):
+            raise Wrong(f"{ATTESTATIONS} line {number}: the proof does not show that the ledger has this entry")
+        facts = json.loads(entry["leaf"])
+        about = (facts["kind"], facts["dataset"], facts["version"])
+        if about != ("basis.attested", release.predicate["dataset"], release.predicate["version"]):
+            raise Wrong(f"{ATTESTATIONS} line {number}: about something else ({' '.join(about)})")
+        release.attested[facts["basis"]["id"]] = facts["basis"]
+
+
+def check_basis(release: Release) -> None:
+    """Each row's basis is attested, and covered the purpose on the day of the snapshot."""
+    purpose, day = release.predicate["purpose"], release.predicate["snapshot_at"][:10]
+    for row_id, record in release.rows.items():
+        basis = record["basis"]
+        if basis != release.attested.get(basis["id"]):
+            raise Wrong(f"{ROWS}: row {row_id}: its basis is not as the ledger attests")
+        if purpose not in basis["purposes"]:
+            raise Wrong(f"{ROWS}: row {row_id}: its basis does not cover {purpose}")
+        if basis["valid_until"] < day:
+            raise Wrong(f"{ROWS}: row {row_id}: its basis ended on {basis['valid_until']}, before {day}")
+
+
+def check_splits(release: Release) -> None:
+    split_of: dict[str, str] = {}
+    for row_id, record in release.rows.items():
+        if split_of.setdefault(record["subject"], record["split"]) != record["split"]:
+            raise Wrong(f"{ROWS}: row {row_id}: its subject is in two splits")
+
+
+# --- Images and labels ---------------------------------------------------------------------------------------------
+
+
+def check_parquet(release: Release) -> None:
+    _check_form(release, ".parquet", _parquet_rows)
+
+
+def check_webdataset(release: Release) -> None:
+    _check_form(release, ".tar", _tar_rows)
+
+
+def _check_form(release: Release, ending: str, read: Any) -> None:
+    """Every row once, in the shard of its split, with the bytes and labels of its record."""
+    seen = set()
+    for path in sorted(path for path in release.sums if path.endswith(ending)):
+        for row_id, content, values in read(release.folder / path):
+            record = release.rows.get(row_id)
+            if row_id in release.revoked:
+                raise Wrong(f"{path}: row {row_id} was withdrawn (a notice names it) but is still there")
+            if record is None or row_id in seen:
+                raise Wrong(f"{path}: row {row_id} is {'there twice' if record else f'not in {ROWS}'}")
+            if not Path(path).name.startswith(f"{record['split']}-"):
+                raise Wrong(f"{path}: row {row_id} belongs in split {record['split']}")
+            if hashlib.sha256(content).hexdigest() != record["image_sha256"]:
+                raise Wrong(f"{path}: row {row_id}: the image is not the one of its record")
+            _check_values(path, row_id, record, values)
+            seen.add(row_id)
+    for row_id in release.rows:
+        if row_id not in seen:
+            raise Wrong(f"row {row_id} is in {ROWS} but in no {ending} file")
+
+
+def _check_values(path: str, row_id: str, record: dict[str, Any], values: dict[str, Any]) -> None:
+    expected = {name: record[name] for name in PLAIN} | {"basis": record["basis"]["id"]}
+    labels = {name.removeprefix("label_"): value for name, value in values.items() if name.startswith("label_")}
+    for name in sorted({*values} - {*expected} - {f"label_{label}" for label in labels}):
+        raise Wrong(f"{path}: row {row_id}: {name} is in no record")
+    for name, value in expected.items():
+        if values.get(name) != value:
+            raise Wrong(f"{path}: row {row_id}: {name} is not the one of its record")
+    for name in sorted({*labels, *record["labels"]}):
+        if not _same_label(labels.get(name), record["labels"].get(name)):
+            raise Wrong(f"{path}: row {row_id}: label {name} is not the one of its record")
+
+
+def _same_label(value: Any, label: Any) -> bool:
+    """Records hold numbers as text; Parquet holds boxes as 32-bit floats, the tar as the shortest decimal."""
+    if isinstance(label, list):
+        return isinstance(value, list) and [_float32(side) for side in value] == [_float32(side) for side in label]
+    if isinstance(value, float | int):
+        return label is not None and float(label) == value
+    return bool(value == label)
+
+
+def _float32(number: Any) -> float:
+    return float(struct.unpack("f", struct.pack("f", float(number)))[0])
+
+
+Read = Iterator[tuple[str, bytes, dict[str, Any]]]
+
+
+def _parquet_rows(path: Path) -> Read:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=16):
+            for row in batch.to_pylist():
+                image = row.pop("image")
+                yield row["row_id"], image["bytes"], row
+
+
+def _tar_rows(path: Path) -> Read:
+    with tarfile.open(path) as tar:
+        members = [member for member in tar if member.isfile()]
+        if len(members) % 2:
+            raise Wrong(f"webdataset/{path.name}: a row lacks its image or its values")
+        for side, image in zip(members[::2], members[1::2], strict=True):
+            values = json.loads(_content(tar, side))
+            if (side.name, image.name) != (f"{values['row_id']}.json", f"{values['row_id']}.{values['format']}"):
+                raise Wrong(f"webdataset/{path.name}: {side.name} and {image.name} are not one row")
+            yield values["row_id"], _content(tar, image), values
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return file.read() if file else b""
+
+
+def check_croissant(release: Release) -> None:
+    """It names the files as they are; but for their sums and sizes it is the one that was signed."""
+    document = json.loads(release.text(CROISSANT))
+    for entry in document["distribution"]:
+        if "sha256" not in entry:
+            continue
+        path = entry["contentUrl"]
+        size = (release.folder / path).stat().st_size
+        if (entry["sha256"], entry["contentSize"]) != (release.sums[path], f"{size} B"):
+            raise Wrong(f"{CROISSANT}: its sum or size of {path} is wrong")
+        entry["sha256"], entry["contentSize"] = release.signed[path], f"{release.predicate['sizes'][path]} B"
+    restored = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    if hashlib.sha256(restored).hexdigest() != release.signed[CROISSANT]:
+        raise Wrong(f"{CROISSANT}: not the one that {STATEMENT} signed")
+
+
+def check_card(release: Release) -> None:
+    """But for splits that are empty now, README.md is the one that was signed."""
+    names = [split for split in SPLITS if f"data/{split}-00000-of-00001.parquet" in release.signed]
+    whole = "".join(f"  - split: {name}\n    path: data/{name}-*.parquet\n" for name in names)
+    listed = r"(?<=\n  data_files:\n)(  - split: \w+\n    path: data/\w+-\*\.parquet\n)*"
+    restored = re.sub(listed, whole, release.text(CARD), count=1)
+    if hashlib.sha256(restored.encode()).hexdigest() != release.signed[CARD]:
+        raise Wrong(f"{CARD}: not the one that {STATEMENT} signed")
+
+
+CHECKS = (
+    check_sums,
+    check_statement,
+    check_signed_files,
+    check_notices,
+    check_rows,
+    check_checkpoint,
+    check_attestations,
+    check_basis,
+    check_splits,
+    check_parquet,
+    check_webdataset,
+    check_croissant,
+    check_card,
+)
+
+
+# --- Command line --------------------------------------------------------------------------------------------------
+
+
+def _lines(release: Release, path: str) -> list[Any]:
+    return [json.loads(line) for line in release.text(path).splitlines()]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main(argv: Sequence[str] | Iterable[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="verify", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a pulled version: .../DATASET/VERSION")
+    parser.add_argument("--key", type=Path, required=True, metavar="PEM", help="the makers' public key")
+    arguments = parser.parse_args(None if argv is None else list(argv))
+    try:
+        key = load_public_key(arguments.key.read_bytes())
+    except (OSError, ValueError) as error:
+        parser.error(f"--key {arguments.key}: {error}")
+    try:
+        release = verify(arguments.folder, key)
+    except Wrong as wrong:
+        sys.stdout.write(f"WRONG  {wrong}\n")
+        return 1
+    about = release.predicate
+    sys.stdout.write(
+        f"OK  {about['dataset']} {about['version']}: {len(release.rows)} rows, {len(release.revoked)} withdrawn, "
+        f"{len(release.attested)} bases, purpose {about['purpose']}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

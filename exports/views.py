@@ -1,0 +1,111 @@
+"""Pages about datasets: staff make datasets, releases and recipients; everybody may see what a dataset is."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from consent.models import User
+from consent.refusals import Refused
+from consent.roles import DATA_MANAGER, role_required
+from exports import selection, services, tasks
+from exports.api import gone_items
+from exports.forms import DatasetForm, RecipientForm
+from exports.models import Dataset, Notice, Release
+from exports.services import lost_items
+from exports.tokens import issue_recipient_token
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 -- role_required let nobody else in
+    return request.user
+
+
+@role_required(DATA_MANAGER)
+@require_GET
+def dataset_list(request: HttpRequest) -> HttpResponse:
+    datasets = Dataset.objects.select_related("purpose", "campaign").order_by("title")
+    return render(request, "exports/dataset_list.html", {"datasets": datasets})
+
+
+@role_required(DATA_MANAGER)
+@require_http_methods(["GET", "POST"])
+def dataset_add(request: HttpRequest) -> HttpResponse:
+    form = DatasetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        dataset = form.save()
+        messages.success(request, f"{dataset.title} is there. Draft its first release below.")
+        return redirect("dataset_staff", dataset.slug)
+    return render(request, "exports/dataset_add.html", {"form": form})
+
+
+@role_required(DATA_MANAGER)
+@require_http_methods(["GET", "POST"])
+def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
+    dataset = get_object_or_404(Dataset.objects.select_related("purpose", "campaign"), slug=slug)
+    if request.method == "POST":
+        return _draft(request, dataset)
+    found = selection.eligible(dataset, timezone.now())
+    context = {
+        "dataset": dataset,
+        "eligible": len(found.candidates),
+        "left_out": dict(found.left_out),
+        "releases": [(release, lost_items(release).count()) for release in dataset.releases.order_by("-number")],
+    }
+    return render(request, "exports/dataset_staff.html", context)
+
+
+def _draft(request: HttpRequest, dataset: Dataset) -> HttpResponse:
+    if request.POST.get("action") != "draft":
+        messages.error(request, "There is no such action. Choose one of the buttons.")
+        return redirect("dataset_staff", dataset.slug)
+    try:
+        release = services.draft_release(dataset=dataset, user=_user(request))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        tasks.build.delay_on_commit(release.pk)  # type: ignore[attr-defined]  # Celery's DjangoTask has it
+        messages.success(request, f"Release {release.version} is being built. A second person publishes it.")
+    return redirect("dataset_staff", dataset.slug)
+
+
+@role_required(DATA_MANAGER)
+@require_POST
+def release_publish(request: HttpRequest, pk: int) -> HttpResponse:
+    release = get_object_or_404(Release.objects.select_related("dataset"), pk=pk)
+    try:
+        services.publish_release(release=release, user=_user(request))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, f"Release {release.version} is published.")
+    return redirect("dataset_staff", release.dataset.slug)
+
+
+@role_required(DATA_MANAGER)
+@never_cache
+@require_http_methods(["GET", "POST"])
+def recipient_add(request: HttpRequest) -> HttpResponse:
+    form = RecipientForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        token = issue_recipient_token(**form.cleaned_data)
+        context = {"token": token, "dataset": form.cleaned_data["dataset"], "name": form.cleaned_data["name"]}
+        return render(request, "exports/token.html", context)
+    return render(request, "exports/recipient_add.html", {"form": form})
+
+
+@require_GET
+def dataset_page(request: HttpRequest, slug: str) -> HttpResponse:
+    dataset = get_object_or_404(Dataset.objects.select_related("purpose"), slug=slug)
+    published = dataset.releases.filter(state=Release.State.PUBLISHED).order_by("-number")
+    context = {
+        "dataset": dataset,
+        "releases": [
+            {"release": release, "items": release.items.count(), "gone": gone_items(release).count()}
+            for release in published.select_related("dataset")
+        ],
+        "notices": Notice.objects.filter(release__dataset=dataset).select_related("release").order_by("-pk"),
+    }
+    return render(request, "exports/dataset.html", context)

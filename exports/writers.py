@@ -1,0 +1,107 @@
+"""The two forms in which a release carries images: Parquet (Hugging Face layout) and WebDataset tar.
+
+The same rows give the same bytes (with the same pyarrow). Images are read one at a time; a Parquet row group holds at
+most ROW_GROUP of them.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from exports.labels import Control, Label
+from exports.provenance import Row
+
+ROW_GROUP = 16  # photographs: at 12 megapixels some 50 MB
+PARQUET_OPTIONS: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 3,
+    "use_dictionary": False,
+    "write_statistics": True,
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "store_schema": True,
+}
+TEXTS = ("row_id", "split", "image_sha256", "subject", "format", "basis")
+NUMBERS = ("width", "height")
+ARROW = {"rating": pa.float64(), "choices": pa.string(), "box": pa.list_(pa.float32(), 4)}
+FEATURES: dict[str, dict[str, Any]] = {
+    "rating": {"dtype": "float64", "_type": "Value"},
+    "choices": {"dtype": "string", "_type": "Value"},
+    "box": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 4, "_type": "List"},
+}
+ReadImage = Callable[[Row], bytes]
+
+
+def column(control: Control) -> str:
+    """The name of a control's column."""
+    return f"label_{control.name}"
+
+
+def values(row: Row, controls: Sequence[Control]) -> dict[str, Any]:
+    """What a row carries beside its image, by column; None where nobody answered a control."""
+    record = row.record
+    flat = {name: record[name] for name in (*TEXTS, *NUMBERS) if name != "basis"}
+    labels = {column(control): _typed(control, record["labels"].get(control.name)) for control in controls}
+    return {**flat, "basis": record["basis"]["id"], **labels}
+
+
+def _typed(control: Control, label: Label | None) -> Any:
+    if label is None or control.kind == "choices":
+        return label
+    return [float(side) for side in label] if isinstance(label, list) else float(label)
+
+
+def features(controls: Sequence[Control]) -> dict[str, Any]:
+    """The columns in the words of the Hugging Face `datasets` library."""
+    return {
+        "image": {"_type": "Image"},
+        **{name: {"dtype": "string", "_type": "Value"} for name in TEXTS},
+        **{name: {"dtype": "int32", "_type": "Value"} for name in NUMBERS},
+        **{column(control): FEATURES[control.kind] for control in controls},
+    }
+
+
+def schema(controls: Sequence[Control]) -> pa.Schema:
+    """The Parquet schema, with the metadata by which `datasets` knows the image column."""
+    fields = [pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
+    fields += [pa.field(name, pa.string()) for name in TEXTS]
+    fields += [pa.field(name, pa.int32()) for name in NUMBERS]
+    fields += [pa.field(column(control), ARROW[control.kind]) for control in controls]
+    return pa.schema(fields, metadata={b"huggingface": json.dumps({"info": {"features": features(controls)}}).encode()})
+
+
+def write_parquet(path: Path, rows: Iterable[Row], controls: Sequence[Control], read_image: ReadImage) -> None:
+    """One Parquet shard."""
+    layout = schema(controls)
+    with pq.ParquetWriter(path, layout, **PARQUET_OPTIONS) as writer:
+        group: list[dict[str, Any]] = []
+        for row in rows:
+            name = f"{row.record['row_id']}.{row.record['format']}"
+            group.append({"image": {"bytes": read_image(row), "path": name}, **values(row, controls)})
+            if len(group) == ROW_GROUP:
+                writer.write_table(pa.Table.from_pylist(group, schema=layout))
+                group = []
+        if group:
+            writer.write_table(pa.Table.from_pylist(group, schema=layout))
+
+
+def write_tar(path: Path, rows: Iterable[Row], controls: Sequence[Control], read_image: ReadImage) -> None:
+    """One WebDataset shard: <row_id>.json and <row_id>.<format> for each row."""
+    with tarfile.open(path, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for row in rows:
+            key = row.record["row_id"]
+            side = json.dumps(values(row, controls), sort_keys=True, separators=(",", ":")).encode()
+            _add(tar, f"{key}.json", side)
+            _add(tar, f"{key}.{row.record['format']}", read_image(row))
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)  # no time, no owner: nothing of this machine
+    member.size, member.mode = len(content), 0o644
+    tar.addfile(member, io.BytesIO(content))

@@ -1,0 +1,67 @@
+"""One release on disk, made once: checks of copies need no database."""
+
+import shutil
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+
+from consent.keys import public_key
+from consent.services import withdraw
+from consent.signing import public_pem
+from exports import pull
+from exports.models import Notice
+from exports.notices import revoke_items
+from tests.exports.factories import export_to, make_labelled_dataset, make_published
+
+# Nobody guesses passwords here, and each dataset has a dozen users.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+class _Undo(Exception):
+    pass
+
+
+@pytest.fixture(scope="session")
+def exported(django_db_setup, django_db_blocker, tmp_path_factory):
+    """(folder of a release, its notices by number after one of four people withdrew)."""
+    folder = tmp_path_factory.mktemp("exported")
+    with django_db_blocker.unblock():
+        try:
+            with transaction.atomic():
+                release = make_published(make_labelled_dataset(people=5, each=2, slug="portraits"))
+                export_to(release, folder)
+                withdraw(consent=release.items.filter(split="train").first().image.consent)
+                revoke_items()
+                notices = {notice.pk: notice.envelope for notice in Notice.objects.all()}
+                raise _Undo
+        except _Undo:
+            return folder, notices
+
+
+@pytest.fixture
+def pem(tmp_path):
+    path = tmp_path / "key.pem"
+    path.write_text(public_pem(public_key()))
+    return path
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    """A fresh copy of the release, as pulled."""
+    return shutil.copytree(exported[0], tmp_path / "portraits" / "1.0.0")
+
+
+@pytest.fixture
+def notices(exported):
+    return exported[1]
+
+
+@pytest.fixture
+def updated(copy, notices):
+    """A copy to which the notices were applied."""
+    rows = {
+        number: pull._notice_rows(text, number, "portraits", "1.0.0", public_key()) for number, text in notices.items()
+    }
+    pull.apply_to_copy(copy, notices, rows)
+    return copy

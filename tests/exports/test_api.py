@@ -1,0 +1,178 @@
+"""The recipients' API: one token, one dataset, rights looked up at every read."""
+
+import datetime
+import hashlib
+
+import pytest
+from django.core import mail
+from django.core.files.storage import storages
+
+from consent.keys import public_key
+from consent.services import withdraw
+from consent.signing import open_dsse
+from exports import notices
+from exports.models import AccessToken, Acknowledgement, Download, FilePurge, Notice, Revocation
+from tests.exports.factories import (
+    make_built,
+    make_dataset,
+    make_image,
+    make_labelled_dataset,
+    make_manager,
+    make_published,
+    make_token,
+)
+
+pytestmark = pytest.mark.django_db
+TRAIN, TEST = "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"
+
+
+@pytest.fixture
+def release():
+    return make_published(make_labelled_dataset(people=4, each=2, slug="portraits"))
+
+
+@pytest.fixture
+def read(client, release):
+    """GET below /api/datasets/portraits/ with a good token."""
+    token = make_token(release.dataset)
+    return lambda path="", **headers: client.get(
+        f"/api/datasets/portraits/{path}", headers={"Authorization": f"Bearer {token}", **headers}
+    )
+
+
+def withdraw_one(release, split):
+    item = release.items.filter(split=split).first()
+    withdraw(consent=item.image.consent)
+    return list(release.items.filter(image__consent=item.image.consent))
+
+
+def body(answer):
+    return b"".join(answer.streaming_content)
+
+
+def test_dataset_release_and_files(read, release):
+    about = read().json()
+    assert about["latest"] == "1.0.0"
+    assert about["purpose"] == "research"
+    assert about["releases"][0] | {"published_at": ""} == {
+        "version": "1.0.0",
+        "number": 1,
+        "items": 8,
+        "revoked": 0,
+        "sums_sha256": release.sums_sha256,
+        "published_at": "",
+    }
+    files = read("1.0.0/").json()["files"]
+    assert {file["path"] for file in files} >= {TRAIN, "rows.jsonl", "SHA256SUMS", "statement.dsse.json"}
+    for file in files:
+        content = body(read(f"1.0.0/files/{file['path']}"))
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (file["sha256"], file["size"])
+    assert Download.objects.count() == len(files)
+
+
+def test_a_pull_that_was_cut_off_goes_on(read):
+    whole = body(read(f"1.0.0/files/{TRAIN}"))
+    rest = read(f"1.0.0/files/{TRAIN}", Range="bytes=1000-")
+    assert rest.status_code == 206
+    assert rest["Content-Range"] == f"bytes 1000-{len(whole) - 1}/{len(whole)}"
+    assert rest["Content-Length"] == str(len(whole) - 1000)
+    assert body(rest) == whole[1000:]
+    assert body(read(f"1.0.0/files/{TRAIN}", Range=f"bytes={len(whole)}-")) == whole
+
+
+@pytest.mark.parametrize("path", ["", "1.0.0/", f"1.0.0/files/{TRAIN}", "notices/"])
+def test_a_token_opens_one_dataset(path, client, release):
+    address = f"/api/datasets/portraits/{path}"
+
+    def status(token):
+        answer = client.get(address, headers={"Authorization": f"Bearer {token}"})
+        b"".join(answer)  # a file is open until it is read to its end
+        return answer.status_code
+
+    assert status(make_token(release.dataset)) == 200
+    assert status(make_token(make_dataset())) == 404
+    assert status(make_token(release.dataset, lifetime=datetime.timedelta(seconds=-1))) == 401
+    assert status("likeness_no_such_token") == 401
+    assert client.get(address).status_code == 401
+    client.force_login(make_manager())
+    assert client.get(address).status_code == 401
+
+
+def test_the_token_is_not_stored():
+    token = make_token(make_dataset())
+    assert AccessToken.objects.get().token_sha256 == hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_what_is_not_published_is_not_there(read, release):
+    make_image(consent=release.items.first().image.consent)
+    assert make_built(release.dataset).version == "1.1.0"
+    assert read("1.1.0/").status_code == 404
+    assert read("1.1.0/files/SHA256SUMS").status_code == 404
+    assert read("1.0.0/files/nothing").status_code == 404
+    assert len(read().json()["releases"]) == 1
+
+
+def test_files_with_withdrawn_rows_are_gone_before_any_sweep(read, release):
+    withdraw_one(release, "train")
+    for path in (TRAIN, "webdataset/train-000000.tar", "rows.jsonl"):
+        answer = read(f"1.0.0/files/{path}")
+        assert answer.status_code == 410
+        assert answer.json()["notices"] == []
+    for path in (TEST, "SHA256SUMS", "croissant.json", "attestations.jsonl"):
+        assert body(read(f"1.0.0/files/{path}"))
+    files = {file["path"]: file["gone"] for file in read("1.0.0/").json()["files"]}
+    assert files[TRAIN]
+    assert not files[TEST]
+    assert read().json()["releases"][0]["revoked"] == 2
+
+
+def test_the_sweep_signs_one_notice_deletes_bytes_and_mails(read, release):
+    lost = withdraw_one(release, "train")
+    assert notices.revoke_items() == 2
+    assert notices.revoke_items() == 0
+    notice = read("notices/").json()["notices"][0]
+    payload = open_dsse(notice["envelope"], notices.NOTICE_TYPE, public_key()).decode()
+    assert all(item.row_id in payload for item in lost)
+    assert {row.item_id for row in Revocation.objects.all()} == {item.pk for item in lost}
+    purged = {"rows.jsonl", TRAIN, "webdataset/train-000000.tar"}
+    assert {purge.file.path for purge in FilePurge.objects.all()} == purged
+    for file in release.files.all():
+        assert storages["releases"].exists(file.key) == (file.path not in purged)
+    assert [message.to for message in mail.outbox] == [["ml@example.org"]]
+    assert read(f"1.0.0/files/{TRAIN}").json()["notices"] == [notice["id"]]
+
+
+def test_a_second_withdrawal_gets_a_notice_of_its_own(read, release):
+    first = withdraw_one(release, "train")
+    notices.revoke_items()
+    second = withdraw_one(release, "test")
+    notices.revoke_items()
+    assert [notice.revocations.count() for notice in Notice.objects.order_by("pk")] == [len(first), len(second)]
+    assert read(f"1.0.0/files/{TEST}").status_code == 410
+    assert len(mail.outbox) == 2
+
+
+def test_a_partial_withdrawal_bites_only_for_its_purpose(read, release):
+    consent = release.items.first().image.consent
+    withdraw(consent=consent, purpose="research")
+    assert read("1.0.0/files/rows.jsonl").status_code == 410
+
+
+def test_acknowledgement_counts_once(client, read, release):
+    withdraw_one(release, "train")
+    notices.revoke_items()
+    token, notice = make_token(release.dataset), Notice.objects.get()
+    address = f"/api/datasets/portraits/notices/{notice.pk}/acknowledge/"
+    for rows in (2, 0):
+        answer = client.post(
+            address, {"rows_removed": rows}, "application/json", headers={"Authorization": f"Bearer {token}"}
+        )
+        assert (answer.status_code, answer.json()["rows_removed"]) == (200, 2)
+    assert Acknowledgement.objects.get().rows_removed == 2
+    bad = client.post(address, {"rows_removed": -1}, "application/json", headers={"Authorization": f"Bearer {token}"})
+    assert bad.status_code == 400
+    other = make_token(make_dataset())
+    stranger = client.post(
+        address, {"rows_removed": 1}, "application/json", headers={"Authorization": f"Bearer {other}"}
+    )
+    assert stranger.status_code == 404

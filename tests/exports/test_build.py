@@ -1,0 +1,271 @@
+"""Drafting, building and publishing a release."""
+
+import datetime
+import json
+
+import pytest
+from django.core.files.storage import storages
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from collection.models import Image
+from consent.services import withdraw
+from exports import assembly, services
+from exports.models import FilePurge, Item, Release
+from exports.notices import revoke_items
+from exports.services import Refused, build_release, draft_release, publish_release
+from tests.consent.factories import make_consent, make_licence
+from tests.exports.factories import (
+    annotate,
+    export_to,
+    make_annotator,
+    make_built,
+    make_campaign,
+    make_dataset,
+    make_image,
+    make_labelled_dataset,
+    make_manager,
+    make_published,
+    result,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def files_of(release, folder):
+    export_to(release, folder)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def plan_bytes(release, folder):
+    """Build the files again, from nothing but the database and the clean images."""
+    folder.mkdir()
+    plan = services.plan_release(release)
+    assembly.write_files(release, plan, release.checkpoint, folder, services._reader(release))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_snapshot_gives_the_same_bytes(tmp_path):
+    dataset = make_labelled_dataset()
+    release = make_built(dataset)
+    first = files_of(release, tmp_path / "first")
+    # What happens after the snapshot does not matter.
+    late = make_image()
+    annotate(late, dataset.campaign, make_annotator(), result())
+    annotate(release.items.first().image, dataset.campaign, make_annotator(), result(1))
+    assert plan_bytes(release, tmp_path / "second") == first
+    assert len(first) == 13
+
+
+class Killed(BaseException):
+    """What SIGKILL is to a process, for one call."""
+
+
+@pytest.mark.parametrize("at", range(0, 13, 3))
+def test_a_build_that_was_killed_starts_again_and_gives_the_same_bytes(at, tmp_path, monkeypatch):
+    dataset = make_labelled_dataset(people=6, each=1)
+    release = draft_release(dataset=dataset, user=make_manager())
+    storage, saved = storages["releases"], []
+    save = type(storage).save
+
+    def save_or_die(self, name, content, **kwargs):
+        if len(saved) == at:
+            raise Killed
+        saved.append(name)
+        return save(self, name, content, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(storage), "save", save_or_die)
+        with pytest.raises(Killed):
+            build_release(release_id=release.pk)
+    assert not Item.objects.exists()
+    Release.objects.filter(pk=release.pk).update(next_attempt_at=timezone.now())  # the lease of the killed one is over
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert release.state == "built"
+    assert files_of(release, tmp_path / "first") == plan_bytes(release, tmp_path / "second")
+    assert release.attestations.count() == 6
+
+
+def test_a_build_under_way_is_left_alone():
+    release = draft_release(dataset=make_labelled_dataset(people=1), user=make_manager())
+    Release.objects.filter(pk=release.pk).update(next_attempt_at=timezone.now() + services.LEASE)
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert (release.state, release.attempts) == ("building", 0)
+
+
+def test_a_failed_build_is_noted_and_tried_again():
+    dataset = make_labelled_dataset(people=2)
+    release = draft_release(dataset=dataset, user=make_manager())
+    image = Image.objects.first()
+    with storages["derivatives"].open(image.clean_key) as file:
+        content = file.read()
+    storages["derivatives"].delete(image.clean_key)
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert release.state == "building"
+    assert "FileNotFoundError" in release.last_error
+    assert release.next_attempt_at > timezone.now()
+    path = storages["derivatives"].path(image.clean_key)
+    with open(path, "wb") as file:
+        file.write(content)
+    Release.objects.filter(pk=release.pk).update(next_attempt_at=timezone.now())
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert release.state == "built"
+
+
+def test_bytes_that_are_not_those_accepted_are_not_released():
+    release = draft_release(dataset=make_labelled_dataset(people=2), user=make_manager())
+    with open(storages["derivatives"].path(Image.objects.first().clean_key), "ab") as file:
+        file.write(b"x")
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert release.state == "building"
+    assert "not those that were accepted" in release.last_error
+
+
+def test_only_images_whose_basis_covers_the_purpose_are_in():
+    dataset = make_dataset("research")
+    covered = make_image(make_consent(purposes=["research", "marketing"]))
+    licensed = make_image(licence=make_licence())
+    make_image(make_consent(purposes=["marketing"]))
+    make_image(licence=make_licence(purposes=["marketing"]))
+    withdrawn = make_consent()
+    make_image(withdrawn)
+    withdraw(consent=withdrawn)
+    past = timezone.now().date() - datetime.timedelta(days=9)
+    make_image(licence=make_licence(starts=past, ends=past))
+    make_image(status="needs_review")
+    release = make_built(dataset)
+    assert {item.image_id for item in release.items.all()} == {covered.pk, licensed.pk}
+
+
+def test_an_image_without_labels_is_left_out_of_a_labelled_dataset():
+    dataset = make_labelled_dataset(people=1, each=1)
+    make_image()
+    assert make_built(dataset).items.count() == 1
+
+
+def test_a_draft_without_any_image_says_why():
+    dataset = make_dataset("research")
+    make_image(make_consent(purposes=["marketing"]))
+    with pytest.raises(Refused, match="1: basis does not cover research"):
+        draft_release(dataset=dataset, user=make_manager())
+
+
+def test_rights_lost_while_drafted_discard_the_release():
+    dataset = make_labelled_dataset(people=2)
+    release = draft_release(dataset=dataset, user=make_manager())
+    withdraw(consent=Image.objects.first().consent)
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert release.state == "discarded"
+    assert "Draft again" in release.last_error
+
+
+def test_four_eyes():
+    dataset = make_labelled_dataset(people=2)
+    release = make_built(dataset)
+    with pytest.raises(Refused, match="second person"):
+        publish_release(release=release, user=release.drafted_by)
+    publish_release(release=release, user=make_manager())
+    assert release.state == "published"
+
+
+def test_the_database_refuses_one_pair_of_eyes():
+    release = make_built(make_labelled_dataset(people=2))
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Release.objects.filter(pk=release.pk).update(
+            state="published", published_by=release.drafted_by, published_at=timezone.now()
+        )
+
+
+def test_rights_lost_between_build_and_publication_refuse_it():
+    release = make_built(make_labelled_dataset(people=3))
+    withdraw(consent=release.items.first().image.consent)
+    with pytest.raises(Refused, match=r"2 rows of .* may no longer be used"):
+        publish_release(release=release, user=make_manager())
+    release.refresh_from_db()
+    assert release.state == "built"
+
+
+def test_the_sweep_discards_an_unpublished_release_with_its_bytes():
+    release = make_built(make_labelled_dataset(people=3))
+    keys = [file.key for file in release.files.all()]
+    withdraw(consent=release.items.first().image.consent)
+    revoke_items()
+    release.refresh_from_db()
+    assert release.state == "discarded"
+    assert not [key for key in keys if storages["releases"].exists(key)]
+    assert FilePurge.objects.filter(file__release=release).count() == len(keys)
+
+
+def test_a_published_release_never_changes():
+    release = make_published(make_labelled_dataset(people=2))
+    for change in ({"version": "9.0.0"}, {"state": "discarded"}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            Release.objects.filter(pk=release.pk).update(**change)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        release.items.all().delete()
+    with pytest.raises(Refused, match="it is published"):
+        publish_release(release=release, user=make_manager())
+
+
+def test_version_numbers():
+    dataset = make_dataset()
+    consent = make_consent()
+    make_image(consent)
+    make_image()
+    assert make_published(dataset).version == "1.0.0"
+    make_image()
+    assert make_published(dataset).version == "1.1.0"
+    withdraw(consent=consent)
+    third = make_published(dataset)
+    assert (third.version, third.items.count()) == ("2.0.0", 2)
+
+
+def test_a_new_draft_replaces_one_that_waits():
+    dataset = make_labelled_dataset(people=2)
+    first, second = make_built(dataset), make_built(dataset)
+    first.refresh_from_db()
+    assert (first.state, second.state, second.version) == ("discarded", "built", "1.0.0")
+    draft_release(dataset=dataset, user=make_manager())
+    with pytest.raises(Refused, match="being built"):
+        draft_release(dataset=dataset, user=make_manager())
+
+
+def test_documents_state_computed_numbers(tmp_path):
+    dataset = make_labelled_dataset(people=4, each=2)
+    files = files_of(make_built(dataset), tmp_path)
+    document = json.loads(files["croissant.json"])
+    assert document["rai:annotationsPerItem"] == "3"
+    assert document["rai:dataCollection"].startswith("8 photographs of 4 persons: 8 under a consent.")
+    assert any("(ordinal) of quality" in line for line in document["rai:dataAnnotationAnalysis"])
+    card = files["README.md"].decode()
+    assert card.count("\n## ") == 7
+    assert "3 paid annotators made 24 annotations" in card
+
+
+def test_two_datasets_cannot_be_joined(tmp_path):
+    campaign = make_campaign()
+    worker = make_annotator()
+    for _ in range(5):
+        annotate(make_image(), campaign, worker, result())
+    texts = []
+    for name in ("one", "two"):
+        files = files_of(make_built(make_dataset(campaign=campaign)), tmp_path / name)
+        texts.append([json.loads(line) for line in files["rows.jsonl"].decode().splitlines()])
+
+    def ids(records):
+        people = {record["subject"] for record in records} | {record["row_id"] for record in records}
+        bases = {record["basis"]["id"] for record in records}
+        return people | bases | {said["annotator"] for record in records for said in record["annotations"]}
+
+    assert not ids(texts[0]) & ids(texts[1])
+    raw = json.dumps(texts)
+    for image in Image.objects.all():
+        for secret in (image.pk, image.consent_id, image.consent.contributor_id, worker.pk):
+            assert str(secret) not in raw
+            assert secret.hex not in raw

@@ -1,0 +1,272 @@
+"""The pull command against a live server, and verify on what it leaves."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from consent.keys import public_key
+from consent.services import withdraw
+from consent.signing import public_pem
+from exports import notices, pull, verify
+from exports.models import Acknowledgement, Download
+from tests.exports.factories import make_dataset, make_labelled_dataset, make_published, make_token
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TRAIN = "data/train-00000-of-00001.parquet"
+
+
+@pytest.fixture
+def release():
+    return make_published(make_labelled_dataset(people=4, each=1, slug="portraits"))
+
+
+@pytest.fixture
+def pulling(live_server, release, tmp_path, pem):
+    """Run the pull command; returns its exit code."""
+    token = make_token(release.dataset)
+
+    def run(what="portraits", *more):
+        arguments = [what, str(tmp_path / "pulled"), "--server", live_server.url, "--token", token, "--key", str(pem)]
+        return pull.main([*arguments, *more])
+
+    return run
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "pulled/portraits/1.0.0"
+
+
+def ids(target):
+    """Row ids by form."""
+    jsonl = {json.loads(line)["row_id"] for line in (target / "rows.jsonl").read_text().splitlines()}
+    parquet = {row for path in target.glob("data/*") for row in pq.read_table(path)["row_id"].to_pylist()}
+    assert jsonl == parquet
+    return jsonl
+
+
+def downloads(path):
+    return Download.objects.filter(file__path=path).count()
+
+
+def test_pull_and_verify(pulling, target, pem, capsys):
+    assert pulling() == pull.OK
+    assert capsys.readouterr().out == f"{target}\n"
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+    before = Download.objects.count()
+    assert pulling("portraits@1.0.0") == pull.OK
+    assert Download.objects.count() == before + 1  # only SHA256SUMS: nothing else is fetched again
+
+
+def test_it_is_one_file_that_needs_nothing_of_ours(live_server, release, tmp_path, target, pem):
+    script = tmp_path / "elsewhere" / "pull.py"
+    script.parent.mkdir()
+    script.write_bytes(Path(pull.__file__).read_bytes())
+    arguments = ["portraits", str(tmp_path / "pulled"), "--server", live_server.url, "--key", str(pem)]
+    done = subprocess.run(
+        [sys.executable, "-I", str(script), *arguments],
+        env={"LIKENESS_TOKEN": make_token(release.dataset)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
+@pytest.mark.parametrize("have", [0, 1, 1000, "all", "too much"])
+def test_a_killed_pull_goes_on(have, pulling, target, pem):
+    assert pulling() == pull.OK
+    content = (target / TRAIN).read_bytes()
+    (target / TRAIN).unlink()
+    (target / "SHA256SUMS").unlink()  # it is written last
+    size = {"all": len(content), "too much": len(content)}.get(have, have)
+    (target / f"{TRAIN}.part").write_bytes(content[:size] + (b"x" * 9 if have == "too much" else b""))
+    assert pulling() == pull.OK
+    assert (target / TRAIN).read_bytes() == content
+    assert downloads(TRAIN) == (1 if have == "all" else 2)
+    assert not list(target.rglob("*.part"))
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
+class Watching(pull.Server):
+    """Remembers how the server answered."""
+
+    def open(self, path, **more):
+        answer = super().open(path, **more)
+        self.answered = (answer.status, int(answer.headers["Content-Length"]))
+        return answer
+
+
+def test_only_what_is_missing_is_fetched(live_server, release, tmp_path):
+    server = Watching(live_server.url, make_token(release.dataset))
+    file = release.files.get(path=TRAIN)
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    address = f"/api/datasets/portraits/1.0.0/files/{TRAIN}"
+    pull.download(server, address, whole, file.sha256, file.size)
+    assert server.answered == (200, file.size)
+    (tmp_path / "rest.part").write_bytes(whole.read_bytes()[:1000])
+    pull.download(server, address, rest, file.sha256, file.size)
+    assert server.answered == (206, file.size - 1000)
+    assert rest.read_bytes() == whole.read_bytes()
+
+
+def test_a_part_with_wrong_bytes_is_fetched_anew(pulling, target, pem):
+    assert pulling() == pull.OK
+    (target / TRAIN).rename(target / f"{TRAIN}.part")
+    with (target / f"{TRAIN}.part").open("r+b") as part:
+        part.truncate(2000)
+        part.seek(1000)
+        part.write(b"garbage")
+    (target / "SHA256SUMS").unlink()
+    assert pulling() == pull.OK
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
+def test_a_damaged_file_is_mended(pulling, target, pem):
+    assert pulling() == pull.OK
+    (target / "README.md").write_text("oops")
+    assert pulling() == pull.OK
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
+def test_after_a_withdrawal_exactly_its_rows_are_out(pulling, release, target, pem):
+    assert pulling() == pull.OK
+    before = ids(target)
+    item = release.items.filter(split="train").first()
+    digest = next(row for row in (target / "rows.jsonl").read_text().splitlines() if item.row_id in row)
+    digest = json.loads(digest)["image_sha256"]
+    withdraw(consent=item.image.consent)
+    notices.revoke_items()
+    assert pulling() == pull.OK
+    assert ids(target) == before - {item.row_id}
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+    assert Acknowledgement.objects.get().rows_removed == 1
+    for path in target.rglob("*"):
+        assert path.is_dir() or digest.encode() not in path.read_bytes()
+    assert pulling() == pull.OK  # and again, with nothing left to do
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
+def test_two_withdrawals_and_the_next_release(pulling, release, target, pem):
+    assert pulling() == pull.OK
+    for split in ("validation", "test"):
+        withdraw(consent=release.items.filter(split=split).first().image.consent)
+        notices.revoke_items()
+        assert pulling() == pull.OK
+        assert verify.main([str(target), "--key", str(pem)]) == 0
+    assert make_published(release.dataset).version == "2.0.0"
+    assert pulling() == pull.OK
+    assert ids(target.parent / "2.0.0") == ids(target)
+    assert verify.main([str(target.parent / "2.0.0"), "--key", str(pem)]) == 0
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_applying_a_notice_may_be_killed_anywhere(step, pulling, release, target, pem, monkeypatch):
+    assert pulling() == pull.OK
+    item = release.items.filter(split="train").first()
+    withdraw(consent=item.image.consent)
+    notices.revoke_items()
+    done = []
+    replace = Path.replace
+
+    def replace_or_die(self, other):
+        if len(done) == step:
+            raise KeyboardInterrupt
+        done.append(self)
+        return replace(self, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            pulling()
+    assert pulling() == pull.OK
+    assert item.row_id not in ids(target)
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
+def test_a_withdrawn_version_cannot_be_pulled_anew(pulling, release, target, capsys):
+    withdraw(consent=release.items.filter(split="train").first().image.consent)
+    assert pulling() == pull.WITHDRAWN  # before the sweep
+    assert not target.exists()
+    notices.revoke_items()
+    assert pulling() == pull.WITHDRAWN
+    assert not target.exists()
+    assert "may no longer be used" in capsys.readouterr().err
+    assert make_published(release.dataset).version == "2.0.0"
+    assert pulling() == pull.OK
+
+
+def test_an_unfinished_copy_is_dropped_after_a_withdrawal(pulling, release, target):
+    assert pulling() == pull.OK
+    (target / "SHA256SUMS").unlink()
+    withdraw(consent=release.items.filter(split="train").first().image.consent)
+    notices.revoke_items()
+    assert pulling() == pull.WITHDRAWN
+    assert not target.exists()
+
+
+def test_a_forged_notice_changes_nothing(pulling, release, target, pem, tmp_path, monkeypatch, capsys):
+    assert pulling() == pull.OK
+    before = ids(target)
+    withdraw(consent=release.items.filter(split="train").first().image.consent)
+    sign = notices.sign_dsse
+    monkeypatch.setattr(notices, "sign_dsse", lambda payload, kind, key: sign(payload, "other/type", key))
+    notices.revoke_items()
+    assert pulling() == pull.BAD
+    assert "notice" in capsys.readouterr().err
+    assert ids(target) == before
+
+
+def test_refusals_are_sentences(pulling, live_server, release, tmp_path, capsys):
+    folder = str(tmp_path / "other")
+    token = make_token(release.dataset)
+    cases = [
+        (
+            ["portraits", folder, "--server", live_server.url, "--token", "nonsense"],
+            pull.REFUSED,
+            "unknown or has expired",
+        ),
+        (["others", folder, "--server", live_server.url, "--token", token], pull.REFUSED, "answered 404"),
+        (["portraits@9.0.0", folder, "--server", live_server.url, "--token", token], pull.REFUSED, "no version 9.0.0"),
+        (["portraits", folder, "--server", "http://127.0.0.1:9", "--token", token], pull.REFUSED, "cannot be reached"),
+        (["portraits", folder, "--server", "file:///etc", "--token", token], pull.USAGE, "must begin with https"),
+        (
+            ["portraits", folder, "--server", live_server.url, "--token", token, "--key", folder],
+            pull.USAGE,
+            "no key file",
+        ),
+    ]
+    for arguments, code, message in cases:
+        if "9.0.0" in arguments[0]:
+            arguments += ["--key", str(_key(tmp_path))]
+        assert pull.main(arguments) == code
+        assert message in capsys.readouterr().err
+    empty = make_token(make_dataset(slug="empty"))
+    arguments = ["empty", folder, "--server", live_server.url, "--token", empty, "--key", str(_key(tmp_path))]
+    assert pull.main(arguments) == pull.REFUSED
+    assert "no published version" in capsys.readouterr().err
+
+
+def _key(tmp_path):
+    path = tmp_path / "again.pem"
+    path.write_text(public_pem(public_key()))
+    return path
+
+
+def test_paths_that_leave_the_folder_are_refused():
+    for path in ("../x", "/etc/passwd", "a/../../x", ".hidden", "a//b", ""):
+        with pytest.raises(pull.Trouble):
+            pull.parse_sums(f"{'0' * 64}  {path}\n")
+
+
+def test_without_a_key_the_first_one_is_kept(live_server, release, tmp_path, capsys):
+    token = make_token(release.dataset)
+    arguments = ["portraits", str(tmp_path / "pulled"), "--server", live_server.url, "--token", token]
+    assert pull.main(arguments) == pull.OK, capsys.readouterr().err
+    kept = tmp_path / "pulled/portraits/signing.pem"
+    assert kept.read_text() == public_pem(public_key())
