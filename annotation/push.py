@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from annotation import labelstudio
@@ -68,7 +67,7 @@ def claim_pending(*, campaign: Campaign, project: LabelProject) -> list[LabelTas
     claimed = LabelTask.objects.filter(pk__in=wanted, state=State.PENDING).update(
         state=State.PUSHING, project=project, next_attempt_at=timezone.now() + SETTLE
     )
-    Campaign.objects.filter(pk=campaign.pk).update(reserved=F("reserved") + campaign.task_cost * claimed)
+    Campaign.objects.change_reserved(campaign.pk, campaign.task_cost * claimed)
     return list(LabelTask.objects.filter(pk__in=wanted, state=State.PUSHING))
 
 
@@ -159,4 +158,4 @@ def _put_back(project: LabelProject, batch: Sequence[LabelTask], reason: str) ->
         state=State.PENDING, last_error=reason, next_attempt_at=timezone.now() + SETTLE
     )
     campaign = project.campaign
-    Campaign.objects.filter(pk=campaign.pk).update(reserved=F("reserved") - campaign.task_cost * refused)
+    Campaign.objects.change_reserved(campaign.pk, -campaign.task_cost * refused)

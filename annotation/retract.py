@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Sum
 from django.utils import timezone
 
 from annotation import labelstudio
 from annotation.labelstudio import LabelStudioError
-from annotation.models import Campaign, Earning, LabelProject, LabelTask
+from annotation.models import Campaign, Earning, LabelProject, LabelTask, MoneySum
 from annotation.pull import record_tasks
 
 State = LabelTask.State
@@ -71,11 +70,11 @@ def _finish(project: LabelProject, batch: Sequence[LabelTask]) -> int:
     """RETRACTING → RETRACTED, and the campaign gets back what these tasks did not earn."""
     held = LabelTask.objects.select_for_update().filter(pk__in=[task.pk for task in batch], state=State.RETRACTING)
     gone = list(held.values_list("pk", flat=True))
-    earned = Earning.objects.filter(task__in=gone).aggregate(total=Sum("amount"))["total"] or 0
+    earned = Earning.objects.filter(task__in=gone).aggregate(total=MoneySum("amount"))["total"] or 0
     LabelTask.objects.filter(pk__in=gone).update(
         state=State.RETRACTED, retracted_at=timezone.now(), external_id=None, last_error=""
     )
     campaign = project.campaign
     released = campaign.task_cost * len(gone) - earned
-    Campaign.objects.filter(pk=campaign.pk).update(reserved=F("reserved") - released)
+    Campaign.objects.change_reserved(campaign.pk, -released)
     return len(gone)

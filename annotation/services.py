@@ -134,12 +134,16 @@ def connect_annotators(*, users: dict[str, int]) -> int:
 
 
 def note_hint(*, project: int, task: int, action: str) -> bool:
-    """Note that a task changed in Label Studio (ids are Label Studio's); False for a project that is not ours."""
+    """Note that a task changed in Label Studio (ids are Label Studio's); True if a pull is to be asked for.
+
+    Not for a project that is not ours, nor while other hints wait: one pull fetches all of them, at most a sweep later.
+    """
     ours = LabelProject.objects.filter(external_id=project).first()
     if ours is None:
         return False
+    is_first = not Hint.objects.filter(project=ours).exists()
     Hint.objects.create(project=ours, task_external_id=task, action=action[:40])
-    return True
+    return is_first
 
 
 @transaction.atomic

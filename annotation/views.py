@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import Count
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -19,7 +19,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation import labelstudio, push, services, tasks
 from annotation.forms import CampaignForm, InviteForm, JoinForm
 from annotation.labelstudio import LabelStudioError
-from annotation.models import Annotation, Annotator, Campaign, Earning, ImageView, Invitation, LabelProject, LabelTask
+from annotation.models import (
+    Annotation,
+    Annotator,
+    Campaign,
+    Earning,
+    ImageView,
+    Invitation,
+    LabelProject,
+    LabelTask,
+    MoneySum,
+)
 from collection.storage import open_clean
 from consent.models import User
 from consent.refusals import Refused
@@ -67,7 +77,7 @@ def _act(request: HttpRequest, found: Campaign, action: str) -> None:
 def _campaign_facts(found: Campaign) -> dict[str, Any]:
     count = dict(found.tasks.order_by().values_list("state").annotate(Count("pk")))
     annotations = Annotation.objects.filter(task__campaign=found)
-    paid = Earning.objects.filter(task__campaign=found).aggregate(total=Sum("amount"))["total"] or 0
+    paid = Earning.objects.filter(task__campaign=found).aggregate(total=MoneySum("amount"))["total"] or 0
     waiting = count.get(LabelTask.State.PENDING, 0)
     return {
         "campaign": found,
@@ -91,7 +101,7 @@ def annotators(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
     if form.is_valid() and _invite(request, form):
         return redirect("annotators")
-    people = Annotator.objects.select_related("user").annotate(count=Count("earnings"), earned=Sum("earnings__amount"))
+    people = Annotator.objects.select_related("user").annotate(count=Count("earnings"), earned=MoneySum("earnings__amount"))
     open_invitations = Invitation.objects.filter(accepted_at=None).order_by("-created_at")
     facts = {"form": form, "annotators": people.order_by("terms_accepted_at"), "invitations": open_invitations}
     return render(request, "annotation/annotators.html", facts)
@@ -145,7 +155,7 @@ def work(request: HttpRequest, user: User) -> HttpResponse:
     annotator = Annotator.objects.filter(user=user).first()
     if annotator is None:
         raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
-    balance = annotator.earnings.order_by().values("currency").annotate(total=Sum("amount"), count=Count("pk"))
+    balance = annotator.earnings.order_by().values("currency").annotate(total=MoneySum("amount"), count=Count("pk"))
     rows = annotator.annotations.select_related("task__campaign", "earning").order_by("-made_at")[:SHOWN]
     facts = {"annotator": annotator, "balance": balance, "annotations": rows, **_way_in(annotator)}
     return render(request, "annotation/work.html", facts)

@@ -13,7 +13,7 @@ from annotation.models import Annotation, Campaign, Earning, LabelTask
 from annotation.selection import accepted_annotations
 from annotation.services import record_annotation
 from consent.models import LedgerEntry
-from tests.annotation.factories import box, good_result, make_annotator, make_pushed_task, rating, remote
+from tests.annotation.factories import box, good_result, make_annotator, make_campaign, make_pushed_task, rating, remote
 
 pytestmark = pytest.mark.django_db
 
@@ -179,3 +179,12 @@ def test_one_annotation_told_by_many_at_once_is_recorded_once():
     assert Annotation.objects.count() == 4
     assert Annotation.objects.filter(verdict="accepted").count() == 1
     assert Earning.objects.count() == 1
+
+
+def test_reserving_and_releasing_leaves_nothing_over():
+    """Added as floats these would end at -5.6e-17, below what the CHECK allows."""
+    campaign = make_campaign()
+    for amount in ("0.1", "0.2", "-0.3"):
+        Campaign.objects.change_reserved(campaign.pk, Decimal(amount))
+    campaign.refresh_from_db()
+    assert campaign.reserved == 0
