@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from collection import pipeline
 from collection.models import Image
 from consent.models import Consent, Withdrawal
-from demo import portraits
 from tests.collection.factories import make_call
+from tests.collection.pictures import jpeg
 from tests.consent.factories import make_text
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +25,7 @@ def test_from_registration_to_withdrawal_on_a_phone(phone: Page, tmp_path):
     text = make_text(["research", "commercial"], slug="portrait")
     make_call(form=text.form, slug="faces")
     photo = tmp_path / "me.jpg"
-    photo.write_bytes(portraits.encode(portraits.draw(1, 1, (1200, 1500)), "JPEG"))
+    photo.write_bytes(jpeg(1, 1, (1200, 1500)))
 
     phone.goto("/accounts/signup/")
     phone.get_by_label("Email").fill("ada@example.org")
@@ -54,7 +54,7 @@ def test_from_registration_to_withdrawal_on_a_phone(phone: Page, tmp_path):
     phone.goto("/calls/faces/upload/")
     phone.locator("[name=photos]").set_input_files(photo)
     phone.locator("main form button").click()
-    expect(phone.get_by_text("me.jpg")).to_be_visible()
+    expect(phone.get_by_text("arrived Thank you")).to_be_visible()
     image = Image.objects.get()
     pipeline.advance(image.pk)
 
@@ -65,6 +65,6 @@ def test_from_registration_to_withdrawal_on_a_phone(phone: Page, tmp_path):
     assert overflow(phone) <= 0
 
     phone.get_by_role("navigation").get_by_role("link", name="Withdraw").click()
-    phone.locator("main form button").first.click()
+    phone.get_by_role("button", name=re.compile("all")).click()
     assert Withdrawal.objects.filter(consent=consent, purpose=None).count() == 1
     assert not Image.objects.usable_for("research").exists()
