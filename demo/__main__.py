@@ -1,0 +1,206 @@
+"""`python -m demo demo [--images FOLDER]` is the whole promise on this machine; `python -m demo run` leaves the stack running."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from demo import cast, datasets, people, walk
+from demo.browser import Surprise
+from demo.check import PROMISES, check_all
+from demo.photographs import own_images
+from demo.processes import ROOT, Stopped
+from demo.progress import Progress
+from demo.stack import bare_stack
+from demo.walk import Walk, at_once
+
+STAGES = (
+    ("start", "0. Starting Likeness and Label Studio", walk.begin),
+    ("sign", "1. People register, confirm, read and sign", walk.sign),
+    ("upload", "2. Photographs come in, and the worker is killed while they do", walk.upload),
+    ("library", "3. A library is imported under a licence", walk.library),
+    ("pipeline", "4. The pipeline finishes, a reviewer settles what is held", walk.settle),
+    ("label", "5. Three annotators label everything in Label Studio", walk.annotate),
+    ("release", "6. Release 1 is built, pulled and verified", walk.publish),
+    ("withdraw", "7. One contributor withdraws", walk.withdraw),
+)
+SMALL = ("start", "sign", "upload", "pipeline", "label")
+EXPECTED = (Stopped, Surprise, TimeoutError, httpx.HTTPError)  # what has a message that a person can use
+
+
+def demo(images: Path | None) -> int:
+    own = own_images(images.resolve()) if images else []
+    with bare_stack("demo") as stack:
+        here = Walk(stack, Progress(), own)
+        trouble = _walk(here, [name for name, _, _ in STAGES])
+        promises = _not_reached(trouble)
+        if not trouble:
+            with here.progress.stage("check", "The ten promises, checked from outside"):
+                save_receipts(here)
+                promises = check_all(here)
+        summary = summarize(here, promises)
+        (stack.var / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        print_table(here, summary, trouble)
+        return 0 if all(promise["held"] for promise in promises) else 1
+
+
+def _walk(here: Walk, names: list[str]) -> str:
+    """Run the stages; what stopped them, in words, or nothing."""
+    for name, title, work in STAGES:
+        if name in names:
+            try:
+                with here.progress.stage(name, title):
+                    work(here)
+            except EXPECTED as error:
+                return f"Stopped at “{title}”: {error}\nLogs: {here.stack.held.logs}"
+    return ""
+
+
+def _not_reached(trouble: str) -> list[dict[str, Any]]:
+    return [
+        {"number": number, "held": False, "evidence": f"not reached. {trouble}"}
+        for number in range(1, len(PROMISES) + 1)
+    ]
+
+
+def save_receipts(here: Walk) -> None:
+    """Every contributor downloads their receipts."""
+    folder = here.stack.var / "receipts"
+    folder.mkdir()
+
+    def saved() -> bool:
+        return sum(at_once(lambda one: people.save_receipts(one, folder), here.browsers)) >= len(here.browsers)
+
+    here.progress.wait(saved, "receipts are issued", 60)
+
+
+def summarize(here: Walk, promises: list[dict[str, Any]]) -> dict[str, Any]:
+    """What var/demo/summary.json holds; a walk that stopped early leaves noughts."""
+    count = here.records.one if here.stack.database.exists() else lambda sql: 0
+    statuses = here.records.counts(walk.STATUSES) if here.project else {}
+    outcome = here.outcome
+    total = count("SELECT coalesce(sum(amount), 0) FROM annotation_earning") if here.project else 0
+    return {
+        "seconds": here.progress.seconds,
+        "contributors": len(here.browsers),
+        "consents": count("SELECT count(*) FROM consent_consent") if here.browsers else 0,
+        "images": {"received": sum(statuses.values())}
+        | {name: statuses.get(name, 0) for name in ("accepted", "duplicate", "rejected", "needs_review", "purged")},
+        "label_studio": {
+            "version": here.owner.version() if here.project else "",
+            "tasks": len(here.owner.tasks(here.project)) if here.project else 0,
+            "annotations": sum(one.labelled for one in here.annotators),
+        },
+        "earnings": {
+            "annotations_paid": count(walk.PAID) if here.project else 0,
+            "total": f"{float(total):.2f}",
+            "currency": cast.CAMPAIGN["currency"],
+        },
+        "releases": [_release(one) for one in here.releases],
+        "withdrawal": {
+            "images": outcome.images,
+            "seconds_to_refused": outcome.seconds_to_refused,
+            "seconds_to_gone": outcome.seconds_to_gone,
+            "label_tasks_left": outcome.label_tasks_left,
+            "files_left": outcome.files_left,
+        },
+        "promises": promises,
+    }
+
+
+def _release(one: datasets.Release) -> dict[str, Any]:
+    return {
+        "dataset": one.dataset,
+        "number": one.number,
+        "items": len(one.rows()),
+        "path": str(one.folder.relative_to(ROOT)),
+        "sha256": one.sums(),
+    }
+
+
+def print_table(here: Walk, summary: dict[str, Any], trouble: str) -> None:
+    print("\n" + "-" * 78)
+    for name, title, _ in (*STAGES, ("check", "The ten promises", None)):
+        if name in summary["seconds"]:
+            print(f"{title:68} {summary['seconds'][name]:7.1f} s")
+    print("-" * 78)
+    images, withdrawal = summary["images"], summary["withdrawal"]
+    print(
+        f"{summary['contributors']} contributors, {summary['consents']} consents, {images['received']} images: ", end=""
+    )
+    print(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in images.items() if name != "received"))
+    print(
+        f"{summary['earnings']['annotations_paid']} annotations paid: {summary['earnings']['total']} {summary['earnings']['currency']}"
+    )
+    print(
+        f"withdrawal: refused after {withdrawal['seconds_to_refused']} s, gone after {withdrawal['seconds_to_gone']} s"
+    )
+    for release in summary["releases"]:
+        print(f"release {release['number']}: {release['items']} rows in {release['path']}")
+    kept = sum(promise["held"] for promise in summary["promises"])
+    print(
+        f"{kept} of {len(PROMISES)} promises held, after {time.monotonic() - here.progress.begun:.0f} s. Details: {here.stack.var / 'summary.json'}"
+    )
+    for promise in summary["promises"]:
+        if not promise["held"] and not trouble:
+            print(f"  promise {promise['number']} BROKEN: {promise['evidence']}")
+    if trouble:
+        print(f"\n{trouble}")
+
+
+# --- make run -----------------------------------------------------------------------------------
+
+
+def run() -> int:
+    with bare_stack("run") as stack:
+        here = Walk(stack, Progress(), [], small=True)
+        if trouble := _walk(here, list(SMALL)):
+            print(trouble)
+            return 1
+        research = cast.PURPOSES["research"][0]
+        dataset = datasets.add_dataset(here.manager, cast.ENGINEER, cast.DATASET, research, cast.CAMPAIGN["name"])
+        print_logins(here, dataset)
+        while True:
+            time.sleep(1)
+            stack.check()
+
+
+def print_logins(here: Walk, dataset: datasets.Dataset) -> None:
+    rows = [
+        ("contributor", here.contributors[0], f"{here.stack.web}/me/"),
+        ("reviewer", cast.REVIEWER, f"{here.stack.web}/staff/review/"),
+        ("data manager", cast.MANAGER, f"{here.stack.web}/staff/"),
+        ("second manager", cast.SECOND_MANAGER, f"{here.stack.web}/staff/datasets/{dataset.slug}/"),
+        *(("annotator", one, f"{here.stack.web}/work/") for one in cast.ANNOTATORS),
+    ]
+    print("\n" + "-" * 100)
+    for role, person, address in rows:
+        print(f"{role:15} {person.email:42} {person.password:18} {address}")
+    print(f"{'ML engineer':15} token {dataset.token}")
+    print(f"{'':15} .venv/bin/python -m exports.pull {dataset.slug} var/pulled --server {here.stack.web} --token TOKEN")
+    print(f"Annotators sign in to Label Studio with the same e-mail and password: {here.stack.label_studio}")
+    print(f"Mail is in {here.stack.mail}, logs in {here.stack.held.logs}. Ctrl-C stops everything.", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo").add_argument("--images", type=Path, metavar="FOLDER")
+    commands.add_parser("run")
+    arguments = parser.parse_args()
+    try:
+        return demo(arguments.images) if arguments.command == "demo" else run()
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 130
+    except Stopped as stopped:
+        print(stopped)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""Stage 7: one contributor withdraws on the web. How long until every door refuses, and until nothing is left behind it."""
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from demo.browser import Browser
+from demo.datasets import Dataset, Release, api
+from demo.label import Owner
+from demo.people import done
+from demo.progress import Progress
+from demo.records import Records
+from demo.stack import Stack
+
+REFUSALS = {403, 404, 410}
+
+
+@dataclass
+class Target:
+    """Everything about one contributor's photographs that must be gone, noted down before they withdraw."""
+
+    images: list[str]  # ids, 32 hex digits as the database stores them
+    hashes: set[str]  # SHA-256 of originals, clean copies and previews
+    needles: list[bytes]  # some bytes out of the middle of each file, to find it inside shards
+    assets: set[str]  # asset_id of their label tasks
+    tasks: list[int]  # ids of their label tasks in Label Studio
+
+
+@dataclass
+class Outcome:
+    """What was measured."""
+
+    images: int = 0
+    seconds_to_refused: float = -1
+    seconds_to_gone: float = -1
+    label_tasks_left: int = -1
+    files_left: int = -1
+    doors: int = 0
+    pulled_rows_removed: int = 0
+    traces: list[str] = field(default_factory=list)
+
+
+def note_target(stack: Stack, records: Records, owner: Owner, project: int, image_ids: list[str]) -> Target:
+    """What there is to be erased."""
+    images = [image_id.replace("-", "") for image_id in image_ids]
+    files = [path for path in stored_files(stack) if any(image in str(path) for image in images)]
+    contents = [path.read_bytes() for path in files]
+    marks = ",".join("?" * len(images))
+    pushed = records.rows(f"SELECT asset_id FROM annotation_labeltask WHERE image_id IN ({marks})", *images)  # noqa: S608
+    assets = {asset for (asset,) in pushed}
+    return Target(
+        images=images,
+        hashes={hashlib.sha256(content).hexdigest() for content in contents},
+        needles=[content[len(content) // 2 :][:64] for content in contents],
+        assets=assets,
+        tasks=[task["id"] for task in owner.tasks(project) if task["data"]["asset_id"].replace("-", "") in assets],
+    )
+
+
+def stored_files(stack: Stack) -> Iterator[Path]:
+    """Every file in our storage, in temporary folders, and in Label Studio's data folder."""
+    for name in ("storage", "tmp", "label-studio"):
+        yield from (path for path in (stack.var / name).rglob("*") if path.is_file())
+
+
+Doors = dict[str, Callable[[], int]]  # every way to read one of the images: its name → the status it answers now
+
+
+def page_doors(browser: Browser, addresses: list[str]) -> Doors:
+    """Addresses that this person's browser may read."""
+    return {f"{browser.name}: {address}": functools.partial(_status, browser, address) for address in addresses}
+
+
+def _status(browser: Browser, address: str) -> int:
+    return browser.client.get(address).status_code
+
+
+def file_doors(stack: Stack, dataset: Dataset, release: Release, originals: set[str]) -> Doors:
+    """The files of a release that hold rows of these originals (by SHA-256), as the engineer's machine reads them."""
+    splits = {row["split"] for row in release.rows() if row["original_sha256"] in originals}
+    return {
+        f"engineer: {path}": functools.partial(_file_status, stack, dataset, path)
+        for path in _files_with(release, splits)
+    }
+
+
+def _file_status(stack: Stack, dataset: Dataset, path: str) -> int:
+    return api(stack, dataset, path).status_code
+
+
+def _files_with(release: Release, splits: set[str]) -> list[str]:
+    """The release's files, as the API names them, that hold rows of these splits."""
+    names = [str(path.relative_to(release.folder)) for path in release.folder.rglob("*") if path.is_file()]
+    holding = [name for name in names if name == "rows.jsonl" or any(f"/{split}-" in name for split in splits)]
+    return [f"{release.version}/files/{name}" for name in sorted(holding)]
+
+
+def open_doors(doors: Doors) -> Doors:
+    return {name: status for name, status in doors.items() if status() == 200}
+
+
+def withdraw(contributor: Browser) -> float:
+    """Take back everything, by the page's own form; the moment the button was pressed."""
+    page = contributor.get("/me/withdraw/")
+    pressed = time.monotonic()
+    done(contributor.fill(page, {"consent": "all", "purpose": ""}))
+    return pressed
+
+
+def refused_after(pressed: float, watched: Doors, progress: Progress) -> float:
+    """Seconds from the button to the moment when every watched door had refused."""
+    still = dict(watched)
+
+    def all_refuse() -> bool:
+        for name, status in list(still.items()):
+            if status() in REFUSALS:
+                del still[name]
+        return not still
+
+    progress.wait(all_refuse, "every read refuses", 60, lambda: ", ".join(list(still)[:3]))
+    return time.monotonic() - pressed
+
+
+def gone_after(pressed: float, left: Callable[[], list[str]], progress: Progress) -> float:
+    """Seconds from the button to the moment when nothing was left."""
+    progress.wait(lambda: not left(), "bytes, hashes and label tasks go", 90, lambda: ", ".join(left()[:4]))
+    return time.monotonic() - pressed
+
+
+def traces(stack: Stack, records: Records, owner: Owner, project: int, target: Target) -> list[str]:
+    """What is left of the target, looked up on disk, in the database, and in Label Studio."""
+    found = [f"file {path}" for path in _files_left(stack, target)]
+    marks = ",".join("?" * len(target.images))
+    for table in ("fingerprint", "resemblance"):
+        if records.one(f"SELECT count(*) FROM collection_{table} WHERE image_id IN ({marks})", *target.images):  # noqa: S608
+            found.append(f"rows in collection_{table}")
+    held = f"SELECT count(*) FROM collection_image WHERE id IN ({marks}) AND status != 'purged'"  # noqa: S608
+    if unpurged := records.one(held, *target.images):
+        found.append(f"{unpurged} images not purged")
+    return found + [f"label task {task}" for task in label_tasks_left(owner, project, target)]
+
+
+def _files_left(stack: Stack, target: Target) -> list[Path]:
+    """By key, by SHA-256, and by bytes inside larger files such as shards and exports."""
+    assets = [str_uuid(asset).encode() for asset in target.assets]
+    left = []
+    for path in stored_files(stack):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # deleted between listing and reading
+        inside = [*target.needles, *([] if path.name.startswith("label_studio.sqlite3") else assets)]
+        named = any(image in str(path) for image in target.images)
+        if named or hashlib.sha256(content).hexdigest() in target.hashes or any(part in content for part in inside):
+            left.append(path)
+    return left
+
+
+def str_uuid(digits: str) -> str:
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def label_tasks_left(owner: Owner, project: int, target: Target) -> list[int]:
+    """Their tasks that Label Studio still knows: by our asset_id, and by the ids they had."""
+    there = {task["id"]: task["data"]["asset_id"].replace("-", "") for task in owner.tasks(project)}
+    by_asset = [task for task, asset in there.items() if asset in target.assets]
+    reused = [task for task in target.tasks if task in there and there[task] not in target.assets]
+    return sorted({*by_asset, *(task for task in target.tasks if task not in reused and owner.has_task(task))})
