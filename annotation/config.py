@@ -3,7 +3,9 @@
 Label Studio's API stores whatever it is sent: unknown controls, ratings of 99, nothing at all. So we check.
 """
 
+import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +80,8 @@ def _refuse_other_objects(interface: LabelInterface) -> None:
 def _control(tag: Any) -> Control:
     if tag.tag not in KINDS:
         raise Refused(f"The labelling config uses <{tag.tag}>, which cannot be checked yet. Use: {', '.join(KINDS)}.")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", tag.name or ""):  # it names a column of every release
+        raise Refused("The name of a control must be letters, digits, _ and - only. Rename it.")
     values = frozenset(tag.labels or ())
     if tag.tag != "Rating" and not values:
         raise Refused(f"The control “{tag.name}” offers nothing to choose. Add at least one value to it.")
@@ -100,6 +104,16 @@ def _max_rating(tag: Any) -> int:
 
 
 # --- Checking results ----------------------------------------------------------------------------
+
+
+def is_storable(result: Any) -> bool:
+    """Whether every database keeps it as JSON: no NaN, NUL, lone surrogates, endless numbers or nesting."""
+    try:
+        text = json.dumps(result, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        return False
+    return result is not None and "\\u0000" not in text
 
 
 def check_result(controls: Controls, result: Any) -> str:
@@ -167,7 +181,10 @@ def _check_box(control: Control, value: Mapping[str, Any]) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 CHECKS: dict[str, Callable[[Control, Mapping[str, Any]], str]] = {

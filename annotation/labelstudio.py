@@ -170,10 +170,9 @@ def purge_exports(*, project: int) -> int:
 
     No call of its API does it, so this needs its data folder (LABEL_STUDIO_DATA_DIR) on this machine.
     """
-    folder = getattr(settings, "LABEL_STUDIO_DATA_DIR", "")
-    if not folder:
+    if not settings.LABEL_STUDIO_DATA_DIR:
         return 0
-    files = list((Path(folder) / "export").glob(f"project-{project}-at-*.json"))
+    files = list((Path(settings.LABEL_STUDIO_DATA_DIR) / "export").glob(f"project-{project}-at-*.json"))
     for file in files:
         file.unlink(missing_ok=True)
     return len(files)

@@ -2,12 +2,11 @@
 
 import datetime
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.models import Annotation, Campaign, Earning
 
@@ -26,18 +25,22 @@ class AcceptedAnnotation:
     currency: str
 
 
-def accepted_annotations(campaign: Campaign, image_ids: Collection[uuid.UUID]) -> list[AcceptedAnnotation]:
-    """The accepted annotations of these images, by image and time. The caller has checked the right to the images."""
-    newer = Annotation.objects.filter(unique_id=OuterRef("unique_id"), version__gt=OuterRef("version"))
-    rows = (
-        Annotation.objects.filter(task__campaign=campaign, task__image__in=image_ids)
-        .filter(~Exists(newer), verdict=Annotation.Verdict.ACCEPTED)
-        .select_related("task")
-        .order_by("task__image", "made_at", "pk")
-    )
-    earned = Earning.objects.filter(task__campaign=campaign, task__image__in=image_ids)
+def accepted_annotations(campaign: Campaign, at: datetime.datetime) -> list[AcceptedAnnotation]:
+    """The annotations of a campaign that were accepted as things stood at `at`: one per image and annotator.
+
+    The caller checks the right to the images.
+    """
+    # By task and annotator: an edit is paid already, so the pay belongs to the first version.
+    earned = Earning.objects.filter(task__campaign=campaign)
     pay = {(earning.task_id, earning.annotator_id): earning for earning in earned}
-    return [_accepted(row, pay[row.task_id, row.annotator_id]) for row in rows if row.annotator_id]
+    return [_accepted(row, pay[row.task_id, row.annotator_id]) for row in _newest(campaign, at) if row.annotator_id]
+
+
+def _newest(campaign: Campaign, at: datetime.datetime) -> QuerySet[Annotation]:
+    told = Annotation.objects.filter(recorded_at__lte=at)
+    newer = told.filter(unique_id=OuterRef("unique_id"), version__gt=OuterRef("version"))
+    accepted = told.filter(task__campaign=campaign, verdict=Annotation.Verdict.ACCEPTED)
+    return accepted.filter(~Exists(newer)).select_related("task").order_by("task__image", "recorded_at", "pk")
 
 
 def _accepted(row: Annotation, earning: Earning) -> AcceptedAnnotation:

@@ -1,6 +1,5 @@
 """What happens to campaigns, annotators and annotations here. To Label Studio speak push, pull and retract."""
 
-import hashlib
 import json
 import secrets
 from datetime import timedelta
@@ -11,16 +10,18 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.config import check_result, parse_config
+from annotation.config import check_result, is_storable, parse_config
 from annotation.labelstudio import RemoteAnnotation
 from annotation.models import Annotation, Annotator, Campaign, Earning, Hint, Invitation, LabelProject, LabelTask
 from collection.models import Image
 from consent import ledger
-from consent.models import User
+from consent.models import LedgerEntry, User
 from consent.refusals import Refused
+from consent.signing import sha256_hex
 
 INVITATION_DAYS = 14
 VIEW_KEY_BYTES = 32
+LARGEST_ID = 2**31 - 1
 C = Campaign.State
 # What staff may do with a campaign: from which states, to which.
 ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -75,7 +76,7 @@ def invite_annotator(*, email: str, invited_by: User) -> Invitation:
         Invitation.objects.filter(email__iexact=email, accepted_at=None, expires_at__gt=now).update(expires_at=now)
         invitation = Invitation.objects.create(
             email=email.lower(),
-            token_sha256=_sha256(token),
+            token_sha256=sha256_hex(token.encode()),
             invited_by=invited_by,
             expires_at=now + timedelta(days=INVITATION_DAYS),
         )
@@ -92,7 +93,7 @@ def invite_annotator(*, email: str, invited_by: User) -> Invitation:
 def find_invitation(*, token: str) -> Invitation:
     """The open invitation that the link stands for; Refused when there is none."""
     invitation = Invitation.objects.filter(
-        token_sha256=_sha256(token), accepted_at=None, expires_at__gt=timezone.now()
+        token_sha256=sha256_hex(token.encode()), accepted_at=None, expires_at__gt=timezone.now()
     ).first()
     if invitation is None:
         raise Refused("This invitation is not valid any more. Ask whoever invited you for a new one.")
@@ -114,6 +115,8 @@ def _account(email: str, user: User | None, password: str) -> User:
         return user
     if User.objects.filter(email__iexact=email).exists():
         raise Refused("You have an account with this address already. Sign in with it and open the invitation again.")
+    if user is not None:  # they were asked for no password, so the new account would have an empty one
+        raise Refused(f"This invitation is for {email}. Sign out, and open its link again.")
     account = User.objects.create_user(email, password)
     EmailAddress.objects.create(user=account, email=account.email, verified=True, primary=True)
     return account
@@ -139,7 +142,7 @@ def note_hint(*, project: int, task: int, action: str) -> bool:
     Not for a project that is not ours, nor while other hints wait: one pull fetches all of them, at most a sweep later.
     """
     ours = LabelProject.objects.filter(external_id=project).first()
-    if ours is None:
+    if ours is None or not 0 < task <= LARGEST_ID:
         return False
     is_first = not Hint.objects.filter(project=ours).exists()
     Hint.objects.create(project=ours, task_external_id=task, action=action[:40])
@@ -153,12 +156,13 @@ def record_annotation(*, task: LabelTask, remote: RemoteAnnotation) -> Annotatio
     The task's row is locked, so two annotations of one task are judged one after the other.
     """
     task = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=task.pk)
-    result = [] if remote.skipped else remote.result
-    sha256 = _sha256(json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    result = remote.result if not remote.skipped and is_storable(remote.result) else []
+    # Not canonical_json: Label Studio's numbers are floats.
+    sha256 = sha256_hex(json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
     latest = Annotation.objects.filter(unique_id=remote.unique_id).order_by("-version").first()
-    if latest and (latest.result_sha256 == sha256 or latest.made_at >= remote.made_at):
-        return latest
     annotator = Annotator.objects.filter(label_studio_user=remote.user).first() if remote.user else None
+    if latest and (_was_told(latest, sha256, remote) or _is_somebody_elses(latest, task, annotator)):
+        return latest
     refusal = _refusal(task, annotator, remote)
     annotation = Annotation.objects.create(
         task=task,
@@ -177,6 +181,16 @@ def record_annotation(*, task: LabelTask, remote: RemoteAnnotation) -> Annotatio
     return annotation
 
 
+def _was_told(latest: Annotation, sha256: str, remote: RemoteAnnotation) -> bool:
+    return latest.result_sha256 == sha256 or latest.made_at >= remote.made_at
+
+
+def _is_somebody_elses(latest: Annotation, task: LabelTask, annotator: Annotator | None) -> bool:
+    """True for work under another's unique_id: Label Studio lets anybody choose it, and would be paid as an edit."""
+    other = latest.annotator_id is not None and latest.annotator_id != (annotator and annotator.pk)
+    return other or latest.task_id != task.pk
+
+
 def _refusal(task: LabelTask, annotator: Annotator | None, remote: RemoteAnnotation) -> str:
     """Why this annotation is not accepted, in words for the annotator; "" when it is."""
     if annotator is None:
@@ -185,6 +199,8 @@ def _refusal(task: LabelTask, annotator: Annotator | None, remote: RemoteAnnotat
         return "The photograph had been withdrawn before this was sent."
     if remote.skipped:
         return "Skipped."
+    if not is_storable(remote.result):
+        return "The labels hold characters or numbers that cannot be kept."
     others = list(task.earnings.exclude(annotation__unique_id=remote.unique_id).values_list("annotator", flat=True))
     if annotator.pk in others:
         return "A second annotation by the same person of the same photograph."
@@ -209,9 +225,9 @@ def _earn(annotation: Annotation, annotator: Annotator) -> None:
     )
 
 
-def record_earning(earning: Earning) -> None:
+def record_earning(earning: Earning) -> LedgerEntry:
     """The ledger's entry for one earning: pseudonymous."""
-    ledger.append(
+    return ledger.append(
         "earning.recorded",
         at=earning.earned_at,
         annotation=earning.annotation_id,
@@ -221,7 +237,3 @@ def record_earning(earning: Earning) -> None:
         amount=earning.amount,
         currency=earning.currency,
     )
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

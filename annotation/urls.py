@@ -11,5 +11,5 @@ urlpatterns = [
     path("work/join/<str:token>/", views.work_join, name="work_join"),
     path("work/", views.work, name="work"),
     path("hooks/label-studio/", views.webhook, name="label_studio_webhook"),
-    path("images/<str:view_key>/", views.task_image, name="task_image"),
+    path("images/<slug:view_key>/", views.task_image, name="task_image"),
 ]

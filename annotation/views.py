@@ -8,13 +8,12 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Count
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from annotation import labelstudio, push, services, tasks
 from annotation.forms import CampaignForm, InviteForm, JoinForm
@@ -31,12 +30,21 @@ from annotation.models import (
     MoneySum,
 )
 from collection.storage import open_clean
+from consent.hints import hint
 from consent.models import User
+from consent.pages import form_page
 from consent.refusals import Refused
-from consent.roles import DATA_MANAGER, role_required, user_required
+from consent.roles import DATA_MANAGER, role_required, staff_user, user_required
 
-form_page = require_http_methods(["GET", "HEAD", "POST"])
 SHOWN = 200  # rows of the pay page; the balance counts all
+# What a data manager reads for each state of a task.
+STATES = {
+    LabelTask.State.PENDING: "Waiting to be sent",
+    LabelTask.State.PUSHING: "Being sent",
+    LabelTask.State.PUSHED: "In Label Studio",
+    LabelTask.State.RETRACTING: "Being taken back",
+    LabelTask.State.RETRACTED: "Taken back",
+}
 
 
 # --- Campaigns -----------------------------------------------------------------------------------
@@ -70,7 +78,7 @@ def _act(request: HttpRequest, found: Campaign, action: str) -> None:
         messages.error(request, str(refusal))
         return
     if found.state == Campaign.State.RUNNING:
-        transaction.on_commit(tasks.push_running.delay, robust=True)
+        hint(tasks.push_running)
     messages.success(request, f"The campaign is {found.get_state_display().lower()} now.")
 
 
@@ -81,7 +89,7 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
     waiting = count.get(LabelTask.State.PENDING, 0)
     return {
         "campaign": found,
-        "tasks": [(state.label, count.get(state.value, 0)) for state in LabelTask.State],
+        "tasks": [(words, count.get(state, 0)) for state, words in STATES.items()],
         "annotations": dict(annotations.order_by().values_list("verdict").annotate(Count("pk"))),
         "paid": paid,
         "unaffordable": max(waiting - push.affordable_tasks(found), 0),
@@ -101,17 +109,16 @@ def annotators(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
     if form.is_valid() and _invite(request, form):
         return redirect("annotators")
-    people = Annotator.objects.select_related("user").annotate(count=Count("earnings"), earned=MoneySum("earnings__amount"))
+    people = Annotator.objects.select_related("user")
+    people = people.annotate(count=Count("earnings"), earned=MoneySum("earnings__amount"))
     open_invitations = Invitation.objects.filter(accepted_at=None).order_by("-created_at")
     facts = {"form": form, "annotators": people.order_by("terms_accepted_at"), "invitations": open_invitations}
     return render(request, "annotation/annotators.html", facts)
 
 
 def _invite(request: HttpRequest, form: InviteForm) -> bool:
-    inviter = request.user
     try:
-        if isinstance(inviter, User):
-            services.invite_annotator(email=form.cleaned_data["email"], invited_by=inviter)
+        services.invite_annotator(email=form.cleaned_data["email"], invited_by=staff_user(request))
     except Refused as refusal:
         form.add_error("email", str(refusal))
         return False
@@ -187,10 +194,11 @@ def webhook(request: HttpRequest) -> HttpResponse:
     try:
         payload = json.loads(request.body)
         project, task = int(payload["project"]["id"]), int(payload["task"]["id"])
-    except (ValueError, KeyError, TypeError):
+        action = str(payload.get("action", "")).encode("ascii", "replace").decode().replace("\0", "")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return HttpResponseBadRequest("The body names no project and task.", content_type="text/plain")
-    if services.note_hint(project=project, task=task, action=str(payload.get("action", ""))):
-        transaction.on_commit(tasks.pull_hinted.delay, robust=True)
+    if services.note_hint(project=project, task=task, action=action):
+        hint(tasks.pull_hinted)
     return HttpResponse(status=204)
 
 

@@ -105,7 +105,7 @@ def matches(image: Image) -> list[Match]:
     for image_id in _identical(image):
         found[image_id] = (Resemblance.Kind.EXACT, 0)
     found.pop(image.pk, None)
-    others = Image.objects.filter(pk__in=found, status__in=COMPARED)
+    others = Image.objects.with_live_basis().filter(pk__in=found, status__in=COMPARED)
     return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
 
 

@@ -1,6 +1,6 @@
 """Forms of the collection pages."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
@@ -37,9 +37,18 @@ class UploadForm(forms.Form):
 class CallForm(forms.ModelForm):
     class Meta:
         model = Call
-        fields = ("slug", "title", "description", "form", "opens_at", "closes_at", "max_per_person", "dpia_reference")
-        labels = {"slug": "Short name in the address", "form": "Consent form", "dpia_reference": "DPIA reference"}  # noqa: RUF012
-        widgets = {  # noqa: RUF012
+        fields: ClassVar = [
+            "slug", "title", "description", "form", "opens_at", "closes_at", "max_per_person", "dpia_reference",
+        ]  # fmt: skip
+        labels: ClassVar = {
+            "slug": "Short name in the address",
+            "form": "Consent form",
+            "opens_at": "Opens at (UTC)",
+            "closes_at": "Closes at (UTC)",
+            "max_per_person": "Photographs per person, at most",
+            "dpia_reference": "DPIA reference",
+        }
+        widgets: ClassVar = {
             name: forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
             for name in ("opens_at", "closes_at")
         }

@@ -18,9 +18,11 @@ from collection import metadata
 pillow_heif.register_heif_opener()
 
 MAX_PIXELS = 80_000_000
+MAX_PIXELS_WEBP = 40_000_000  # its decoder holds the picture four times
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 PREVIEW_SIDE = 800  # longest; from 2 megapixels up a JPEG need not be decoded in full for it
 CANONICAL_SIDE = 256
+ROWS = 256  # hashed at a time
 UPRIGHT = 1  # EXIF orientation of a picture that needs no turning
 ORIENTATION = 0x0112
 PILLOW_FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "heic": "HEIF"}
@@ -88,19 +90,24 @@ def _open(data: bytes, kind: str, stripped: bytes) -> Opened:
         _refuse_unusable(picture, kind)
         width, height = picture.size
         turned = picture.getexif().get(ORIENTATION, UPRIGHT) not in (UPRIGHT, 0, None)
-        untouched = bool(stripped) and not turned and picture.mode in ("RGB", "RGBA", "L", "P", "LA")
+        # Transparent pixels may hide a picture of their own, so what has them is drawn on white and encoded anew.
+        opaque = picture.mode in ("RGB", "L", "P") and "transparency" not in picture.info
+        untouched = bool(stripped) and not turned and opaque
+        profile = picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA", "P") else None
         if untouched and kind == "jpg":
             scale = PREVIEW_SIDE / max(width, height)
             picture.draft("RGB", (int(width * scale), int(height * scale)))  # decode at 1/2, 1/4 or 1/8: all we need
         if picture.format == "MPO":
             picture.seek(0)
         picture.load()
-        upright = ImageOps.exif_transpose(picture) if turned else picture
-        pixels = _to_rgb(upright)
-    clean, extension = (stripped, kind) if untouched else _encode(pixels)
+        if turned:
+            ImageOps.exif_transpose(picture, in_place=True)  # in place: at 80 megapixels each copy takes 320 MB
+        pixels = _to_rgb(picture)
+    clean, extension = (stripped, kind) if untouched else (_jpeg(pixels, 92, profile), "jpg")
     if not untouched:
         width, height = pixels.size
-    preview = pixels.copy()
+    pixels_sha256 = _pixels_sha256(pixels, width, height)
+    preview = pixels
     preview.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX, reducing_gap=None)
     canonical = preview.convert("L").resize((CANONICAL_SIDE, CANONICAL_SIDE), Image.Resampling.BOX)
     return Opened(
@@ -108,16 +115,24 @@ def _open(data: bytes, kind: str, stripped: bytes) -> Opened:
         extension=extension,
         width=width,
         height=height,
-        preview=_jpeg(preview, 85),
+        preview=_jpeg(preview, 85, profile),
         canonical=canonical,
-        pixels_sha256=hashlib.sha256(f"{width}x{height}:".encode() + pixels.tobytes()).hexdigest(),
+        pixels_sha256=pixels_sha256,
     )
+
+
+def _pixels_sha256(pixels: Image.Image, width: int, height: int) -> str:
+    """Of "<width>x<height>:" and the RGB bytes, some rows at a time."""
+    digest = hashlib.sha256(f"{width}x{height}:".encode())
+    for top in range(0, pixels.height, ROWS):
+        digest.update(pixels.crop((0, top, pixels.width, min(top + ROWS, pixels.height))).tobytes())
+    return digest.hexdigest()
 
 
 def _refuse_unusable(picture: Image.Image, kind: str) -> None:
     """Before any pixel is decoded."""
     width, height = picture.size
-    if width * height > MAX_PIXELS:
+    if width * height > (MAX_PIXELS_WEBP if kind == "webp" else MAX_PIXELS):
         raise BadImage("too_many_pixels", f"{width} x {height}")
     # A phone's JPEG may carry a second picture (MPO); the first is the photograph.
     if kind != "jpg" and getattr(picture, "n_frames", 1) > 1:
@@ -129,18 +144,16 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode in ("I", "I;16", "I;16B", "I;16L"):
         picture = picture.convert("I").point(lambda value: value / 256).convert("L")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        alpha = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", alpha.size, "white"), alpha).convert("RGB")
+        alpha = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        white = Image.new("RGB", alpha.size, "white")
+        white.paste(alpha, mask=alpha)
+        return white
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-def _encode(pixels: Image.Image) -> tuple[bytes, str]:
-    return _jpeg(pixels, 92), "jpg"
-
-
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
+def _jpeg(picture: Image.Image, quality: int, profile: bytes | None) -> bytes:
+    """`profile` (ICC) stays, or a phone's wide colours would turn dull."""
     buffer = io.BytesIO()
-    bare = Image.new("RGB", picture.size)
-    bare.paste(picture)  # leaves EXIF, ICC and comments of the source behind
-    bare.save(buffer, "JPEG", quality=quality)
+    picture.info = {}  # leaves EXIF, XMP and comments of the source behind
+    picture.save(buffer, "JPEG", quality=quality, icc_profile=profile)
     return buffer.getvalue()

@@ -2,7 +2,10 @@
 
 import csv
 import io
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -20,6 +23,8 @@ MANIFEST = "manifest.csv"
 COLUMNS = {"path", "subject", "model_release"}
 MANIFEST_MAX_BYTES = 50 * 1024 * 1024
 YES = {"yes", "true", "1"}
+# What reading a damaged, encrypted or hostile zip file raises; NotImplementedError is a RuntimeError.
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError, struct.error)
 
 
 class Library(Protocol):
@@ -58,7 +63,7 @@ def open_library(source: Path | io.IOBase) -> Iterator[Library]:
         return
     try:
         archive = zipfile.ZipFile(source)  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, OSError) as error:
+    except BROKEN as error:
         raise Refused("This is neither a folder nor a zip file. Please choose the library's zip file.") from error
     with archive:
         yield ZipLibrary(archive)
@@ -92,10 +97,17 @@ def read_manifest(library: Library) -> list[dict[str, str]]:
         ) from None
     except UnicodeDecodeError:
         raise Refused("manifest.csv is not UTF-8 text. Please save it as UTF-8.") from None
-    reader = csv.DictReader(io.StringIO(text))
-    if missing := COLUMNS - set(reader.fieldnames or ()):
-        raise Refused(f"manifest.csv lacks the column {', '.join(sorted(missing))}.")
-    return [{name: (row.get(name) or "").strip() for name in COLUMNS} for row in reader]
+    except BROKEN:
+        raise Refused("manifest.csv cannot be read: the zip file is damaged. Please make it again.") from None
+    if "\0" in text:  # PostgreSQL keeps none
+        raise Refused("manifest.csv holds NUL characters. Please save it as plain UTF-8 text.")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        if missing := COLUMNS - set(reader.fieldnames or ()):
+            raise Refused(f"manifest.csv lacks the column {', '.join(sorted(missing))}.")
+        return [{name: (row.get(name) or "").strip() for name in COLUMNS} for row in reader]
+    except csv.Error as error:
+        raise Refused(f"manifest.csv is not a table in CSV form: {error}.") from None
 
 
 def _import_row(run: LibraryImport, library: Library, licence: Licence, row: dict[str, str]) -> None:
@@ -122,5 +134,5 @@ def _read_row(library: Library, row: dict[str, str]) -> ContentFile:
         raise Refused("There is no model release for the person depicted (column model_release).")
     try:
         return ContentFile(library.read(str(path), settings.UPLOAD_MAX_BYTES + 1))
-    except (KeyError, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+    except (KeyError, *BROKEN):
         raise Refused("The library holds no readable file at this path.") from None

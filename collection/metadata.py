@@ -8,7 +8,10 @@ import re
 import struct
 import zlib
 
-JPEG_KEEP_APP = {0xE0, 0xEE}  # JFIF, Adobe (colour transform)
+# Frame headers, tables, scans, restart intervals; of the application segments only what _jpeg_application keeps.
+JPEG_KEEP = {*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDD}
+MOST_PARTS = 100_000  # segments or chunks of one file: with millions of empty ones it takes minutes to read
+MOST_SCANS = 50  # of a JPEG: each goes over the whole picture; progressive ones have about ten
 PNG_KEEP = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT"}
 WEBP_KEEP = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP"}
 # In entropy-coded data 0xFF is followed by 0x00 or a restart marker; anything else is the next segment.
@@ -23,48 +26,56 @@ def strip_jpeg(data: bytes) -> bytes:
     """The JPEG without EXIF, XMP, IPTC, maker notes, comments, embedded thumbnails. Truncated if it has no end."""
     kept = [b"\xff\xd8"]
     at = 2
-    while True:
-        marker, end = _jpeg_segment(data, at)
+    scans = 0
+    for _ in range(MOST_PARTS):
+        marker, at, end = _jpeg_segment(data, at)
         if marker == 0xD9:
             kept.append(b"\xff\xd9")
             return b"".join(kept)
         if marker == 0xDA:  # start of scan: its header, then data up to the next marker
+            scans += 1
             following = NEXT_MARKER.search(data, end)
             if following is None:
                 raise Truncated("no end of image")
             end = following.start()
-        if _keep_jpeg(marker, data[at + 4 : at + 16]):
-            kept.append(data[at:end])
+        if scans > MOST_SCANS:
+            raise ValueError(f"more than {MOST_SCANS} scans")
+        kept.append(data[at:end] if marker in JPEG_KEEP else _jpeg_application(marker, data[at:end]))
         at = end
+    raise ValueError(f"more than {MOST_PARTS} segments")
 
 
-def _jpeg_segment(data: bytes, at: int) -> tuple[int, int]:
-    """(marker, end) of the segment at `at`."""
-    while data[at : at + 2] == b"\xff\xff":  # fill bytes
+def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
+    """(marker, start, end) of the segment at `at`, which fill bytes may precede."""
+    while data[at : at + 2] == b"\xff\xff":
         at += 1
     if at + 2 > len(data) or data[at] != 0xFF:
         raise Truncated("a segment is missing")
     marker = data[at + 1]
     if marker == 0xD9:
-        return marker, at + 2
+        return marker, at, at + 2
     if at + 4 > len(data):
         raise Truncated("a segment is cut off")
-    return marker, at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    return marker, at, at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
 
 
-def _keep_jpeg(marker: int, head: bytes) -> bool:
-    if marker == 0xFE:  # comment
-        return False
-    if 0xE0 <= marker <= 0xEF:
-        return marker in JPEG_KEEP_APP or (marker == 0xE2 and head.startswith(b"ICC_PROFILE"))
-    return True
+def _jpeg_application(marker: int, segment: bytes) -> bytes:
+    """What stays of a segment that is not the picture's own: JFIF without its thumbnail, Adobe's transform, ICC."""
+    body = segment[4:]
+    if marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 14:
+        return b"\xff\xe0\x00\x10" + body[:12] + b"\0\0"
+    if marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
+        return b"\xff\xee\x00\x0e" + body[:12]
+    return segment if marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") else b""
 
 
 def strip_png(data: bytes) -> bytes:
     """The PNG without text, EXIF, time and private chunks. Truncated if it has no IEND."""
     kept = [data[:8]]
     at = 8
-    while at + 12 <= len(data):
+    for _ in range(MOST_PARTS):
+        if at + 12 > len(data):
+            break
         (length,) = struct.unpack_from(">I", data, at)
         kind = data[at + 4 : at + 8]
         end = at + 12 + length
@@ -75,6 +86,8 @@ def strip_png(data: bytes) -> bytes:
         if kind == b"IEND":
             return b"".join(kept)
         at = end
+    else:
+        raise ValueError(f"more than {MOST_PARTS} chunks")
     raise Truncated("no IEND chunk")
 
 
@@ -86,19 +99,23 @@ def _named_icc(body: bytes) -> bytes:
 
 def strip_webp(data: bytes) -> bytes:
     """The WebP without EXIF, XMP and unknown chunks. Truncated if a chunk is cut off."""
-    kept = []
+    kept: list[bytes] = []
     at, end_of_file = 12, min(len(data), 8 + int(struct.unpack_from("<I", data, 4)[0]))
     if 8 + int(struct.unpack_from("<I", data, 4)[0]) > len(data):
         raise Truncated("the file is shorter than it says")
-    while at + 8 <= end_of_file:
+    for _ in range(MOST_PARTS):
+        if at + 8 > end_of_file:
+            break
         kind = data[at : at + 4]
         (length,) = struct.unpack_from("<I", data, at + 4)
         end = at + 8 + length + length % 2
         if kind in WEBP_KEEP:
             chunk = bytearray(data[at:end])
-            if kind == b"VP8X":
+            if kind == b"VP8X" and length:
                 chunk[8] &= ~0b1100  # it no longer holds EXIF or XMP
             kept.append(bytes(chunk))
         at = end
+    else:
+        raise ValueError(f"more than {MOST_PARTS} chunks")
     body = b"WEBP" + b"".join(kept)
     return b"RIFF" + struct.pack("<I", len(body)) + body

@@ -59,7 +59,7 @@ MOVES: dict[str, set[str]] = {
     S.SCREENED: {S.ACCEPTED, S.NEEDS_REVIEW, S.DUPLICATE, S.REJECTED, S.PURGED},
     S.NEEDS_REVIEW: {S.SCREENED, S.ACCEPTED, S.DUPLICATE, S.REJECTED, S.PURGED},
     S.ACCEPTED: {S.PURGED},
-    S.DUPLICATE: {S.ACCEPTED, S.PURGED},
+    S.DUPLICATE: {S.PURGED},
     S.REJECTED: {S.PURGED},
     S.PURGED: set(),
 }
@@ -134,6 +134,7 @@ class Image(models.Model):
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "subject": "pseudonym",
+        "external_id": "path in the library, which may name the person; replaced on purge",
         "client_name": "the contributor's own file name; cleared on purge",
         "original_key": "random key of the bytes of a photograph of a person",
         "clean_key": "random key of the bytes of a photograph of a person",

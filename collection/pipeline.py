@@ -5,7 +5,6 @@ of the move. Storage is never called inside a transaction.
 """
 
 import datetime
-import hashlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -16,15 +15,16 @@ from django.utils import timezone
 from collection import fingerprints, storage
 from collection.imaging import BadImage, open_safely
 from collection.models import Fingerprint, Image, ImageStatus, Resemblance
+from consent.signing import sha256_hex
 
 logger = logging.getLogger(__name__)
 
 MIN_SIDE = 640  # pixels of the shorter side
 TOO_DARK, TOO_BRIGHT = 35.0, 235.0  # mean luma of the canonical picture, 0..255
 BLURRED = 12.0  # variance of the Laplacian of the canonical picture
-MOST_ATTEMPTS = 5
-LEASE = datetime.timedelta(seconds=20)  # for one step; whoever is killed in it is succeeded after that
-FIRST_DELAY = datetime.timedelta(seconds=10)
+LEASE = datetime.timedelta(seconds=10)  # for one step; whoever is killed in it is succeeded after that
+# After a step failed: four more attempts, spread so that storage may be away for an hour or two.
+DELAYS = tuple(datetime.timedelta(seconds=seconds) for seconds in (10, 60, 600, 7200))
 DEDUPLICATION_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
 
 
@@ -32,12 +32,12 @@ def sanitize(image: Image) -> bool:
     """received → sanitized: one decode; stripped bytes and preview stored, hashes taken."""
     with storage.open_original(image) as file:
         data = file.read()
-    if hashlib.sha256(data).hexdigest() != image.sha256:
+    if sha256_hex(data) != image.sha256:
         raise BadImage("broken", "the stored bytes are not those that were received")
     opened = open_safely(data)
-    clean_sha256 = hashlib.sha256(opened.clean).hexdigest()
+    clean_sha256 = sha256_hex(opened.clean)
     clean_key = storage.key_for(image.pk, clean_sha256, opened.extension)
-    preview_key = storage.key_for(image.pk, hashlib.sha256(opened.preview).hexdigest(), "preview.jpg")
+    preview_key = storage.key_for(image.pk, sha256_hex(opened.preview), "preview.jpg")
     storage.write_once(storage.derivatives(), clean_key, opened.clean)
     storage.write_once(storage.derivatives(), preview_key, opened.preview)
     measured = fingerprints.measure(opened.canonical)
@@ -133,14 +133,14 @@ STEPS: dict[str, Callable[[Image], bool]] = {
 
 
 def advance(image_id: uuid.UUID) -> None:
-    """Take an image as far as it gets now. One without a live basis, at rest, not due or in other hands stays where it is."""
+    """Take an image as far as it gets now. Without a live basis, at rest, not due, or in other hands it stays put."""
     while image := _claim(image_id):
         if not _step(image):
             return
 
 
 def _claim(image_id: uuid.UUID) -> Image | None:
-    """The image, if a step is due and nobody else is at it: otherwise a sweep would decode again what a task decodes."""
+    """The image, if a step is due and nobody else is at it: else a sweep would decode again what a task decodes."""
     now = timezone.now()
     mine = Image.objects.with_live_basis(at=now).due().filter(pk=image_id).update(next_attempt_at=now + LEASE)
     return Image.objects.get(pk=image_id) if mine else None
@@ -162,14 +162,13 @@ def _step(image: Image) -> bool:
 
 
 def _note_failure(image: Image, error: Exception) -> None:
-    attempts = image.attempts + 1
-    if attempts >= MOST_ATTEMPTS:
-        Image.objects.move(
-            image.pk, image.status, ImageStatus.REJECTED, reason="could_not_open", detail=type(error).__name__
-        )
+    if image.attempts >= len(DELAYS):
+        # What was opened once is fine as a picture: a person decides. What never was can only be asked for again.
+        rest = ImageStatus.REJECTED if image.status == ImageStatus.RECEIVED else ImageStatus.NEEDS_REVIEW
+        Image.objects.move(image.pk, image.status, rest, reason="could_not_open", detail=type(error).__name__)
         return
     Image.objects.filter(pk=image.pk, status=image.status).update(
-        attempts=attempts,
+        attempts=image.attempts + 1,
         last_error=f"{type(error).__name__}: {error}"[:2000],
-        next_attempt_at=timezone.now() + FIRST_DELAY * 2**attempts,
+        next_attempt_at=timezone.now() + DELAYS[image.attempts],
     )

@@ -27,6 +27,7 @@ REASONS: dict[str, Reason] = {
     "too_bright": Reason("is too bright", "Step out of direct light and try again."),
     "blurred": Reason("may be blurred", "Somebody looks at it. Hold the phone with both hands next time."),
     "duplicate": Reason("shows the same as one you sent before", "There is nothing to do; the first one counts."),
+    "copy": Reason("shows the same as another one that we have", "There is nothing to do; the first one counts."),
     "mirrored": Reason("looks like a mirrored copy of another one", "Somebody looks at it."),
     "resembles_other_person": Reason("looks like a photograph that somebody else sent", "Somebody looks at it."),
     "could_not_open": Reason("could not be processed, although we tried several times", "Please send it again."),

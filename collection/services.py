@@ -1,6 +1,5 @@
 """What can happen to images besides the pipeline: they are received, and a reviewer settles what was held."""
 
-import hashlib
 import uuid
 
 from django.conf import settings
@@ -13,13 +12,15 @@ from collection.models import Call, Image, ImageStatus
 from collection.reasons import describe
 from consent.models import Consent, Contributor, Licence, User
 from consent.refusals import Refused
+from consent.signing import file_sha256, sha256_hex
 
 __all__ = ("Refused", "receive_image", "receive_library_image", "settle_review", "signed_consent")
 
+# Where each decision leads, and the reason that the contributor reads.
 DECISIONS = {
-    "accept": ImageStatus.ACCEPTED,
-    "duplicate": ImageStatus.DUPLICATE,
-    "reject": ImageStatus.REJECTED,
+    "accept": (ImageStatus.ACCEPTED, "reviewer"),
+    "duplicate": (ImageStatus.DUPLICATE, "copy"),
+    "reject": (ImageStatus.REJECTED, "unsuitable"),
 }
 
 
@@ -37,6 +38,8 @@ def receive_image(
         raise Refused("This consent is somebody else's.")
     if not Consent.objects.live().filter(pk=consent.pk).exists():  # type: ignore[attr-defined]
         raise Refused("Your permission is no longer in force. Please sign again before you send photographs.")
+    if consent.text.form_id != call.form_id:
+        raise Refused("This call has another form. Please sign that one before you send photographs.")
     if not call.is_open():
         raise Refused("This call is closed. Thank you for wanting to help.")
     if call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count() >= (
@@ -51,7 +54,8 @@ def receive_library_image(*, licence: Licence, external_id: str, subject: str, f
     if found := Image.objects.filter(licence=licence, external_id=external_id).first():
         return found, False
     try:
-        image = _receive(file, licence=licence, subject=f"{licence.pk}:{subject}"[:100], external_id=external_id)
+        person = sha256_hex(f"{licence.pk}:{subject}".encode())[:32]  # a library may give names
+        image = _receive(file, licence=licence, subject=f"{licence.pk}:{person}", external_id=external_id)
     except IntegrityError:  # another import of the same library was faster
         return Image.objects.get(licence=licence, external_id=external_id), False
     return image, True
@@ -66,9 +70,8 @@ def _receive(file: File, **fields: object) -> Image:
         raise _refusal("not_an_image")
     if file.size > settings.UPLOAD_MAX_BYTES:
         raise _refusal("too_large_file")
-    image_id, digest = uuid.uuid4(), _sha256(file)
+    image_id, digest = uuid.uuid4(), file_sha256(file)
     key = storage.key_for(image_id, digest, extension)
-    file.seek(0)
     storage.write_once(storage.originals(), key, file)
     return Image.objects.create(id=image_id, sha256=digest, byte_size=file.size, original_key=key, **fields)
 
@@ -78,25 +81,28 @@ def _refusal(code: str) -> Refused:
     return Refused(f"This {reason.says}. {reason.advice}")
 
 
-def _sha256(file: File) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    for chunk in file.chunks():
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
 def settle_review(*, image: Image, decision: str, reviewer: User, reason: str = "") -> None:
-    """A reviewer's word on a held image: "accept", "duplicate" or "reject". Refused if somebody was faster."""
+    """A reviewer's word on a held image: "accept", "duplicate" or "reject". Refused if somebody was faster.
+
+    An image that was held before duplicates were looked for goes on to that step when it is accepted.
+    """
     if decision not in DECISIONS:
         raise Refused("Choose accept, duplicate or reject.")
+    status, code = DECISIONS[decision]
+    if status == ImageStatus.ACCEPTED and _held_by_screening(image):
+        status = ImageStatus.SCREENED  # nobody has looked for copies of it yet: the pipeline goes on
     settled = Image.objects.move(
         image.pk,
         ImageStatus.NEEDS_REVIEW,
-        DECISIONS[decision],
-        reason="reviewer" if decision == "accept" else ("duplicate" if decision == "duplicate" else "unsuitable"),
+        status,
+        reason=code,
         detail=reason[:300],
         actor=f"user:{reviewer.pk}",
     )
     if not settled:
         raise Refused("Somebody settled this image before you, or the permission for it ended.")
+
+
+def _held_by_screening(image: Image) -> bool:
+    held = image.transitions.filter(new=ImageStatus.NEEDS_REVIEW).order_by("pk").last()
+    return held is not None and (held.old == ImageStatus.SANITIZED or held.reason == "could_not_open")

@@ -6,15 +6,15 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from collection import library, services, tasks
 from collection.forms import CallForm, DecisionForm, LibraryForm
 from collection.models import Image, ImageStatus, LibraryImport
 from collection.views import preview_response
-from consent.roles import DATA_MANAGER, REVIEWER, role_required
-
-form_page = require_http_methods(["GET", "HEAD", "POST"])
+from consent.hints import hint
+from consent.pages import form_page
+from consent.roles import DATA_MANAGER, REVIEWER, role_required, staff_user
 
 
 @require_GET
@@ -38,9 +38,10 @@ def review_image(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
             services.settle_review(
                 image=image,
                 decision=form.cleaned_data["decision"],
-                reviewer=request.user,  # type: ignore[arg-type]  # role_required lets nobody else in
+                reviewer=staff_user(request),
                 reason=form.cleaned_data["reason"],
             )
+            hint(tasks.advance_task, str(image.pk))
             messages.success(request, "Settled.")
         except services.Refused as refused:
             messages.warning(request, str(refused))
@@ -80,12 +81,10 @@ def library_import(request: HttpRequest) -> HttpResponse:
         try:
             with library.open_library(form.cleaned_data["archive"].file) as files:
                 run = library.import_library(
-                    library=files,
-                    licence=form.cleaned_data["licence"],
-                    user=request.user,  # type: ignore[arg-type]  # role_required lets nobody else in
+                    library=files, licence=form.cleaned_data["licence"], user=staff_user(request)
                 )
             for image in Image.objects.filter(licence=run.licence, status=ImageStatus.RECEIVED):
-                tasks.request_advance(image)
+                hint(tasks.advance_task, str(image.pk))
         except services.Refused as refused:
             form.add_error(None, str(refused))
     return render(request, "collection/library_import.html", {"form": form, "run": run})

@@ -1,15 +1,12 @@
 """What runs in the background. A task calls one service; the sweeps find what a lost message left."""
 
-import logging
 import uuid
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from collection import erasure, pipeline
 from collection.models import Image
 
-logger = logging.getLogger(__name__)
 SWEPT_AT_ONCE = 200
 
 
@@ -37,11 +34,3 @@ def purge_withdrawn() -> None:
 def remove_orphans() -> None:
     """Erase bytes that no image owns."""
     erasure.remove_orphans()
-
-
-def request_advance(image: Image) -> None:
-    """Hint to the workers that there is something to do. Without a broker the sweep finds it."""
-    try:
-        advance_task.delay_on_commit(str(image.pk))  # type: ignore[attr-defined]  # celery-types lacks it
-    except OperationalError as error:
-        logger.warning("no broker, image %s waits for the sweep: %s", image.pk, error)

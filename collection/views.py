@@ -4,18 +4,23 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from collection import services, storage, tasks
 from collection.forms import UploadForm
 from collection.models import Call, Image, ImageStatus
+from consent.hints import hint
 from consent.models import Consent, Contributor
+from consent.pages import form_page
 from consent.roles import contributor_required
+from consent.services import render_markdown
 
 # What a contributor reads for each status: badge class, word.
 SHOWN = {
@@ -34,15 +39,17 @@ SHOWN = {
 def calls(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     found = Call.objects.filter(opens_at__lte=now, closes_at__gt=now).order_by("closes_at")
-    return render(request, "collection/calls.html", {"calls": found})
+    shown = [(call, render_markdown(call.description)) for call in found]
+    return render(request, "collection/calls.html", {"calls": shown})
 
 
 @require_GET
 def call(request: HttpRequest, slug: str) -> HttpResponse:
-    return render(request, "collection/call.html", {"call": get_object_or_404(Call, slug=slug)})
+    call = get_object_or_404(Call, slug=slug)
+    return render(request, "collection/call.html", {"call": call, "description": render_markdown(call.description)})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 @never_cache
 @contributor_required
 def upload(request: HttpRequest, contributor: Contributor, slug: str) -> HttpResponse:
@@ -51,7 +58,7 @@ def upload(request: HttpRequest, contributor: Contributor, slug: str) -> HttpRes
     consent = services.signed_consent(contributor=contributor, call=call)
     if consent is None:
         messages.info(request, "Before you send photographs, please read and sign what happens with them.")
-        return redirect("sign", call.form.slug)
+        return redirect_to_login(request.get_full_path(), login_url=reverse("sign", args=[call.form.slug]))
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     results: list[dict[str, Any]] = []
     if form.is_valid():
@@ -69,7 +76,7 @@ def _take(contributor: Contributor, consent: Consent, call: Call, file: Uploaded
         image = services.receive_image(contributor=contributor, consent=consent, call=call, file=file, client_name=name)
     except services.Refused as refused:
         return {"name": name, "image_id": None, "message": str(refused)}
-    tasks.request_advance(image)
+    hint(tasks.advance_task, str(image.pk))
     return {"name": name, "image_id": str(image.pk), "message": "Thank you, it has arrived."}
 
 

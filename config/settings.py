@@ -1,4 +1,4 @@
-"""The one settings file. Every value that differs between installations is an environment variable; docs/settings.md lists them."""
+"""The one settings file. What differs between installations is an environment variable; docs/settings.md lists them."""
 
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,10 @@ INSTALLED_APPS = [
     "collection",
     "annotation",
     "exports",
-    "config.staticsite.ConfigApp",
+    "config",
     "allauth",
     "allauth.account",
     "rest_framework",
-    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -58,7 +57,6 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "config" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -97,7 +95,7 @@ STORAGE_BUCKETS = ("originals", "derivatives", "releases")
 
 
 def storage(name: str) -> dict[str, Any]:
-    """One of STORAGE_BUCKETS on the filesystem, or on S3 when S3_ENDPOINT_URL or S3_BUCKET_PREFIX is set."""
+    """One of STORAGE_BUCKETS on the filesystem, or on S3 when S3_BUCKET_PREFIX is set."""
     if prefix := env.str("S3_BUCKET_PREFIX", ""):
         return {
             "BACKEND": "storages.backends.s3.S3Storage",
@@ -152,7 +150,7 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
-# A worker on the filesystem broker acknowledges only between waits of two seconds, so with few messages in hand it idles.
+# A worker on the filesystem broker acknowledges only between waits of two seconds: with few messages in hand it idles.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 8 if CELERY_BROKER_URL.startswith("filesystem") else 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -182,6 +180,11 @@ CELERY_BEAT_SCHEDULE = {
         "exports.tasks.build_due",
         "exports.tasks.revoke_items",
     )
+}
+# It lists every folder of the storages, and touches nothing that is younger than an hour.
+CELERY_BEAT_SCHEDULE["collection.tasks.remove_orphans"] = {
+    "task": "collection.tasks.remove_orphans",
+    "schedule": 3600.0,
 }
 
 # --- People -------------------------------------------------------------------------------------
@@ -224,6 +227,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Likeness <noreply@localhost>
 
 HTTPS = env.bool("HTTPS", False)
 SECURE_SSL_REDIRECT = HTTPS
+# Names of our own: Label Studio on another port of the same host is a Django project too, and cookies know no ports.
+SESSION_COOKIE_NAME = "likeness_session"
+CSRF_COOKIE_NAME = "likeness_csrf"
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0

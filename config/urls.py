@@ -1,6 +1,5 @@
 """Addresses. Each app owns its own; none overlap."""
 
-from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
@@ -9,5 +8,4 @@ urlpatterns = [
     path("", include("annotation.urls")),
     path("", include("exports.urls")),
     path("accounts/", include("allauth.urls")),
-    path("admin/", admin.site.urls),
 ]

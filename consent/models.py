@@ -274,6 +274,11 @@ class Receipt(models.Model):
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"envelope": "names the signer", "pdf": "names the signer"}
 
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["mail_due_at"], condition=Q(mailed_at__isnull=True), name="receipt_to_mail")
+        ]
+
 
 class Withdrawal(models.Model):
     """Ends one purpose of a consent, or all of them when `purpose` is empty (append-only)."""

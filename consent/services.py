@@ -5,7 +5,6 @@ withdrawing twice is the same as once.
 """
 
 import datetime
-import hashlib
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from consent.models import (
 )
 from consent.receipts import issue_due, issue_receipt, mail_receipt
 from consent.refusals import Refused
-from consent.signing import sha256_hex
+from consent.signing import file_sha256, sha256_hex
 
 __all__ = (
     "Evidence",
@@ -73,6 +72,10 @@ NEEDED = {
 }
 
 
+OLDEST_AGE = 120
+LONGEST_RETENTION_DAYS = 36_500
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the web request shows of a signature: all of it may be empty but the moment the text was shown."""
@@ -91,6 +94,8 @@ def register_contributor(*, user: User, date_of_birth: datetime.date, country: s
     today = timezone.now().date()
     if date_of_birth > today:
         raise Refused("That date of birth is in the future. Please check it.")
+    if today.year - date_of_birth.year > OLDEST_AGE:  # a year of two digits, typed into a date field
+        raise Refused("That date of birth is too long ago. Please check the year: it has four digits.")
     if not is_adult(date_of_birth, country, today):
         raise Refused(
             f"You must be at least {adult_age(country)} years old to take part from this country. "
@@ -138,6 +143,8 @@ def publish_text(
     """Publish one version of the form `slug`; `says` holds the fields of NEEDED. It can never be changed afterwards."""
     if missing := missing_statements(purposes, says):
         raise Refused("This text cannot be published yet. It does not say: " + "; ".join(missing) + ".")
+    if says["retention_days"] > LONGEST_RETENTION_DAYS:
+        raise Refused(f"Photographs can be kept for at most {LONGEST_RETENTION_DAYS} days. Choose a shorter time.")
     html = render_markdown(says["body"])
     with transaction.atomic():
         form, _ = ConsentForm.objects.get_or_create(slug=slug, defaults={"name": name})
@@ -327,7 +334,7 @@ def add_licence(
         raise Refused("Say what the library may be used for: choose at least one purpose.")
     if ends_on < starts_on:
         raise Refused("The licence ends before it starts. Please check the dates.")
-    digest = _file_sha256(evidence)
+    digest = file_sha256(evidence)
     with transaction.atomic():
         licence = Licence.objects.create(
             licensor=licensor,
@@ -347,10 +354,3 @@ def add_licence(
         )
         ledger.record_licence(licence)
     return licence
-
-
-def _file_sha256(file: File) -> str:
-    digest = hashlib.sha256()
-    for chunk in file.chunks():
-        digest.update(chunk)
-    return digest.hexdigest()

@@ -32,6 +32,9 @@ class PurposeForm(forms.ModelForm):
         model = Purpose
         fields: ClassVar = ["code", "name", "description"]
         help_texts: ClassVar = {"code": "Short and in small letters, such as research. It never changes."}
+        error_messages: ClassVar = {
+            "code": {"invalid": "Letters, digits, - and _ only, without spaces, such as public-research."}
+        }
 
 
 class TextForm(forms.ModelForm):
@@ -85,10 +88,16 @@ class LicenceForm(forms.ModelForm):
     )
     currency = forms.RegexField(r"^[A-Z]{3}$", initial="EUR", help_text="ISO 4217 code, e.g. EUR.")
     terms = forms.RegexField(
-        r"^[A-Za-z0-9][A-Za-z0-9.+-]*$", max_length=100, help_text="SPDX identifier, or LicenseRef- and a name."
+        r"^[A-Za-z0-9][A-Za-z0-9.+-]*$",
+        max_length=100,
+        help_text="SPDX identifier, or LicenseRef- and a name.",
+        error_messages={"invalid": "No spaces. Terms of their own are LicenseRef- and a name: LicenseRef-Stock-2026."},
     )
     territory = forms.RegexField(
-        r"^(WORLD|[A-Z]{2}(, ?[A-Z]{2})*)$", max_length=100, help_text="Country codes such as IE, DE; or WORLD."
+        r"^(WORLD|[A-Z]{2}(, ?[A-Z]{2})*)$",
+        max_length=100,
+        help_text="Country codes such as IE, DE; or WORLD.",
+        error_messages={"invalid": "Give capital country codes with commas between them, e.g. IE, DE; or WORLD."},
     )
 
     class Meta:

@@ -6,10 +6,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from consent import services
-from consent.models import Licence
+from consent.models import FormText, Licence, Purpose
+from consent.pages import form_page
 from consent.roles import DATA_MANAGER, REVIEWER, ROLES, has_role, role_required
 from consent.staff_forms import LicenceForm, PurposeForm, TextForm
-from consent.views import form_page
 
 
 @require_GET
@@ -30,7 +30,7 @@ def purpose_add(request: HttpRequest) -> HttpResponse:
             return redirect("staff")
         except services.Refused as refused:
             form.add_error(None, str(refused))
-    return render(request, "consent/purpose_add.html", {"form": form})
+    return render(request, "consent/purpose_add.html", {"form": form, "purposes": Purpose.objects.order_by("code")})
 
 
 @form_page
@@ -46,7 +46,8 @@ def form_publish(request: HttpRequest) -> HttpResponse:
             return redirect("staff")
         except services.Refused as refused:
             form.add_error(None, str(refused))
-    return render(request, "consent/form_publish.html", {"form": form})
+    texts = FormText.objects.select_related("form").prefetch_related("purposes").order_by("form__name", "-published_at")
+    return render(request, "consent/form_publish.html", {"form": form, "texts": texts})
 
 
 @form_page
@@ -69,4 +70,5 @@ def licence_add(request: HttpRequest) -> HttpResponse:
 def licences(request: HttpRequest) -> HttpResponse:
     found = Licence.objects.prefetch_related("purposes").order_by("-created_at")
     live = set(Licence.objects.live().values_list("pk", flat=True))
-    return render(request, "consent/licences.html", {"licences": found, "live": live})
+    may_add = has_role(request.user, DATA_MANAGER)
+    return render(request, "consent/licences.html", {"licences": found, "live": live, "may_add": may_add})

@@ -11,15 +11,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from consent import keys, ledger, services
 from consent.forms import INTENT, STALE, AboutForm, SignForm, WithdrawForm
 from consent.models import Consent, ConsentForm, Contributor, FormText, Receipt, User
+from consent.pages import form_page
 from consent.roles import contributor_required, user_required
 from consent.signing import public_pem
-
-form_page = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_GET
@@ -39,11 +38,11 @@ def me(request: HttpRequest, contributor: Contributor) -> HttpResponse:
     consents = _consents(contributor)
     live = set(Consent.objects.live().filter(contributor=contributor).values_list("pk", flat=True))
     signed = {consent.text.form_id for consent in consents if consent.pk in live}
-    forms = [form for form in ConsentForm.objects.order_by("name") if form.current_text()]
+    texts = filter(None, (form.current_text() for form in ConsentForm.objects.order_by("name")))
     return render(
         request,
         "consent/me.html",
-        {"consents": consents, "live": live, "unsigned": [form for form in forms if form.pk not in signed]},
+        {"consents": consents, "live": live, "unsigned": [text for text in texts if text.form_id not in signed]},
     )
 
 
@@ -73,7 +72,8 @@ def _next(request: HttpRequest) -> str:
     """Where the person was going when we led them here; their own page otherwise."""
     address = request.GET.get("next", "")
     safe = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
-    return address if safe else reverse("me")
+    # `redirect` takes what has no slash for the name of a view.
+    return address if safe and "/" in address else reverse("me")
 
 
 @form_page
@@ -88,7 +88,7 @@ def sign(request: HttpRequest, contributor: Contributor, form_slug: str) -> Http
     elif form.is_valid():
         try:
             services.grant(contributor=contributor, text=text, **_signature(request, form.cleaned_data))
-            messages.success(request, "Thank you. We mail you a receipt, and you find it on this page.")
+            messages.success(request, "Thank you. We mail you a receipt, and you find it on My page.")
             return redirect(_next(request))
         except services.Refused as refused:
             form.add_error(None, str(refused))

@@ -14,12 +14,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, ParseError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from consent.signing import utc_text
 from exports.models import (
     AccessToken,
     Acknowledgement,
@@ -31,7 +32,6 @@ from exports.models import (
     Release,
     ReleaseFile,
 )
-from exports.provenance import utc
 from exports.services import lost_items
 from exports.tokens import find_token
 
@@ -58,6 +58,8 @@ class OfThisDataset(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not isinstance(request.auth, AccessToken):
             return False
+        if any("\0" in str(part) for part in view.kwargs.values()):  # PostgreSQL cannot be asked for it
+            raise Http404
         if request.auth.dataset.slug != view.kwargs["slug"]:
             raise Http404
         return True
@@ -133,7 +135,7 @@ class NoticeList(DatasetView):
 
 
 class Report(serializers.Serializer):
-    rows_removed = serializers.IntegerField(min_value=0)
+    rows_removed = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
 
 
 class NoticeAcknowledge(DatasetView):
@@ -141,7 +143,10 @@ class NoticeAcknowledge(DatasetView):
 
     def post(self, request: Request, slug: str, notice_id: int) -> Response:
         notice = get_object_or_404(Notice, pk=notice_id, release__dataset=self.dataset())
-        report = Report(data=request.data)
+        try:
+            report = Report(data=request.data)
+        except RecursionError:
+            raise ParseError("The report is nested too deeply.") from None
         report.is_valid(raise_exception=True)
         said, _ = Acknowledgement.objects.get_or_create(
             notice=notice, recipient=self.recipient(), defaults={"rows_removed": report.validated_data["rows_removed"]}
@@ -168,7 +173,7 @@ def _gone(release: Release) -> dict[str, Any]:
 
 
 def _range_start(header: str, size: int) -> int:
-    found = re.fullmatch(r"bytes=(\d+)-", header)
+    found = re.fullmatch(r"bytes=([0-9]{1,18})-", header)
     start = int(found[1]) if found else 0
     return start if start < size else 0
 
@@ -181,11 +186,11 @@ def _release(release: Release) -> dict[str, Any]:
         "items": release.items.count(),
         "revoked": gone_items(release).count(),
         "sums_sha256": release.sums_sha256,
-        "published_at": utc(release.published_at),
+        "published_at": utc_text(release.published_at),
     }
 
 
 def _notices(dataset: Dataset) -> Iterator[dict[str, Any]]:
     for notice in Notice.objects.filter(release__dataset=dataset).select_related("release").order_by("pk"):
-        version, at = notice.release.version, utc(notice.created_at)
+        version, at = notice.release.version, utc_text(notice.created_at)
         yield {"id": notice.pk, "version": version, "envelope": notice.envelope, "created_at": at}

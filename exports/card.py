@@ -19,7 +19,7 @@ def write(release: Release, summary: Summary) -> bytes:
 
 
 def _header(release: Release, summary: Summary) -> str:
-    title, terms = json.dumps(release.dataset.title), release.dataset.terms
+    title, terms = json.dumps(release.dataset.title, ensure_ascii=False), release.dataset.terms
     own = terms.startswith("LicenseRef-")
     licence = ["license: other", f"license_name: {terms.lower()}", f"license_link: {licence_url(release)}"]
     lines = [

@@ -10,6 +10,13 @@ from exports.models import Dataset
 class DatasetForm(forms.ModelForm):
     """A new dataset. Its labels were made for its purpose, or it has none."""
 
+    terms = forms.RegexField(
+        r"^[A-Za-z0-9][A-Za-z0-9.+-]*$",
+        max_length=100,
+        initial="LicenseRef-Likeness-Research",
+        help_text="SPDX identifier, or LicenseRef- and a name.",
+    )
+
     class Meta:
         model = Dataset
         fields: ClassVar = ["slug", "title", "description", "purpose", "campaign", "terms"]

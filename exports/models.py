@@ -165,7 +165,7 @@ class FilePurge(models.Model):
 
 
 class Split(models.Model):
-    """Which split a subject's photographs belong to in a dataset, once and for all (append-only)."""
+    """Which split an image belongs to in a dataset, once and for all (append-only)."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="split_rows")
     image = models.ForeignKey(Image, on_delete=models.PROTECT)

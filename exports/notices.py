@@ -13,9 +13,19 @@ from django.utils import timezone
 
 from consent import ledger
 from consent.keys import signing_key
-from consent.signing import canonical_json, sign_dsse
-from exports.models import FilePurge, Item, Notice, NoticeMail, Recipient, Release, ReleaseFile, Revocation
-from exports.provenance import utc
+from consent.models import LedgerEntry
+from consent.signing import canonical_json, sign_dsse, utc_text
+from exports.models import (
+    AccessToken,
+    FilePurge,
+    Item,
+    Notice,
+    NoticeMail,
+    Recipient,
+    Release,
+    ReleaseFile,
+    Revocation,
+)
 from exports.services import delete_discarded, discard_release, lost_items
 
 log = logging.getLogger(__name__)
@@ -43,12 +53,18 @@ def _revoke(release: Release) -> int:
         with transaction.atomic():
             notice = Notice.objects.create(release=release, envelope=envelope)
             Revocation.objects.bulk_create([Revocation(item=item, notice=notice) for item in items], batch_size=500)
-            ledger.append(
-                "rows.revoked", dataset=release.dataset.slug, version=release.version, rows=len(items), notice=notice.pk
-            )
+            record_revocation(notice, len(items))
     except IntegrityError:  # another run marked some of them first; the next one finds what is left
         return 0
     return len(items)
+
+
+def record_revocation(notice: Notice, rows: int) -> LedgerEntry:
+    """The ledger's entry for one notice and how many rows it names."""
+    release = notice.release
+    return ledger.append(
+        "rows.revoked", dataset=release.dataset.slug, version=release.version, rows=rows, notice=notice.pk
+    )
 
 
 def sign_notice(release: Release, items: Iterable[Item]) -> str:
@@ -57,7 +73,7 @@ def sign_notice(release: Release, items: Iterable[Item]) -> str:
         "dataset": release.dataset.slug,
         "version": release.version,
         "rows_root": release.rows_root,
-        "issued_at": utc(timezone.now()),
+        "issued_at": utc_text(timezone.now()),
         "rows": [{"row_id": item.row_id, "position": item.position, "leaf_hash": item.leaf_hash} for item in items],
     }
     return sign_dsse(canonical_json(payload).encode(), NOTICE_TYPE, signing_key())
@@ -83,7 +99,9 @@ def _purge_files() -> None:
 
 
 def _mail_recipients() -> None:
-    for notice in Notice.objects.select_related("release__dataset"):
+    mailed = NoticeMail.objects.filter(notice=OuterRef(OuterRef("pk")), recipient=OuterRef("recipient"))
+    owed = AccessToken.objects.filter(~Exists(mailed), dataset=OuterRef("release__dataset"))
+    for notice in Notice.objects.filter(Exists(owed)).select_related("release__dataset"):
         holders = Recipient.objects.filter(tokens__dataset=notice.release.dataset).distinct()
         for recipient in holders.exclude(notice_mails__notice=notice):
             _mail(notice, recipient)
@@ -94,8 +112,10 @@ def _mail(notice: Notice, recipient: Recipient) -> None:
     try:
         send_mail(
             f"Likeness: rows to drop from {dataset.slug} {notice.release.version}",
-            f"Hello {recipient.name},\n\n{notice.revocations.count()} rows of {dataset.title} {notice.release.version} "
-            "may no longer be used. Run your pull command again on every copy: it takes them out and tells us so.\n\n"
+            f"Hello {recipient.name},\n\n"
+            f"some rows of {dataset.title} {notice.release.version} may no longer be used "
+            f"({notice.revocations.count()} in this notice). "
+            "Run your pull command again on every copy: it takes them out and tells us so.\n\n"
             f"Notice {notice.pk}: {settings.BASE_URL}/datasets/{dataset.slug}/\n",
             None,
             [recipient.email],

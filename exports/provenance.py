@@ -16,13 +16,12 @@ from collection.models import Image
 from consent import ledger
 from consent.keys import signing_key
 from consent.models import Checkpoint, Consent, LedgerEntry, Licence
-from consent.signing import canonical_json, sign_dsse
+from consent.signing import canonical_json, sign_dsse, utc_text
 from exports.labels import consolidate
 from exports.models import Attestation, Dataset, Release
 from exports.pseudonyms import commitment, keyed
 from exports.selection import Candidate, Said
 
-ATTESTED = "basis.attested"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "urn:likeness:release:1"
 Basis = Consent | Licence
@@ -119,14 +118,19 @@ def attest(release: Release, bases: Iterable[tuple[Basis, dict[str, Any]]]) -> N
     payloads = _ledger_payloads({str(basis.pk) for basis, _ in missing})
     for basis, record in missing:
         with transaction.atomic():
-            entry = ledger.append(
-                ATTESTED,
-                dataset=release.dataset.slug,
-                version=release.version,
-                commitment=commitment(release.dataset, payloads[str(basis.pk)]),
-                basis=record,
-            )
+            entry = record_attestation(release, record, commitment(release.dataset, payloads[str(basis.pk)]))
             Attestation.objects.create(release=release, basis=record["id"], entry=entry)
+
+
+def record_attestation(release: Release, record: dict[str, Any], commitment: str) -> LedgerEntry:
+    """The ledger's entry for what one basis of a release covered (`record`); see docs/decisions/0003."""
+    return ledger.append(
+        "basis.attested",
+        dataset=release.dataset.slug,
+        version=release.version,
+        commitment=commitment,
+        basis=record,
+    )
 
 
 def _ledger_payloads(ids: set[str]) -> dict[str, str]:
@@ -170,7 +174,7 @@ def sign_statement(release: Release, checkpoint: Checkpoint, files: Sequence[dic
             "dataset": release.dataset.slug,
             "version": release.version,
             "purpose": release.dataset.purpose_id,
-            "snapshot_at": utc(release.snapshot_at),
+            "snapshot_at": utc_text(release.snapshot_at),
             "rows": n,
             "rows_root": root,
             "sizes": {file["path"]: file["size"] for file in files},
@@ -178,11 +182,6 @@ def sign_statement(release: Release, checkpoint: Checkpoint, files: Sequence[dic
         },
     }
     return sign_dsse(canonical_json(statement).encode(), STATEMENT_TYPE, signing_key()) + "\n"
-
-
-def utc(moment: datetime.datetime) -> str:
-    """ISO 8601 with Z, to the second."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 Describe = Callable[[Basis], dict[str, Any]]

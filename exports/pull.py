@@ -46,6 +46,7 @@ NOTICE_TYPE = "application/vnd.likeness.notice+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 NAME = r"[A-Za-z0-9_-][\w.-]*"  # of a file or folder of a release: never hidden, never ".."
 TRIES = 5
+LARGEST_ANSWER = 1 << 28  # bytes of JSON, or of SHA256SUMS
 
 
 class Trouble(Exception):
@@ -88,12 +89,15 @@ class Server:
         except urllib.error.HTTPError as error:
             code = WITHDRAWN if error.code == 410 else REFUSED
             raise Trouble(code, f"{self.url}{path} answered {error.code}: {_detail(error)}") from error
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise Trouble(REFUSED, f"{self.url} cannot be reached: {error}. Try again later.") from error
 
     def json(self, path: str, body: dict[str, Any] | None = None) -> Any:
         with self.open(path, body=body) as answer:
-            return json.load(answer)
+            try:
+                return json.loads(answer.read(LARGEST_ANSWER))
+            except (ValueError, RecursionError, http.client.HTTPException) as error:
+                raise Trouble(REFUSED, f"{self.url}{path} did not answer in JSON: {error}") from error
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
@@ -226,7 +230,7 @@ def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[
     _patch_documents(target)
     paths = {*sums, REMOVED, *(f"notices/{number}.dsse.json" for number in envelopes)}
     _replace(target / SUMS, "".join(f"{sha256_of(target / path)}  {path}\n" for path in sorted(paths)).encode())
-    say(f"{target}: {len(gone)} withdrawn rows are out")
+    say(f"{target}: withdrawn rows taken out: {len(gone)}")
 
 
 def _rewrite_parquet(path: Path, gone: set[str]) -> None:
@@ -281,7 +285,7 @@ def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key:
     there = f"/api/datasets/{slug}/{release['version']}/"
     sizes = {file["path"]: int(file["size"]) for file in server.json(there)["files"]}
     with server.open(f"{there}files/{SUMS}") as answer:
-        text = answer.read()
+        text = answer.read(LARGEST_ANSWER)
     if hashlib.sha256(text).hexdigest() != release["sums_sha256"]:
         raise Trouble(BAD, f"{SUMS} is not the one that names {slug} {release['version']}")
     sums, mine = parse_sums(text.decode()), local_sums(target)
@@ -304,7 +308,7 @@ def download(server: Server, address: str, path: Path, sha256: str, size: int) -
     part.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(TRIES):
         if not part.exists() or part.stat().st_size < size:
-            _receive(server, address, part)
+            _receive(server, address, part, size)
         if part.stat().st_size < size:
             continue  # cut off: go on from there
         if sha256_of(part) == sha256:
@@ -314,13 +318,15 @@ def download(server: Server, address: str, path: Path, sha256: str, size: int) -
     raise Trouble(BAD, f"{path.name} did not arrive as it was signed, {TRIES} times. Report this to the data manager.")
 
 
-def _receive(server: Server, address: str, part: Path) -> None:
+def _receive(server: Server, address: str, part: Path, size: int) -> None:
+    """Go on with `part`, to a byte more than `size` at most: a server may send without end."""
     start = part.stat().st_size if part.exists() else 0
     with server.open(address, start=start) as answer:
         mode = "ab" if start and answer.status == 206 else "wb"
         with part.open(mode) as file:
             try:
-                shutil.copyfileobj(answer, file, 1 << 20)
+                while file.tell() <= size and (some := answer.read(min(1 << 20, size + 1 - file.tell()))):
+                    file.write(some)
             except (OSError, http.client.HTTPException) as error:
                 say(f"{part.name}: {error or 'cut off'}; going on")
             file.flush()
@@ -330,6 +336,9 @@ def _receive(server: Server, address: str, part: Path) -> None:
 def check_statement(target: Path, sums: dict[str, str], key: Ed25519PublicKey) -> None:
     """The signed statement names the files that the server's sums name."""
     statement = open_dsse((target / STATEMENT).read_text(), STATEMENT_TYPE, key, STATEMENT)
+    about = (statement["predicate"]["dataset"], statement["predicate"]["version"])
+    if about != (target.parent.name, target.name):  # signed, but long ago or for others
+        raise Trouble(BAD, f"{STATEMENT} is about {' '.join(about)}, not about {target.parent.name} {target.name}")
     signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
     if signed != {path: sha256 for path, sha256 in sums.items() if path != STATEMENT}:
         raise Trouble(BAD, f"{STATEMENT} does not name the files that {SUMS} names")
@@ -392,6 +401,9 @@ def main(argv: Iterable[str] | None = None) -> int:
     except OSError as error:
         say(f"pull: {error}")
         return REFUSED
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        say(f"pull: the server's answer is not in the expected form ({type(error).__name__}: {error})")
+        return BAD
     sys.stdout.write(f"{target}\n")
     return OK
 

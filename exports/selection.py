@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef
 
-from annotation.models import Annotation, Campaign, Earning
-from collection.models import Image, ImageStatus, Transition
+from annotation.models import Campaign
+from annotation.selection import accepted_annotations
+from collection.models import Image, ImageQuerySet, ImageStatus, Transition
 from exports.models import Dataset
 
 
@@ -48,13 +49,13 @@ def eligible(dataset: Dataset, at: datetime.datetime) -> Selection:
     left_out = _reasons(dataset, len(images), at)
     if dataset.campaign is None:
         return Selection([Candidate(image) for image in images], left_out)
-    said = accepted_annotations(dataset.campaign, at)
+    said = _said(dataset.campaign, at)
     candidates = [Candidate(image, tuple(said[image.pk])) for image in images if image.pk in said]
     left_out["no accepted label yet"] = len(images) - len(candidates)
     return Selection(candidates, +left_out)
 
 
-def accepted_by(at: datetime.datetime) -> Any:
+def accepted_by(at: datetime.datetime) -> ImageQuerySet:
     """Images, without those that were accepted only after `at`: a snapshot stays what it was."""
     later = Transition.objects.filter(image=OuterRef("pk"), new=ImageStatus.ACCEPTED, at__gt=at)
     return Image.objects.filter(~Exists(later), received_at__lte=at)
@@ -67,35 +68,21 @@ def not_usable(dataset: Dataset, image_ids: Iterable[Any]) -> int:
     return len(wanted - usable)
 
 
-def accepted_annotations(campaign: Campaign, at: datetime.datetime) -> dict[Any, list[Said]]:
-    """By image: the latest accepted annotation of each annotator at `at`, in an order that does not tell who is who."""
-    paid = {
-        (earning.task_id, earning.annotator_id): earning
-        for earning in Earning.objects.filter(task__campaign=campaign, earned_at__lte=at)
-    }
-    latest = {(row.task_id, row.annotator_id): row for row in _accepted_rows(campaign, at)}
+def _said(campaign: Campaign, at: datetime.datetime) -> dict[Any, list[Said]]:
+    """By image: what each annotator said, in an order that does not tell who is who."""
     by_image: dict[Any, list[Said]] = defaultdict(list)
-    for key, row in latest.items():
-        earning = paid.get(key)  # type: ignore[arg-type]  # the CHECK: an accepted one has an annotator
-        by_image[row.task.image_id].append(
+    for annotation in accepted_annotations(campaign, at):
+        by_image[annotation.image_id].append(
             Said(
-                annotator=str(row.annotator_id),
-                result=row.result,
-                result_sha256=row.result_sha256,
-                made_at=row.made_at,
-                amount=str(earning.amount) if earning else "0.0000",
-                currency=earning.currency if earning else campaign.currency,
+                annotator=str(annotation.annotator_id),
+                result=annotation.result,
+                result_sha256=annotation.result_sha256,
+                made_at=annotation.made_at,
+                amount=str(annotation.amount),
+                currency=annotation.currency,
             )
         )
     return {image: sorted(said, key=lambda one: (one.result_sha256, one.annotator)) for image, said in by_image.items()}
-
-
-def _accepted_rows(campaign: Campaign, at: datetime.datetime) -> QuerySet[Annotation]:
-    newer = Annotation.objects.filter(
-        unique_id=OuterRef("unique_id"), version__gt=OuterRef("version"), recorded_at__lte=at
-    )
-    rows = Annotation.objects.filter(~Exists(newer), task__campaign=campaign, recorded_at__lte=at)
-    return rows.filter(verdict=Annotation.Verdict.ACCEPTED).select_related("task").order_by("recorded_at", "pk")
 
 
 def _reasons(dataset: Dataset, usable: int, at: datetime.datetime) -> Counter[str]:

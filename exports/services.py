@@ -1,7 +1,6 @@
 """What can happen to a release: drafted, built, published by a second person, discarded."""
 
 import datetime
-import hashlib
 import logging
 import tempfile
 import time
@@ -12,15 +11,16 @@ from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import storages
-from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, F, Max, OuterRef, QuerySet
 from django.utils import timezone
 
 from collection.models import Image
 from collection.storage import open_clean
 from consent import ledger, merkle
-from consent.models import User
+from consent.models import LedgerEntry, User
 from consent.refusals import Refused
+from consent.signing import sha256_hex
 from exports import provenance, selection, splits
 from exports.assembly import SUMS, Built, Plan, all_paths, make_plan, rows_root, shard_name, write_files
 from exports.models import Dataset, FilePurge, Item, Release, ReleaseFile, Revocation
@@ -49,13 +49,14 @@ def draft_release(*, dataset: Dataset, user: User) -> Release:
     for waiting in dataset.releases.filter(state=Release.State.BUILT):
         discard_release(release=waiting, reason="replaced by a newer draft")
     number = (dataset.releases.aggregate(last=Max("number"))["last"] or 0) + 1
-    return Release.objects.create(
-        dataset=dataset,
-        number=number,
-        version=next_version(dataset, {candidate.image.pk for candidate in found.candidates}),
-        snapshot_at=snapshot_at,
-        drafted_by=user,
-    )
+    version = next_version(dataset, {candidate.image.pk for candidate in found.candidates})
+    try:
+        with transaction.atomic():
+            return Release.objects.create(
+                dataset=dataset, number=number, version=version, snapshot_at=snapshot_at, drafted_by=user
+            )
+    except IntegrityError:  # the same number or version: somebody drafted at the same moment
+        raise Refused("Somebody else drafted a release of this dataset at the same moment. Look at theirs.") from None
 
 
 def next_version(dataset: Dataset, image_ids: set[Any]) -> str:
@@ -139,7 +140,7 @@ def _reader(release: Release) -> Callable[[provenance.Row], bytes]:
             )
         with open_clean(row.image) as file:
             content: bytes = file.read()
-        if hashlib.sha256(content).hexdigest() != row.record["image_sha256"]:
+        if sha256_hex(content) != row.record["image_sha256"]:
             raise ValueError(f"the stored bytes of image {row.image.pk} are not those that were accepted")
         return content
 
@@ -224,18 +225,23 @@ def publish_release(*, release: Release, user: User) -> Release:
         )
         if not published:
             raise Refused(f"{release} changed while it was being published. Look at it again.")
-        ledger.append(
-            "release.published",
-            dataset=release.dataset.slug,
-            version=release.version,
-            sums_sha256=release.sums_sha256,
-            rows_root=release.rows_root,
-        )
+        record_publication(release)
     release.refresh_from_db()
     return release
 
 
-def lost_items(release: Release) -> Any:
+def record_publication(release: Release) -> LedgerEntry:
+    """The ledger's entry for one published release: the sum that names all of it."""
+    return ledger.append(
+        "release.published",
+        dataset=release.dataset.slug,
+        version=release.version,
+        sums_sha256=release.sums_sha256,
+        rows_root=release.rows_root,
+    )
+
+
+def lost_items(release: Release) -> QuerySet[Item]:
     """Items of a release that may not be used now: the rights check, for rows."""
     usable = Image.objects.usable_for(release.dataset.purpose_id).filter(pk=OuterRef("image"))
     return Item.objects.filter(~Exists(usable), release=release)

@@ -9,10 +9,12 @@ import argparse
 import base64
 import hashlib
 import json
+import lzma
 import re
 import struct
 import sys
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from consent import merkle
-from consent.signing import BadSignature, load_public_key, open_dsse, open_note
+from consent.signing import BadSignature, load_public_key, open_dsse, open_note, sha256_hex
 
 SUMS, STATEMENT, REMOVED = "SHA256SUMS", "statement.dsse.json", "removed.jsonl"
 CROISSANT, CARD, ROWS = "croissant.json", "README.md", "rows.jsonl"
@@ -68,6 +70,15 @@ def verify(folder: Path, key: Ed25519PublicKey) -> Release:
             TypeError,
             AttributeError,
             OSError,
+            IndexError,
+            EOFError,
+            ArithmeticError,
+            RecursionError,
+            NotImplementedError,
+            StopIteration,
+            struct.error,
+            zlib.error,
+            lzma.LZMAError,
         ) as error:  # not JSON, not Parquet
             name = check.__name__.removeprefix("check_")
             raise Wrong(f"{name}: not in the expected form ({type(error).__name__}: {error})") from error
@@ -226,7 +237,7 @@ def _check_form(release: Release, ending: str, read: Any) -> None:
                 raise Wrong(f"{path}: row {row_id} is {'there twice' if record else f'not in {ROWS}'}")
             if not Path(path).name.startswith(f"{record['split']}-"):
                 raise Wrong(f"{path}: row {row_id} belongs in split {record['split']}")
-            if hashlib.sha256(content).hexdigest() != record["image_sha256"]:
+            if sha256_hex(content) != record["image_sha256"]:
                 raise Wrong(f"{path}: row {row_id}: the image is not the one of its record")
             _check_values(path, row_id, record, values)
             seen.add(row_id)
@@ -274,7 +285,10 @@ def _parquet_rows(path: Path) -> Read:
 
 def _tar_rows(path: Path) -> Read:
     with tarfile.open(path) as tar:
-        members = [member for member in tar if member.isfile()]
+        members = list(tar)
+        for member in members:
+            if not member.isfile():  # a link would lead whoever unpacks the shard astray
+                raise Wrong(f"webdataset/{path.name}: {member.name} is not a file")
         if len(members) % 2:
             raise Wrong(f"webdataset/{path.name}: a row lacks its image or its values")
         for side, image in zip(members[::2], members[1::2], strict=True):
@@ -301,7 +315,7 @@ def check_croissant(release: Release) -> None:
             raise Wrong(f"{CROISSANT}: its sum or size of {path} is wrong")
         entry["sha256"], entry["contentSize"] = release.signed[path], f"{release.predicate['sizes'][path]} B"
     restored = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    if hashlib.sha256(restored).hexdigest() != release.signed[CROISSANT]:
+    if sha256_hex(restored) != release.signed[CROISSANT]:
         raise Wrong(f"{CROISSANT}: not the one that {STATEMENT} signed")
 
 
@@ -311,7 +325,7 @@ def check_card(release: Release) -> None:
     whole = "".join(f"  - split: {name}\n    path: data/{name}-*.parquet\n" for name in names)
     listed = r"(?<=\n  data_files:\n)(  - split: \w+\n    path: data/\w+-\*\.parquet\n)*"
     restored = re.sub(listed, whole, release.text(CARD), count=1)
-    if hashlib.sha256(restored.encode()).hexdigest() != release.signed[CARD]:
+    if sha256_hex(restored.encode()) != release.signed[CARD]:
         raise Wrong(f"{CARD}: not the one that {STATEMENT} signed")
 
 

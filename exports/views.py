@@ -1,15 +1,17 @@
 """Pages about datasets: staff make datasets, releases and recipients; everybody may see what a dataset is."""
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
-from consent.models import User
+from consent.hints import hint
+from consent.pages import form_page
 from consent.refusals import Refused
-from consent.roles import DATA_MANAGER, role_required
+from consent.roles import DATA_MANAGER, role_required, staff_user
 from exports import selection, services, tasks
 from exports.api import gone_items
 from exports.forms import DatasetForm, RecipientForm
@@ -18,41 +20,37 @@ from exports.services import lost_items
 from exports.tokens import issue_recipient_token
 
 
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 -- role_required let nobody else in
-    return request.user
-
-
-@role_required(DATA_MANAGER)
 @require_GET
+@role_required(DATA_MANAGER)
 def dataset_list(request: HttpRequest) -> HttpResponse:
     datasets = Dataset.objects.select_related("purpose", "campaign").order_by("title")
     return render(request, "exports/dataset_list.html", {"datasets": datasets})
 
 
+@form_page
 @role_required(DATA_MANAGER)
-@require_http_methods(["GET", "POST"])
 def dataset_add(request: HttpRequest) -> HttpResponse:
     form = DatasetForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         dataset = form.save()
         messages.success(request, f"{dataset.title} is there. Draft its first release below.")
         return redirect("dataset_staff", dataset.slug)
     return render(request, "exports/dataset_add.html", {"form": form})
 
 
+@form_page
 @role_required(DATA_MANAGER)
-@require_http_methods(["GET", "POST"])
 def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("purpose", "campaign"), slug=slug)
     if request.method == "POST":
         return _draft(request, dataset)
     found = selection.eligible(dataset, timezone.now())
+    releases = dataset.releases.select_related("drafted_by").annotate(rows=Count("items")).order_by("-number")
     context = {
         "dataset": dataset,
         "eligible": len(found.candidates),
         "left_out": dict(found.left_out),
-        "releases": [(release, lost_items(release).count()) for release in dataset.releases.order_by("-number")],
+        "releases": [(release, lost_items(release).count()) for release in releases],
     }
     return render(request, "exports/dataset_staff.html", context)
 
@@ -62,21 +60,21 @@ def _draft(request: HttpRequest, dataset: Dataset) -> HttpResponse:
         messages.error(request, "There is no such action. Choose one of the buttons.")
         return redirect("dataset_staff", dataset.slug)
     try:
-        release = services.draft_release(dataset=dataset, user=_user(request))
+        release = services.draft_release(dataset=dataset, user=staff_user(request))
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
-        tasks.build.delay_on_commit(release.pk)  # type: ignore[attr-defined]  # Celery's DjangoTask has it
+        hint(tasks.build, release.pk)
         messages.success(request, f"Release {release.version} is being built. A second person publishes it.")
     return redirect("dataset_staff", dataset.slug)
 
 
-@role_required(DATA_MANAGER)
 @require_POST
+@role_required(DATA_MANAGER)
 def release_publish(request: HttpRequest, pk: int) -> HttpResponse:
     release = get_object_or_404(Release.objects.select_related("dataset"), pk=pk)
     try:
-        services.publish_release(release=release, user=_user(request))
+        services.publish_release(release=release, user=staff_user(request))
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
@@ -84,12 +82,12 @@ def release_publish(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("dataset_staff", release.dataset.slug)
 
 
-@role_required(DATA_MANAGER)
+@form_page
 @never_cache
-@require_http_methods(["GET", "POST"])
+@role_required(DATA_MANAGER)
 def recipient_add(request: HttpRequest) -> HttpResponse:
     form = RecipientForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         token = issue_recipient_token(**form.cleaned_data)
         context = {"token": token, "dataset": form.cleaned_data["dataset"], "name": form.cleaned_data["name"]}
         return render(request, "exports/token.html", context)

@@ -1,6 +1,7 @@
 """Promise 7: workers killed at seeded random calls of every stage, beside a real Label Studio."""
 
 import datetime
+import itertools
 import time
 from collections import Counter
 from decimal import Decimal
@@ -11,23 +12,19 @@ from django.core.files.storage import storages
 from django.utils import timezone
 
 from annotation import labelstudio
-from annotation import tasks as annotation_tasks
 from annotation.models import Annotation, Campaign, Earning, LabelProject, LabelTask
 from collection import storage
-from collection import tasks as collection_tasks
 from collection.models import Fingerprint, Image, ImageStatus
 from consent import ledger
-from consent import tasks as consent_tasks
 from consent.models import Receipt
 from consent.services import withdraw
-from exports import tasks as export_tasks
 from exports.models import Item, Release, ReleaseFile, Revocation
 from exports.services import draft_release, publish_release
 from tests.annotation.factories import good_result, make_annotator
 from tests.collection.factories import make_call, receive
 from tests.collection.pictures import encoded, jpeg, portrait
 from tests.consent.factories import make_consent, make_purpose, make_user
-from tests.crash import kill_until_done
+from tests.crash import KillableWorker
 from tests.exports.factories import make_dataset
 from tests.label_studio import Labeller, label_studio
 
@@ -35,15 +32,15 @@ __all__ = ("label_studio",)
 REST = {ImageStatus.ACCEPTED, ImageStatus.DUPLICATE, ImageStatus.REJECTED, ImageStatus.NEEDS_REVIEW, ImageStatus.PURGED}
 
 STAGES = {
-    "take in": (collection_tasks.sweep_due, consent_tasks.issue_receipts, consent_tasks.seal_ledger),
-    "push": (annotation_tasks.push_running,),
-    "pull": (annotation_tasks.sweep_updated, consent_tasks.seal_ledger),
-    "build": (export_tasks.build_due,),
+    "take in": ("collection.tasks.sweep_due", "consent.tasks.issue_receipts", "consent.tasks.seal_ledger"),
+    "push": ("annotation.tasks.push_running",),
+    "pull": ("annotation.tasks.sweep_updated", "consent.tasks.seal_ledger"),
+    "build": ("exports.tasks.build_due",),
     "withdraw": (
-        collection_tasks.purge_withdrawn,
-        annotation_tasks.retract_withdrawn,
-        export_tasks.revoke_items,
-        consent_tasks.seal_ledger,
+        "collection.tasks.purge_withdrawn",
+        "annotation.tasks.retract_withdrawn",
+        "exports.tasks.revoke_items",
+        "consent.tasks.seal_ledger",
     ),
 }
 # By how many calls each attempt may reach further than the one before: work that commits at its end alone needs more.
@@ -54,27 +51,33 @@ LATER = datetime.timedelta(minutes=10)  # longer than every lease and every firs
 class Killer:
     """Runs stages under kills. Each attempt sees a clock ten minutes on, as if the sweeps had waited for leases."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.monkeypatch, self.real_now = monkeypatch, timezone.now
-        self.attempts = 0
+    def __init__(self, worker: KillableWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.worker, self.monkeypatch, self.real_now = worker, monkeypatch, timezone.now
+        self.clock = (LATER * attempt for attempt in itertools.count(1))
         self.kills: Counter[str] = Counter()
 
     def run(self, stage: str, seed: int) -> None:
-        def work(_attempt: int) -> None:
-            for task in STAGES[stage]:
-                task()
-
         begun = time.monotonic()
-        self._wait()
-        for _ in kill_until_done(work, seed=seed, start=REACH[stage]):
-            self.kills[stage] += 1
-            self._wait()
+        self.kills[stage] = len(list(self.worker.kill_until_done(STAGES[stage], seed, REACH[stage], self.clock)))
         print(f"\n{stage}: killed {self.kills[stage]} times, {time.monotonic() - begun:.0f} s", flush=True)
+        ahead = next(self.clock)
+        self.monkeypatch.setattr(timezone, "now", lambda: self.real_now() + ahead)
 
-    def _wait(self) -> None:
-        self.attempts += 1
-        offset = self.attempts * LATER
-        self.monkeypatch.setattr(timezone, "now", lambda: self.real_now() + offset)
+
+@pytest.fixture
+def killer(studio, settings, monkeypatch, tmp_path):
+    worker = KillableWorker(
+        {
+            "LIKENESS_VAR": str(tmp_path),
+            "SIGNING_KEY_FILE": str(settings.SIGNING_KEY_FILE),
+            "LABEL_STUDIO_URL": studio.url,
+            "LABEL_STUDIO_TOKEN": studio.token,
+            "BASE_URL": settings.BASE_URL,
+            "EMAIL_URL": "dummymail://",
+        }
+    )
+    yield Killer(worker, monkeypatch)
+    worker.close()
 
 
 @pytest.fixture
@@ -82,7 +85,10 @@ def studio(label_studio, settings, tmp_path):
     settings.LABEL_STUDIO_URL = label_studio.url
     settings.LABEL_STUDIO_TOKEN = label_studio.token
     settings.LABEL_STUDIO_WEBHOOK_SECRET = "not used here: the sweep alone must do"
-    settings.STORAGES = {**settings.STORAGES, **{name: folder(tmp_path / name) for name in settings.STORAGE_BUCKETS}}
+    settings.STORAGES = {
+        **settings.STORAGES,
+        **{name: folder(tmp_path / "storage" / name) for name in settings.STORAGE_BUCKETS},
+    }
     return label_studio
 
 
@@ -99,8 +105,7 @@ def stored_files() -> int:
 
 @pytest.mark.timeout(900)
 @pytest.mark.django_db(transaction=True)
-def test_killed_at_any_point_of_the_walk_nothing_is_lost_or_doubled(studio, settings, monkeypatch):
-    killer = Killer(monkeypatch)
+def test_killed_at_any_point_of_the_walk_nothing_is_lost_or_doubled(studio, killer, settings):
     people = [make_consent() for _ in range(4)]
     for consent in people:
         make_call(form=consent.text.form)

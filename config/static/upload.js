@@ -23,6 +23,7 @@
       picture.alt = "";
       picture.src = URL.createObjectURL(file);
       picture.onload = () => URL.revokeObjectURL(picture.src);
+      picture.onerror = () => picture.remove(); // not a picture, whatever its name says
     }
     const words = figure.appendChild(document.createElement("figcaption"));
     const name = words.appendChild(document.createElement("strong"));

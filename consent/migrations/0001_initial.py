@@ -232,6 +232,10 @@ class Migration(migrations.Migration):
                 ('purpose', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='consent.purpose')),
             ],
         ),
+        migrations.AddIndex(
+            model_name='receipt',
+            index=models.Index(condition=models.Q(('mailed_at__isnull', True)), fields=['mail_due_at'], name='receipt_to_mail'),
+        ),
         migrations.AddConstraint(
             model_name='licencepurpose',
             constraint=models.UniqueConstraint(fields=('licence', 'purpose'), name='licence_purpose_once'),

@@ -98,3 +98,9 @@ def test_bad_results_are_refused_with_a_reason(result, says):
 def test_single_choice():
     controls = parse_config(GOOD.replace('choice="multiple"', 'choice="single"'))
     assert "takes one choice" in check_result(controls, [rating(), box(), choices("glasses", "none of these")])
+
+
+def test_a_control_may_not_smuggle_lines_into_the_card():
+    image = '<Image name="image" value="$image"/>'
+    with pytest.raises(Refused, match="name of a control"):
+        parse_config(f'<View>{image}<Rating name="q&#10;evil: x" toName="image"/></View>')

@@ -109,7 +109,7 @@ def test_an_edit_is_a_further_version_and_paid_no_second_time(task):
     assert [first.version, second.version, third.version, late.version] == [1, 2, 3, 3]
     assert third.result == good_result()
     assert Earning.objects.count() == 1
-    (accepted,) = accepted_annotations(task.campaign, [task.image_id])
+    (accepted,) = accepted_annotations(task.campaign, timezone.now())
     assert accepted.id == third.pk
     assert accepted.amount == Decimal("0.10")
 
@@ -129,7 +129,7 @@ def test_an_accepted_annotation_that_is_spoiled_is_no_label_any_more(task):
     record_annotation(task=task, remote=told)
     spoiled = remote(7, unique_id=told.unique_id, result=[], made_at=told.made_at + timedelta(minutes=1))
     assert record_annotation(task=task, remote=spoiled).verdict == "refused"
-    assert accepted_annotations(task.campaign, [task.image_id]) == []
+    assert accepted_annotations(task.campaign, timezone.now()) == []
     assert Earning.objects.count() == 1  # what was earned stays
 
 
@@ -188,3 +188,36 @@ def test_reserving_and_releasing_leaves_nothing_over():
         Campaign.objects.change_reserved(campaign.pk, Decimal(amount))
     campaign.refresh_from_db()
     assert campaign.reserved == 0
+
+
+HOSTILE = {
+    "a lone surrogate": [rating(), {"from_name": "\ud800"}],
+    "a NUL": [{**rating(), "note": "\x00"}, box()],
+    "not a number": [rating(), {**box(), "note": float("nan")}],
+    "a number without end": [rating(), box(x=10**5000)],
+    "a number that no float holds": [rating(), box(x=10**400)],
+    "no list": {"a": 1},
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_labels_are_refused_and_hold_up_nothing(task, name):
+    make_annotator(7)
+    assert record_annotation(task=task, remote=remote(7, result=HOSTILE[name])).verdict == "refused"
+    assert not Earning.objects.exists()
+
+
+def test_who_takes_anothers_unique_id_is_not_paid_as_if_it_were_an_edit(task):
+    """Label Studio lets a client choose the unique_id once the first annotation was deleted there."""
+    for user in (7, 8, 9, 10):
+        make_annotator(user)
+    first = remote(7)
+    record_annotation(task=task, remote=first)
+    for minutes, user in enumerate((8, 9, 10), start=1):
+        later = first.made_at + timedelta(minutes=minutes)
+        told = remote(user, unique_id=first.unique_id, result=good_result(minutes), made_at=later)
+        assert record_annotation(task=task, remote=told).annotator.label_studio_user == 7
+    assert Earning.objects.count() == 1
+    (accepted,) = accepted_annotations(task.campaign, timezone.now())
+    assert accepted.result == first.result

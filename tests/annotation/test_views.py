@@ -191,7 +191,7 @@ def test_the_campaign_page_counts(client, manager):
     make_annotator(7)
     record_annotation(task=task, remote=remote(7))
     page = client.get(f"/staff/campaigns/{campaign.pk}/").content.decode()
-    assert "0.1000 EUR" in page
+    assert "0.10 EUR" in page
     assert "1 photograph waits" in page
 
 
@@ -283,7 +283,7 @@ def test_the_pay_page_shows_each_annotation_and_why(client):
     record_annotation(task=task, remote=remote(7))
     client.force_login(annotator.user)
     page = client.get("/work/").content.decode()
-    assert "0.1000 EUR" in page
+    assert "0.10 EUR" in page
     assert "A second annotation by the same person" in page
 
 
@@ -296,3 +296,34 @@ def test_the_pay_page_is_for_annotators(client):
     assert client.get("/work/").status_code == 302
     client.force_login(make_image().consent.contributor.user)
     assert client.get("/work/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"project": {"id": 1e400}, "task": {"id": 1}}',
+        b'{"project": {"id": 5}, "task": {"id": 1180591620717411303424}}',
+        b'{"project": {"id": 5}, "task": {"id": -4}}',
+        b'{"project": {"id": 5}, "task": {"id": 1}, "action": "\\ud800\\u0000"}',
+    ],
+)
+def test_no_webhook_body_is_an_error_of_ours(client, body):
+    LabelProject.objects.create(campaign=make_campaign(), external_id=5)
+    headers = {"X-Likeness-Secret": SECRET}
+    answer = client.post("/hooks/label-studio/", body, content_type="application/json", headers=headers)
+    assert answer.status_code in {204, 400}
+
+
+def test_an_invitation_makes_no_account_for_somebody_who_is_signed_in_as_another(client, manager):
+    client.post(reverse("annotators"), {"email": "new@example.org"})
+    link = re.search(r"/work/join/\S+", mail.outbox[0].body)[0]
+    client.force_login(make_user("other@example.org"))
+    page = client.post(link, {"agree": "on"})
+    assert "Sign out" in page.content.decode()
+    assert not Annotator.objects.exists()
+    assert Invitation.objects.get().accepted_at is None
+
+
+def test_staff_pages_stay_in_no_cache(client, manager):
+    assert "no-store" in client.get(reverse("annotators"))["Cache-Control"]

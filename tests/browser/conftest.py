@@ -33,7 +33,8 @@ def phone(browser: Browser, live_server) -> Page:
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-    page.on("request", lambda r: problems.append(r.url) if not r.url.startswith((live_server.url, "data:", "blob:")) else None)
+    ours = (live_server.url, "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(ours) else problems.append(request.url))
     yield page
     context.close()
     assert problems == []

@@ -4,13 +4,15 @@ import threading
 
 import pytest
 from django.db import connection
-from PIL import ImageEnhance, ImageOps
+from PIL import ImageEnhance, ImageFilter, ImageOps
 
 from collection import fingerprints, pipeline
 from collection.models import Image, ImageStatus, Resemblance
+from collection.services import settle_review
+from consent.services import withdraw
 from tests.collection.factories import make_call, make_image, receive
-from tests.collection.pictures import encoded, portrait
-from tests.consent.factories import make_consent
+from tests.collection.pictures import encoded, jpeg, portrait
+from tests.consent.factories import make_consent, make_user
 
 pytestmark = pytest.mark.django_db
 ORIGINAL = portrait(3, 1)
@@ -43,6 +45,21 @@ def test_somebody_elses_photograph_is_a_case_for_the_desk():
     taken = make_image(picture=encoded(ORIGINAL, quality=50))
     assert taken.status == ImageStatus.NEEDS_REVIEW
     assert taken.latest_reason().says == "looks like a photograph that somebody else sent"
+
+
+def test_what_a_reviewer_lets_through_screening_is_still_compared():
+    blurred = encoded(portrait(4, 1).filter(ImageFilter.GaussianBlur(30)), quality=90)
+    reviewer = make_user("", "reviewer")
+    for status in (ImageStatus.ACCEPTED, ImageStatus.NEEDS_REVIEW):  # the second person's is a copy of the first's
+        copy = make_image(picture=blurred)
+        settle_review(image=copy, decision="accept", reviewer=reviewer)
+        pipeline.advance(copy.pk)
+        copy.refresh_from_db()
+        assert copy.status == status
+    settle_review(image=copy, decision="accept", reviewer=reviewer)
+    copy.refresh_from_db()
+    assert copy.status == ImageStatus.ACCEPTED
+    assert copy.resembles.count() == 1  # so both go into one split
 
 
 def test_different_people_and_different_shots_are_not_merged():
@@ -83,3 +100,9 @@ def test_of_copies_that_arrive_together_one_is_accepted():
         thread.join()
     statuses = sorted(Image.objects.values_list("status", flat=True))
     assert statuses == [ImageStatus.ACCEPTED] + [ImageStatus.DUPLICATE] * 3
+
+
+def test_what_was_withdrawn_is_compared_with_nothing_even_before_it_is_purged():
+    first = make_image(picture=jpeg(person=3))
+    withdraw(consent=first.consent)
+    assert make_image(picture=jpeg(person=3)).status == "accepted"

@@ -98,3 +98,46 @@ def test_content_not_name_decides():
     assert sniff(pictures.encoded(pictures.portrait(), "PNG")[:16]) == "png"
     assert sniff(b"\xff\xd8\xff\xe1") == "jpg"
     assert sniff(b"GIF89a") is None
+
+
+def test_a_webp_whose_header_chunk_is_empty_ends_in_a_reason():
+    body = b"WEBPVP8X" + b"\0" * 4
+    with pytest.raises(BadImage):
+        open_safely(b"RIFF" + len(body).to_bytes(4, "little") + body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("JPEG", b"\xff\xe1\x00\x02"), ("PNG", b"\0\0\0\0teXt\x4a\x8b\x91\x7c"), ("WEBP", b"abcd\0\0\0\0")],
+)
+def test_millions_of_empty_parts_are_refused_at_once(kind, part):
+    data = pictures.encoded(pictures.portrait(), kind)
+    at = {"JPEG": 2, "PNG": 33, "WEBP": len(data)}[kind]
+    data = data[:at] + part * 200_000 + data[at:]
+    if kind == "WEBP":
+        data = data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:]
+    with pytest.raises(BadImage, match="more than 100000"):
+        open_safely(data)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded():
+    data = pictures.encoded(pictures.portrait(), progressive=True)
+    last = data.rindex(b"\xff\xda")
+    with pytest.raises(BadImage, match="more than 50 scans"):
+        open_safely(data[:-2] + data[last:-2] * 60 + data[-2:])
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        b"\xff\xe0\x00\x18JFIF\0\1\1\0\0\1\0\1\x01\x01SECRET!!",  # a thumbnail in the JFIF header
+        b"\xff\xe0\x00\x0eJFXX\0\x10SECRET",
+        b"\xff\xee\x00\x16Adobe\0\x64\0\0\0\0\1SECRET!!",
+        b"\xff\xee\x00\x0aSECRET!!",
+        b"\xff\xff\xe1\x00\x0aSECRET!!",  # after a fill byte
+        b"\xff\xdc\x00\x0aSECRET!!",  # decoders skip it
+    ],
+)
+def test_nothing_hides_in_the_segments_that_stay(segment):
+    data = pictures.jpeg(size=(700, 700))
+    assert b"SECRET" not in strip_jpeg(data[:2] + segment + data[2:])

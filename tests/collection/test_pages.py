@@ -60,7 +60,7 @@ def test_without_a_signature_one_is_led_to_the_form(client):
     call = make_call()
     client.force_login(make_contributor().user)
     answer = send(client, call, ("me.jpg", jpeg()))
-    assert (answer.status_code, answer["Location"]) == (302, f"/sign/{call.form.slug}/")
+    assert (answer.status_code, answer["Location"]) == (302, f"/sign/{call.form.slug}/?next=/calls/{call.slug}/upload/")
     assert not Image.objects.exists()
 
 
@@ -156,6 +156,18 @@ def test_a_data_manager_opens_a_call(client):
     assert "must close after it opens" in client.post("/staff/calls/new/", fields).content.decode()
     assert client.post("/staff/calls/new/", {**fields, "closes_at": "2100-01-01T00:00"}).status_code == 302
     assert "Winter light" in client.get("/calls/").content.decode()
+
+
+def test_a_call_shows_its_markdown_and_no_tags_of_others(client):
+    call = make_call(description="You, **outside**. <b>Now</b>")
+    assert "<p>You, <strong>outside</strong>. &lt;b&gt;Now" in client.get(f"/calls/{call.slug}/").content.decode()
+    assert "<p>You, outside." in client.get("/calls/").content.decode()
+
+
+def test_who_comes_for_a_call_and_has_no_account_keeps_the_way_back(client):
+    call = make_call()
+    sign_in = client.get(f"/calls/{call.slug}/upload/", follow=True).content.decode()
+    assert f"/accounts/signup/?next=%2Fcalls%2F{call.slug}%2Fupload%2F" in sign_in
 
 
 def test_the_plain_form_and_the_pipeline_meet(client, consent):

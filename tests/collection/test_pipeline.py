@@ -68,7 +68,10 @@ def test_a_reviewer_settles_once():
     reviewer = make_user("", "reviewer")
     services.settle_review(image=image, decision="accept", reviewer=reviewer)
     image.refresh_from_db()
-    assert image.status == ImageStatus.ACCEPTED
+    assert image.status == ImageStatus.SCREENED
     assert image.transitions.order_by("pk").last().actor == f"user:{reviewer.pk}"
+    pipeline.advance(image.pk)
+    image.refresh_from_db()
+    assert image.status == ImageStatus.ACCEPTED
     with pytest.raises(services.Refused, match="before you"):
         services.settle_review(image=image, decision="reject", reviewer=reviewer)

@@ -235,3 +235,9 @@ def test_staff_get_roles_and_a_confirmed_address():
     assert user.check_password("another password 8")
     assert sorted(group.name for group in user.groups.all()) == ["data manager", "reviewer"]
     assert EmailAddress.objects.filter(user=user, verified=True, primary=True).count() == 1
+
+
+def test_a_text_that_nobody_could_sign_is_not_published():
+    """An end of the term that no calendar has would fail whoever opens the page, and a text cannot be changed."""
+    with pytest.raises(services.Refused, match="at most"):
+        make_text(retention_days=2_147_483_647)

@@ -78,7 +78,7 @@ def test_adding_a_licence(client, manager):
         ({"ends_on": "2025-12-31"}, "ends before it starts"),
         ({"purposes": []}, "at least one purpose"),
         ({"price": "-1"}, "must not be negative"),
-        ({"territory": "Ireland"}, "valid value"),
+        ({"territory": "Ireland"}, "capital country codes"),
         ({"evidence": ""}, "required"),
     ],
 )

@@ -208,3 +208,17 @@ def test_a_password_signs_in(client):
     user = make_user("ada@example.org")
     client.post(reverse("account_login"), {"login": user.email, "password": PASSWORD})
     assert client.get("/me/").url.startswith("/me/about/")
+
+
+@pytest.mark.parametrize("address", ["foo", "sign", "//evil.example", "javascript:alert(1)"])
+def test_no_next_leads_away_or_to_an_error(client, address):
+    client.force_login(make_user())
+    about = f"/me/about/?next={address}"
+    answer = client.post(about, {"date_of_birth": "1990-01-01", "country": "IE"})
+    assert (answer.status_code, answer["Location"]) == (302, "/me/")
+
+
+def test_a_year_of_two_digits_makes_nobody_an_adult(client):
+    client.force_login(make_user())
+    client.post("/me/about/", {"date_of_birth": "0009-01-01", "country": "IE"})
+    assert not Contributor.objects.exists()

@@ -20,6 +20,7 @@ from consent.roles import DATA_MANAGER
 from exports.models import Dataset, Recipient, Release
 from exports.services import build_release, draft_release, publish_release
 from exports.tokens import issue_token
+from tests.annotation.factories import make_annotator
 from tests.consent.factories import make_consent, make_purpose, make_user
 
 _numbers = count(1)
@@ -75,10 +76,6 @@ def make_dataset(purpose: str = "research", campaign: Campaign | None = None, **
 def make_campaign(**fields: Any) -> Campaign:
     defaults = {"name": "Quality", "config": "<View/>", "rate": Decimal("0.10"), "budget": Decimal(1000)}
     return Campaign.objects.create(purpose=make_purpose("research"), **{**defaults, **fields})
-
-
-def make_annotator() -> Annotator:
-    return Annotator.objects.create(user=make_user(), terms_accepted_at=timezone.now())
 
 
 def result(rating: int = 4, choice: str = "glasses", x: float = 10.0, *, box: bool = True) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from consent.keys import public_key
 from consent.services import withdraw
 from consent.signing import open_dsse
 from exports import notices
-from exports.models import AccessToken, Acknowledgement, Download, FilePurge, Notice, Revocation
+from exports.models import AccessToken, Acknowledgement, Download, FilePurge, Notice, Recipient, Revocation
+from exports.tokens import issue_recipient_token
 from tests.exports.factories import (
     make_built,
     make_dataset,
@@ -176,3 +177,23 @@ def test_acknowledgement_counts_once(client, read, release):
         address, {"rows_removed": 1}, "application/json", headers={"Authorization": f"Bearer {other}"}
     )
     assert stranger.status_code == 404
+
+
+def test_hostile_requests_are_refused_and_no_error_of_ours(client, read, release):
+    whole = read("1.0.0/files/README.md", Range=f"bytes={'9' * 5000}-")
+    assert (whole.status_code, body(whole)[:3]) == (200, b"---")
+    assert read("%00/").status_code == 404
+    assert read("1.0.0/files/%00").status_code == 404
+    withdraw_one(release, "train")
+    notices.revoke_items()
+    address = f"/api/datasets/portraits/notices/{Notice.objects.get().pk}/acknowledge/"
+    headers = {"Authorization": f"Bearer {make_token(release.dataset)}"}
+    for report in (b'{"rows_removed": 1180591620717411303424}', b"[" * 100_000):
+        assert client.post(address, report, content_type="application/json", headers=headers).status_code == 400
+
+
+def test_a_recipient_who_was_added_twice_at_once_still_gets_tokens(release):
+    for _ in range(2):
+        Recipient.objects.create(name="Team", email="team@example.org")
+    assert issue_recipient_token(name="Team", email="team@example.org", dataset=release.dataset)
+    assert Recipient.objects.filter(name="Team").count() == 2

@@ -269,3 +269,12 @@ def test_two_datasets_cannot_be_joined(tmp_path):
         for secret in (image.pk, image.consent_id, image.consent.contributor_id, worker.pk):
             assert str(secret) not in raw
             assert secret.hex not in raw
+
+
+def test_of_two_drafts_at_the_same_moment_one_is_refused(monkeypatch):
+    dataset = make_labelled_dataset(people=4, each=1)
+    draft_release(dataset=dataset, user=make_manager())
+    Release.objects.update(state=Release.State.BUILT)
+    monkeypatch.setattr("exports.services.discard_release", lambda **told: False)  # the other one is not seen yet
+    with pytest.raises(Refused, match="same moment"):
+        draft_release(dataset=dataset, user=make_manager())

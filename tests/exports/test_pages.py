@@ -7,6 +7,7 @@ import pytest
 from consent.models import User
 from consent.services import withdraw
 from exports import tasks
+from exports.forms import DatasetForm
 from exports.models import Dataset, Release
 from tests.consent.factories import make_consent, make_purpose, make_user
 from tests.exports.factories import make_campaign, make_image, make_manager, make_published
@@ -100,3 +101,10 @@ def test_staff_pages_are_for_data_managers(path, client):
     client.force_login(make_manager())
     assert method(f"/staff/{path}").status_code == (404 if "publish" in path else 200)
     assert User.objects.count() == 2
+
+
+def test_terms_hold_no_second_line():
+    make_purpose("research")
+    about = {"slug": "faces", "title": "Faces", "description": "Faces.", "purpose": "research"}
+    assert not DatasetForm({**about, "terms": "mit\nlicense_link: http://evil.example"}).is_valid()
+    assert DatasetForm({**about, "terms": "CC-BY-4.0"}).is_valid()

@@ -270,3 +270,35 @@ def test_without_a_key_the_first_one_is_kept(live_server, release, tmp_path, cap
     assert pull.main(arguments) == pull.OK, capsys.readouterr().err
     kept = tmp_path / "pulled/portraits/signing.pem"
     assert kept.read_text() == public_pem(public_key())
+
+
+def test_a_server_that_sends_without_end_fills_no_disk(tmp_path):
+    class Endless:
+        status = 200
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+        def read(self, most):
+            return b"x" * most
+
+    class Server:
+        def open(self, path, **more):
+            return Endless()
+
+    part = tmp_path / "rows.jsonl.part"
+    pull._receive(Server(), "/rows.jsonl", part, 3_000_000)
+    assert part.stat().st_size == 3_000_001
+
+
+def test_another_releases_signed_files_are_refused(copy, tmp_path):
+    """All is signed, but it was asked for 2.0.0: an old release must not come back under a new number."""
+    sums = pull.local_sums(copy)
+    key = public_key()
+    pull.check_statement(copy, sums, key)
+    newer = copy.rename(copy.parent / "2.0.0")
+    with pytest.raises(pull.Trouble, match=r"is about portraits 1\.0\.0"):
+        pull.check_statement(newer, sums, key)

@@ -329,3 +329,13 @@ def test_garbage_is_named_and_shows_no_stack_trace(path, content, updated, pem, 
     if path != "SHA256SUMS":
         sum_again(updated)
     assert wrong(updated, pem, capsys)
+
+
+def test_a_link_in_a_shard_is_refused(updated, pem, capsys):
+    """Whoever unpacks the shard would follow it out of the folder."""
+    with tarfile.open(updated / TRAIN_TAR, "a", format=tarfile.USTAR_FORMAT) as tar:
+        link = tarfile.TarInfo("out")
+        link.type, link.linkname = tarfile.SYMTYPE, "../../.."
+        tar.addfile(link)
+    sum_again(updated)
+    assert "is not a file" in wrong(updated, pem, capsys)
