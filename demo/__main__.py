@@ -1,4 +1,4 @@
-"""`python -m demo demo [--images FOLDER]` is the whole promise on this machine; `python -m demo run` leaves the stack running."""
+"""`python -m demo demo [--images FOLDER]`: the whole promise. `python -m demo run`: the stack stays up."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ from demo.walk import Walk, at_once
 STAGES = (
     ("start", "0. Starting Likeness and Label Studio", walk.begin),
     ("sign", "1. People register, confirm, read and sign", walk.sign),
-    ("upload", "2. Photographs come in, and the worker is killed while they do", walk.upload),
+    ("upload", "2. Photographs come in", walk.upload),
     ("library", "3. A library is imported under a licence", walk.library),
     ("pipeline", "4. The pipeline finishes, a reviewer settles what is held", walk.settle),
     ("label", "5. Three annotators label everything in Label Studio", walk.annotate),
@@ -73,7 +73,8 @@ def save_receipts(here: Walk) -> None:
     folder.mkdir()
 
     def saved() -> bool:
-        return sum(at_once(lambda one: people.save_receipts(one, folder), here.browsers)) >= len(here.browsers)
+        got: list[int] = at_once(lambda one: people.save_receipts(one, folder), here.browsers)
+        return sum(got) >= len(here.browsers)
 
     here.progress.wait(saved, "receipts are issued", 60)
 
@@ -128,23 +129,18 @@ def print_table(here: Walk, summary: dict[str, Any], trouble: str) -> None:
         if name in summary["seconds"]:
             print(f"{title:68} {summary['seconds'][name]:7.1f} s")
     print("-" * 78)
-    images, withdrawal = summary["images"], summary["withdrawal"]
+    images, earned, withdrawal = (summary[name] for name in ("images", "earnings", "withdrawal"))
+    told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in images.items() if name != "received")
     print(
-        f"{summary['contributors']} contributors, {summary['consents']} consents, {images['received']} images: ", end=""
+        f"{summary['contributors']} contributors, {summary['consents']} consents, {images['received']} images: {told}"
     )
-    print(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in images.items() if name != "received"))
-    print(
-        f"{summary['earnings']['annotations_paid']} annotations paid: {summary['earnings']['total']} {summary['earnings']['currency']}"
-    )
-    print(
-        f"withdrawal: refused after {withdrawal['seconds_to_refused']} s, gone after {withdrawal['seconds_to_gone']} s"
-    )
+    print(f"{earned['annotations_paid']} annotations paid: {earned['total']} {earned['currency']}")
+    refused, gone = withdrawal["seconds_to_refused"], withdrawal["seconds_to_gone"]
+    print(f"withdrawal: refused after {refused} s, gone after {gone} s")
     for release in summary["releases"]:
         print(f"release {release['number']}: {release['items']} rows in {release['path']}")
-    kept = sum(promise["held"] for promise in summary["promises"])
-    print(
-        f"{kept} of {len(PROMISES)} promises held, after {time.monotonic() - here.progress.begun:.0f} s. Details: {here.stack.var / 'summary.json'}"
-    )
+    kept, seconds = sum(promise["held"] for promise in summary["promises"]), time.monotonic() - here.progress.begun
+    print(f"{kept} of {len(PROMISES)} promises held, after {seconds:.0f} s. Details: {here.stack.var / 'summary.json'}")
     for promise in summary["promises"]:
         if not promise["held"] and not trouble:
             print(f"  promise {promise['number']} BROKEN: {promise['evidence']}")

@@ -28,17 +28,19 @@ FORM_TEXT = """\
 
 **Who we are.** Likeness Demo Ltd., 1 Sample Street, Dublin, collects these photographs and answers for them.
 
-**What we collect.** The photographs that you upload, your name, your e-mail address, your date of birth and your country.
+**What we collect.** The photographs that you upload, your name, your e-mail address, your date of birth, your country.
 Where and when a photograph was taken is removed from it before anybody looks at it.
 
 **What for.** Only for the purposes that you tick below. You may tick one, some or none.
 
-**Who sees them.** Paid annotators, who never learn your name; teams that train and test programs, who see a number instead of you.
+**Who sees them.** Paid annotators, who never learn your name; teams that train and test programs, and see
+a number, not you.
 
-**How long.** Two years from today, or until you change your mind. You can do that at any time, on your own page, with one
-click and without a reason. Your photographs then leave our storage, the labelling tool and every dataset.
+**How long.** Two years from today, or until you change your mind. You can do that at any time, on your own page, with
+one click and without a reason. Your photographs then leave our storage, the labelling tool and every dataset.
 
-**Your rights.** You may see, correct, move or delete what we hold about you, and complain to the Data Protection Commission.
+**Your rights.** You may see, correct, move or delete what we hold about you, and complain to the
+Data Protection Commission.
 """
 FORM = {
     "slug": "faces",

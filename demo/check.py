@@ -1,5 +1,5 @@
-"""The ten promises of Likeness, each checked from outside: by what pages, files and commands answered, and on a copy of the
-database on which an auditor tries what must be impossible. Each check returns its evidence or raises Broken."""
+"""The ten promises of Likeness, each checked from outside: by what pages, files and commands answered, and on a copy of
+the database on which an auditor tries what must be impossible. Each check returns its evidence or raises Broken."""
 
 import base64
 import collections
@@ -87,7 +87,8 @@ def promise_1(audit: Audit) -> str:
         "moves without a live consent",
         f"SELECT count(*) FROM collection_transition t JOIN collection_image i ON i.id = t.image_id "  # noqa: S608
         f"JOIN consent_consent c ON c.id = i.consent_id WHERE t.new IN ({statuses}) AND (t.at < c.signed_at OR "
-        "t.at > c.expires_at OR t.at > (SELECT min(w.made_at) FROM consent_withdrawal w WHERE w.consent_id = c.id AND w.purpose_id IS NULL))",
+        "t.at > c.expires_at OR t.at > "
+        "(SELECT min(w.made_at) FROM consent_withdrawal w WHERE w.consent_id = c.id AND w.purpose_id IS NULL))",
     )
     said = audit.refused(
         "UPDATE collection_image SET licence_id = (SELECT id FROM consent_licence LIMIT 1) WHERE consent_id IS NOT NULL"
@@ -101,8 +102,9 @@ def promise_2(audit: Audit) -> str:
     """Nobody labels and no release contains an image for a purpose its basis does not cover."""
     audit.none(
         "label tasks of images without research",
-        "SELECT count(*) FROM annotation_labeltask t JOIN collection_image i ON i.id = t.image_id WHERE i.consent_id IS NOT NULL "
-        "AND NOT EXISTS (SELECT 1 FROM consent_consentpurpose p WHERE p.consent_id = i.consent_id AND p.purpose_id = 'research')",
+        "SELECT count(*) FROM annotation_labeltask t JOIN collection_image i ON i.id = t.image_id "
+        "WHERE i.consent_id IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM consent_consentpurpose p WHERE p.consent_id = i.consent_id AND p.purpose_id = 'research')",
     )
     walk = audit.walk
     told = []
@@ -155,7 +157,10 @@ def promise_4(audit: Audit) -> str:
         hold(
             all(Decimal(one["paid"]) == rate for one in row["annotations"]), f"row {row['row_id']} was not paid {rate}"
         )
-    return f"SHA256SUMS {first[:16]}… in two pulls and still at the server; {len(walk.first_rows)} rows lead to original, basis, labels, pay"
+    return (
+        f"SHA256SUMS {first[:16]}… in two pulls and still at the server; "
+        f"{len(walk.first_rows)} rows lead to original, basis, labels, pay"
+    )
 
 
 def promise_5(audit: Audit) -> str:
@@ -174,8 +179,9 @@ def promise_5(audit: Audit) -> str:
     ]
     hold(not found, f"withdrawn bytes are still in the pulled {found}")
     return (
-        f"{outcome.doors} ways to read refused after {outcome.seconds_to_refused} s; bytes, hashes and tasks of {outcome.images} images "
-        f"gone after {outcome.seconds_to_gone} s; {outcome.pulled_rows_removed} rows removed by the next pull, none in release 2"
+        f"{outcome.doors} ways to read refused after {outcome.seconds_to_refused} s; bytes, hashes and tasks of "
+        f"{outcome.images} images gone after {outcome.seconds_to_gone} s; {outcome.pulled_rows_removed} rows "
+        "removed by the next pull, none in release 2"
     )
 
 
@@ -194,9 +200,13 @@ def promise_6(audit: Audit) -> str:
     hold(made == paid, f"{made} were made in Label Studio, {paid} paid")
     audit.none("campaigns over budget", "SELECT count(*) FROM annotation_campaign WHERE reserved > budget")
     audit.refused("INSERT INTO annotation_earning (annotation_id, task_id, annotator_id, amount, currency, earned_at) "
-                  "SELECT annotation_id, task_id, annotator_id, amount, currency, earned_at FROM annotation_earning LIMIT 1")  # fmt: skip
+                  "SELECT annotation_id, task_id, annotator_id, amount, currency, earned_at "
+                  "FROM annotation_earning LIMIT 1")  # fmt: skip
     hold(audit.walk.dropped > 0, "no webhook was dropped")
-    return f"{paid} annotations made = accepted = paid = {amount} {cast.CAMPAIGN['currency']} on the pay pages, {audit.walk.dropped} without a webhook"
+    return (
+        f"{paid} annotations made = accepted = paid = {amount} {cast.CAMPAIGN['currency']} on the pay pages, "
+        f"{audit.walk.dropped} of them without a webhook"
+    )
 
 
 def promise_7(audit: Audit) -> str:
@@ -216,7 +226,10 @@ def promise_7(audit: Audit) -> str:
     assets = [task["data"]["asset_id"] for task in walk.owner.tasks(walk.project)]
     hold(len(assets) == len(set(assets)), "a task was pushed twice")
     hold(walk.kills > 0, "no worker was killed")
-    return f"the worker was killed with -9 {walk.kills} times during take-in: {len(there)} images at rest, no move twice, each task in Label Studio once"
+    return (
+        f"the worker was killed with -9 {walk.kills} times during take-in: {len(there)} images at rest, no move twice, "
+        "each task in Label Studio once"
+    )
 
 
 def promise_8(audit: Audit) -> str:
@@ -234,7 +247,8 @@ def promise_8(audit: Audit) -> str:
         "JOIN exports_split b ON b.image_id = r.original_id AND b.dataset_id = a.dataset_id WHERE a.name != b.name",
     )
     sizes = collections.Counter(row["split"] for row in first)
-    return f"{len(splits)} people, each in one split ({', '.join(f'{n} {name}' for name, n in sorted(sizes.items()))}), the same in release 2"
+    rows = ", ".join(f"{number} {name}" for name, number in sorted(sizes.items()))
+    return f"{len(splits)} people, each in one split ({rows}), the same in release 2"
 
 
 def promise_9(audit: Audit) -> str:
@@ -258,8 +272,9 @@ def promise_9(audit: Audit) -> str:
     subjects = [{row["subject"] for row in rows} for rows in (walk.first_rows, walk.noted["other release"].rows())]
     hold(all(subjects) and not subjects[0] & subjects[1], "two datasets share pseudonyms")
     return (
-        f"{len(needles)} names, addresses and ids looked for in {len(texts)} texts and {len(tasks)} tasks: none found; no metadata in "
-        f"{len(pictures)} pictures; {len(subjects[0])} and {len(subjects[1])} subjects in two datasets share no pseudonym"
+        f"{len(needles)} names, addresses and ids looked for in {len(texts)} texts and {len(tasks)} tasks: none found; "
+        f"no metadata in {len(pictures)} pictures; {len(subjects[0])} and {len(subjects[1])} subjects in two datasets "
+        "share no pseudonym"
     )
 
 
@@ -321,7 +336,7 @@ def promise_10(audit: Audit) -> str:
         hold(not content, f"{change.__name__} went unnoticed")
     last = said.splitlines()[-1]
     return (
-        f"with the public key alone, verify was content {len(walk.verified) + 1} times, with releases before and after the "
+        f"with the public key alone, verify was content {len(walk.verified) + 1} times, before and after the "
         f"withdrawal, and refuses two tampered copies (“{last}”); a receipt of {len(receipts)} verified"
     )
 

@@ -1,4 +1,4 @@
-"""Stage 6: a dataset, its releases (drafted by one person, published by another), and an ML engineer who pulls and verifies."""
+"""Stage 6: a dataset, its releases (drafted by one person, published by another), an engineer pulls and verifies."""
 
 import hashlib
 import json
@@ -69,7 +69,7 @@ def draft(drafter: Browser, dataset: Dataset) -> None:
 
 
 def publish(progress: Progress, drafter: Browser, publisher: Browser, dataset: Dataset) -> None:
-    """When it is built, another data manager looks at it and publishes it; whoever drafted it has no button for that."""
+    """When it is built, another data manager publishes it; whoever drafted it has no button for that."""
     address = _staff_page(dataset)
     progress.wait(lambda: bool(_publish_forms(publisher, address)), "the release is being built", 120)
     if _publish_forms(drafter, address):

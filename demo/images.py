@@ -11,9 +11,10 @@ from demo import cast
 from demo.browser import Browser, Page, Surprise
 from demo.cast import Person
 from demo.people import Place, done, join, option
-from demo.photographs import Photo
+from demo.photographs import BAD_FILES, Photo
 from demo.progress import Counter
 
+TURNED_DOWN = {"dark", *BAD_FILES}  # kinds of files that are never accepted
 TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".heic": "image/heic"}
 
 
@@ -69,6 +70,15 @@ def _send(browser: Browser, address: str, token: str, photo: Photo) -> Upload:
     return Upload(photo, told["image_id"] or "", told["message"])
 
 
+def reason_told(browser: Browser, photo: Photo) -> str:
+    """What the contributor's page says of a file that was turned down after it had arrived."""
+    page = browser.get("/me/photos/")
+    said = re.search(rf"{re.escape(photo.name)} (It .+?) Sent ", page.text)
+    if not said:
+        raise Surprise(f"{page.url} does not say why {photo.name} ({photo.kind}) was turned down")
+    return said.group(1)
+
+
 # --- The library --------------------------------------------------------------------------------
 
 
@@ -118,7 +128,7 @@ class Desk:
 
 
 def settle_all(reviewer: Browser) -> Desk:
-    """Look at everything that is held and decide: too dark is rejected, a copy is a duplicate, anything else accepted."""
+    """Look at everything that is held and decide: dark ones are rejected, copies duplicates, others accepted."""
     desk = Desk(collections.Counter(), 0)
     while held := _held(reviewer):
         for address in held:

@@ -58,7 +58,7 @@ ENVIRONMENTS = {
 
 
 def main(names: list[str]) -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  # this file is what tells whoever has an older one
         fail(f"Likeness needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}.")
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, lambda number, _frame: sys.exit(128 + number))

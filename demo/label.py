@@ -1,8 +1,9 @@
-"""Stage 5: a campaign starts, annotators join by invitation and label every task through Label Studio's own HTTP API."""
+"""Stage 5: a campaign starts, annotators join by invitation and label every task by Label Studio's own HTTP API."""
 
 import re
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -93,7 +94,7 @@ def label_everything(annotator: Annotator, project: int, made: Counter) -> None:
 
 
 def patiently(api: Browser, method: str, path: str, none: int = 0, **request: Any) -> httpx.Response:
-    """One request to Label Studio, sent again when its SQLite was locked (500), as a person presses the button again."""
+    """One request to Label Studio, sent again if its SQLite was locked (500): a person presses the button again."""
     for _ in range(5):
         answer = api.client.request(method, path, **request)
         if answer.status_code < 400 or answer.status_code == none:
@@ -117,9 +118,9 @@ def look(annotator: Annotator, address: str) -> None:
 def result(controls: dict[str, Any], who: str, task: int) -> list[dict[str, Any]]:
     """An opinion for every control of the labelling config: much the same for all, with small differences."""
     taste = sum(map(ord, who)) % 3
-    values = {
+    values: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         "Rating": lambda control: {"rating": 2 + (task + (taste == task % 3)) % 4},
-        "Choices": lambda control: {"choices": [control["labels"][(task + (taste * task) % 2) % len(control["labels"])]]},
+        "Choices": lambda control: {"choices": [control["labels"][(task + taste * task % 2) % len(control["labels"])]]},
         "RectangleLabels": lambda control: {
             "x": 28.0 + taste + task % 9, "y": 18.0 + taste, "width": 40.0, "height": 48.5 - taste, "rotation": 0,
             "rectanglelabels": control["labels"][:1],
@@ -153,7 +154,7 @@ class Owner:
 
     def project(self) -> int:
         """The newest project."""
-        return max(project["id"] for project in self.get("/api/projects/", page_size=100)["results"])
+        return max(int(project["id"]) for project in self.get("/api/projects/", page_size=100)["results"])
 
     def tasks(self, project: int) -> list[dict[str, Any]]:
         found = self.get("/api/tasks/", project=project, page_size=10_000, fields="task_only", include="id,data")

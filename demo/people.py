@@ -1,4 +1,4 @@
-"""Stage 1: staff publish a form and open a call; contributors register, confirm, read, choose and sign. All by web forms."""
+"""Stage 1: staff publish a form and open a call; contributors register, confirm, choose, sign. All by web forms."""
 
 import datetime
 import os
@@ -108,7 +108,7 @@ def join_and_sign(place: Place, index: int, person: Person) -> Browser:
 
 def refuse_minor(place: Place) -> str:
     """A seventeen-year-old registers and is refused; what the page said."""
-    birthday = datetime.date.today() - datetime.timedelta(days=17 * 365 + 100)
+    birthday = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=17 * 365 + 100)
     person = Person(cast.MINOR, "contributors.example")
     _, page = join(place, person, born=birthday.isoformat(), country="IE")
     found = re.search(r"[^.!?]*\b(at least|adult|18)\b[^.!?]*[.!?]", page.text)

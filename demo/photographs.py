@@ -1,6 +1,6 @@
-"""What the demo uploads: drawn photographs in every format, copies of them, bad files, and a library. Drawn once, then cached.
+"""What the demo uploads: drawn photographs in every format, copies, bad files, a library. Drawn once, then cached.
 
-`python -m demo.photographs FOLDER PART PARTS` draws its share of what FOLDER lacks, so that two processes use two cores.
+`python -m demo.photographs FOLDER PART PARTS` draws its share of what FOLDER lacks: two processes use two cores.
 """
 
 import csv
@@ -9,7 +9,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ pillow_heif.register_heif_opener()
 
 @dataclass(frozen=True)
 class Photo:
-    """One file to upload: what the contributor calls it, whose it is, what it is meant to show, and where its bytes are."""
+    """One file to upload: what the contributor calls it, whose it is, what it is meant to show, where its bytes are."""
 
     name: str
     person: int
@@ -43,7 +43,7 @@ class Photo:
 
 
 def contributions(folder: Path, own: list[Path]) -> list[Photo]:
-    """Everything the contributors upload: the user's `own` files or else 60 drawn ones, then copies, a dark one, bad ones."""
+    """All that contributors upload: the user's `own` files or else 60 drawn ones, then copies, a dark one, bad ones."""
     first = [Photo(path.name, i % PEOPLE, "own", path) for i, path in enumerate(own)]
     people = sorted(COPIES) if own else range(PEOPLE)
     drawn = [_original(folder, person, shot) for person in people for shot in range(1 if own else SHOTS)]
@@ -145,7 +145,7 @@ def encode(
     artist: str = "",
     quality: int = 88,
 ) -> bytes:
-    """The picture as a file: JPEG, PNG, WebP or HEIC by suffix, `turned` as phones do it (EXIF orientation 6), with GPS."""
+    """The picture as a JPEG, PNG, WebP or HEIC file by suffix, `turned` as phones do it (EXIF orientation 6)."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Likeness", "Drawn camera"
     if artist:
@@ -191,7 +191,7 @@ def bomb() -> bytes:
     )
 
 
-BAD_FILES = {"truncated": truncated, "text": text, "bomb": bomb, "empty": lambda: b""}
+BAD_FILES: dict[str, Callable[[], bytes]] = {"truncated": truncated, "text": text, "bomb": bomb, "empty": lambda: b""}
 
 # --- The library --------------------------------------------------------------------------------
 

@@ -63,7 +63,8 @@ def _shelf(rng: np.random.Generator, pen: ImageDraw.ImageDraw, size: tuple[int, 
 
 def _lamps(rng: np.random.Generator, pen: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
     for _ in range(int(rng.integers(8, 22))):
-        x, y, radius = rng.integers(0, size[0]), rng.integers(0, size[1]), rng.integers(size[0] // 30, size[0] // 6)
+        x, y = int(rng.integers(size[0])), int(rng.integers(size[1]))
+        radius = int(rng.integers(size[0] // 30, size[0] // 6))
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=_any_colour(rng, 40, 255))
 
 

@@ -1,7 +1,7 @@
 """Starts the services and sees to it that none outlives the command, however it ends.
 
 Three nets: leaving the `with` block stops everything; a guard process kills every group when this process is gone
-(kill -9 included); each service also dies with this process by the kernel's PR_SET_PDEATHSIG, as this one does with make.
+(kill -9 included); each service also dies with this process by the kernel's PR_SET_PDEATHSIG, as this one with make.
 """
 
 import contextlib
@@ -43,7 +43,8 @@ class Processes:
         cwd: Path = ROOT,
         inherit: Sequence[int] = (),
     ) -> None:
-        """Start a service that inherits these descriptors; call from the main thread (PR_SET_PDEATHSIG means the thread that forks)."""
+        """Start a service that inherits these descriptors. Call from the main thread: PR_SET_PDEATHSIG means whichever
+        thread forks."""
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [str(part) for part in argv],
@@ -109,12 +110,12 @@ class Processes:
             time.sleep(0.05)
         for name in list(self.running):
             self.kill(name)
-        assert self.guard.stdin is not None
+        assert self.guard.stdin is not None  # noqa: S101  # it was opened with a pipe
         self.guard.stdin.close()
         self.guard.wait()
 
     def _tell_guard(self, sign: str, group: int) -> None:
-        assert self.guard.stdin is not None
+        assert self.guard.stdin is not None  # noqa: S101  # it was opened with a pipe
         self.guard.stdin.write(f"{sign}{group}\n".encode())
         self.guard.stdin.flush()
 

@@ -27,7 +27,7 @@ class Progress:
     def wait(
         self, until: Callable[[], bool], what: str, timeout: float, note: Callable[[], str] | None = None
     ) -> float:
-        """Wait until `until()` is true, with a line every ten seconds; the seconds it took. TimeoutError names `what`."""
+        """Wait until `until()`, with a line every ten seconds; the seconds it took. TimeoutError names `what`."""
         begun = said = time.monotonic()
         while not until():
             self.watch()

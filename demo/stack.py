@@ -1,4 +1,4 @@
-"""The stack of the embedded default: gunicorn, one Celery worker with beat, and a real Label Studio, all on loopback."""
+"""The stack of the embedded default: gunicorn, one Celery worker with beat, a real Label Studio, all on loopback."""
 
 import contextlib
 import fcntl
@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -49,7 +49,7 @@ class Stack:
         """Run one management command to its end; Stopped shows what it said if it failed."""
         self.manage_at_once([words])
 
-    def manage_at_once(self, commands: list[tuple[str, ...]], **extra: str) -> None:
+    def manage_at_once(self, commands: Sequence[tuple[str, ...]], **extra: str) -> None:
         """Run several management commands side by side."""
         names = [f"manage-{words[0]}-{number}" for number, words in enumerate(commands)]
         for name, words in zip(names, commands, strict=True):

@@ -1,4 +1,4 @@
-"""The main job from end to end, in seven stages, through the doors that people use. Each stage notes what the checks need."""
+"""The main job from end to end, in seven stages, through the doors that people use. Each notes what the checks need."""
 
 import datetime
 import itertools
@@ -28,7 +28,8 @@ PUSHED = "SELECT count(*) FROM annotation_labeltask WHERE state = 'pushed'"
 USABLE = """
     SELECT count(*) FROM collection_image i WHERE status = 'accepted' AND (
       EXISTS (SELECT 1 FROM consent_consentpurpose p WHERE p.consent_id = i.consent_id AND p.purpose_id = 'research')
-      OR EXISTS (SELECT 1 FROM consent_licencepurpose p WHERE p.licence_id = i.licence_id AND p.purpose_id = 'research'))
+      OR EXISTS
+      (SELECT 1 FROM consent_licencepurpose p WHERE p.licence_id = i.licence_id AND p.purpose_id = 'research'))
 """
 MOVES = "SELECT count(*) FROM collection_transition"
 KILL_AT = (15, 90)  # status changes
@@ -169,8 +170,8 @@ def upload(walk: Walk) -> None:
             for moves in KILL_AT:
                 _kill_worker_at(walk, moves)
         walk.progress.wait(lambda: all(one.done() for one in running), "uploading", 600, lambda: f"{sent.value} sent")
-        for one in running:
-            one.result()
+        for upload in running:
+            upload.result()
     refused = [one for one in itertools.chain(*walk.uploads.values()) if not one.image_id]
     walk.progress.say(f"  {sent.value} files sent, {len(refused)} refused at the door")
     for one in refused:
@@ -213,6 +214,11 @@ def settle(walk: Walk) -> None:
     _until_at_rest(walk)
     walk.noted["before the desk"] = walk.records.counts(STATUSES)
     walk.progress.say(f"  the pipeline is done: {_told(walk)}")
+    for person, uploads in walk.uploads.items():
+        for one in uploads:
+            if one.image_id and one.photo.kind in images.TURNED_DOWN:
+                said = images.reason_told(walk.browsers[person], one.photo)
+                walk.progress.say(f"    {one.photo.name} ({one.photo.kind}): “{said}”")
     walk.desk = images.settle_all(walk.reviewer)
     _until_at_rest(walk)
     walk.progress.say(f"  the reviewer settled {walk.desk.looked_at}: {_told(walk)}")

@@ -1,4 +1,4 @@
-"""Stage 7: one contributor withdraws on the web. How long until every door refuses, and until nothing is left behind it."""
+"""Stage 7: one contributor withdraws on the web. How long until every door refuses, and nothing is left behind it."""
 
 import functools
 import hashlib

@@ -27,7 +27,9 @@ def start(tmp_path, then):
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)
     program = COMMAND.format(service=SERVICE.format(fd=writing), fd=writing, then=then)
-    command = subprocess.Popen([sys.executable, "-c", program, tmp_path], cwd=ROOT, pass_fds=[writing])
+    command = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path], cwd=ROOT, stdin=subprocess.PIPE, pass_fds=[writing]
+    )
     os.close(writing)
     wait_for_both(reading)
     return command, reading
@@ -50,13 +52,14 @@ def test_services_end_with_a_command_that_is_killed(tmp_path, how):
     command, reading = start(tmp_path, "time.sleep(600)")
     command.send_signal(how)
     assert command.wait(20) != 0
+    command.stdin.close()
     assert_all_end(reading)
 
 
-@pytest.mark.parametrize("then", ["pass", "raise ValueError('on purpose')"])
+@pytest.mark.parametrize("then", ["", "raise ValueError('on purpose')"])
 def test_services_end_with_the_block(tmp_path, then):
-    command, reading = start(tmp_path, "sys.stdin.readline(); " + then if then != "pass" else then)
-    command.wait(20)
+    command, reading = start(tmp_path, f"sys.stdin.readline(); {then}")
+    command.communicate(b"go on\n", timeout=20)
     assert_all_end(reading)
 
 
@@ -65,7 +68,8 @@ def test_the_command_ends_with_make(tmp_path):
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)
     program = COMMAND.format(service=SERVICE.format(fd=writing), fd=writing, then="time.sleep(600)")
-    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}, {str(tmp_path)!r}], close_fds=False)"
+    words = f"[sys.executable, '-c', {program!r}, {str(tmp_path)!r}]"
+    outer = f"import subprocess, sys; subprocess.run({words}, close_fds=False)"
     make = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT, pass_fds=[writing])
     os.close(writing)
     wait_for_both(reading)
