@@ -37,8 +37,10 @@ check: dev
 	$(BIN)/mypy $(PRODUCT)
 	$(BIN)/lint-imports
 	SECRET_KEY=checks-only $(BIN)/python manage.py makemigrations --check --dry-run
-	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') HTTPS=true \
-	    $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@echo "manage.py check --deploy, as an installation of its own"
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export LIKENESS_VAR="$$folder" HTTPS=true && \
+	    export SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') && \
+	    $(BIN)/python manage.py create_signing_key && $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 fmt: dev
 	$(BIN)/ruff check --fix .

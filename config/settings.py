@@ -89,6 +89,9 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Shared by all processes: allauth counts failed sign-ins here, and memory of their own would multiply its limits.
+CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{VAR_DIR / 'cache'}")}
+
 # --- Bytes --------------------------------------------------------------------------------------
 
 STORAGE_BUCKETS = ("originals", "derivatives", "releases")

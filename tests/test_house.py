@@ -13,7 +13,7 @@ from tests.conftest import append_only_tables
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("consent", "collection", "annotation", "exports")
 PROOF = {
-    "consent": "formtext formtextpurpose consent consentpurpose withdrawal licence licencepurpose "
+    "consent": "purpose formtext formtextpurpose consent consentpurpose withdrawal licence licencepurpose "
     "ledgerentry ledgerleaf checkpoint",
     "collection": "transition",
     "annotation": "annotation earning imageview",

@@ -3,6 +3,7 @@ from django.db import migrations
 from consent.append_only import AppendOnly
 
 TABLES = (
+    "consent_purpose",
     "consent_formtext",
     "consent_formtextpurpose",
     "consent_consent",
