@@ -34,7 +34,7 @@ class KillableWorker:
         self.server = subprocess.Popen(
             [sys.executable, "-m", "tests.crash"],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": test_database(), **environment},
+            env={**os.environ, "DATABASE_URL": database_url(), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -73,7 +73,7 @@ class KillableWorker:
         self.server.stdout.close()
 
 
-def test_database() -> str:
+def database_url() -> str:
     """The address of the database that this test runs on."""
     told = connection.settings_dict
     if connection.vendor == "sqlite":
