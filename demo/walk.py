@@ -32,7 +32,7 @@ USABLE = """
       (SELECT 1 FROM consent_licencepurpose p WHERE p.licence_id = i.licence_id AND p.purpose_id = 'research'))
 """
 MOVES = "SELECT count(*) FROM collection_transition"
-KILL_AT = (15, 90)  # status changes
+KILL_AT = (0.2, 1.2)  # status changes per photograph; there are two or three of each in all
 PAID = "SELECT count(*) FROM annotation_earning"
 
 
@@ -167,8 +167,8 @@ def upload(walk: Walk) -> None:
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(send, person) for person in range(len(walk.browsers))]
         if not walk.small:
-            for moves in KILL_AT:
-                _kill_worker_at(walk, moves)
+            for share in KILL_AT:
+                _kill_worker_at(walk, round(share * len(photos)))
         walk.progress.wait(lambda: all(one.done() for one in running), "uploading", 600, lambda: f"{sent.value} sent")
         for upload in running:
             upload.result()

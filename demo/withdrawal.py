@@ -46,23 +46,36 @@ class Outcome:
 def note_target(stack: Stack, records: Records, owner: Owner, project: int, image_ids: list[str]) -> Target:
     """What there is to be erased."""
     images = [image_id.replace("-", "") for image_id in image_ids]
-    files = [path for path in stored_files(stack) if any(image in str(path) for image in images)]
-    contents = [path.read_bytes() for path in files]
+    contents = _contents_only_of(stack, images)
     marks = ",".join("?" * len(images))
     pushed = records.rows(f"SELECT asset_id FROM annotation_labeltask WHERE image_id IN ({marks})", *images)  # noqa: S608
     assets = {asset for (asset,) in pushed}
     return Target(
         images=images,
-        hashes={hashlib.sha256(content).hexdigest() for content in contents},
-        needles=[content[len(content) // 2 :][:64] for content in contents],
+        hashes=set(contents),
+        needles=[content[len(content) // 2 :][:64] for content in contents.values()],
         assets=assets,
         tasks=[task["id"] for task in owner.tasks(project) if task["data"]["asset_id"].replace("-", "") in assets],
     )
 
 
-def stored_files(stack: Stack) -> Iterator[Path]:
+def _contents_only_of(stack: Stack, images: list[str]) -> dict[str, bytes]:
+    """SHA-256 → bytes of the stored files of these images. Not what somebody else, who stays, has given as well."""
+    theirs: dict[str, bytes] = {}
+    others: set[str] = set()
+    for path in stored_files(stack, "storage"):
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if any(image in str(path) for image in images):
+            theirs[digest] = content
+        else:
+            others.add(digest)
+    return {digest: content for digest, content in theirs.items() if digest not in others}
+
+
+def stored_files(stack: Stack, *folders: str) -> Iterator[Path]:
     """Every file in our storage, in temporary folders, and in Label Studio's data folder."""
-    for name in ("storage", "tmp", "label-studio"):
+    for name in folders or ("storage", "tmp", "label-studio"):
         yield from (path for path in (stack.var / name).rglob("*") if path.is_file())
 
 

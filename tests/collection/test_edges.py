@@ -196,11 +196,6 @@ def test_a_manifest_that_is_no_table_is_refused():
         run_import(io.BytesIO(zipped("path,subject,model_release\n" + "x" * 200_000 + ",anna,yes\n", {})))
 
 
-def test_a_path_that_no_file_can_have_is_refused(tmp_path):
-    (tmp_path / "manifest.csv").write_text("path,subject,model_release\na\0b.jpg,anna,yes\n")
-    assert len(run_import(tmp_path).refused) == 1
-
-
 def test_a_purged_library_image_names_nobody():
     yesterday = timezone.now().date() - datetime.timedelta(days=1)
     image = make_image(licence=make_licence(), subject="Jane Doe")

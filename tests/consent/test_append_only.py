@@ -12,7 +12,7 @@ from tests.consent.factories import make_consent, make_licence
 
 TABLES = sorted(table for table, _ in append_only_tables() if table.startswith("consent_"))
 PROOF = {
-    "FormText", "FormTextPurpose", "Consent", "ConsentPurpose", "Withdrawal", "Licence", "LicencePurpose",
+    "Purpose", "FormText", "FormTextPurpose", "Consent", "ConsentPurpose", "Withdrawal", "Licence", "LicencePurpose",
     "LedgerEntry", "LedgerLeaf", "Checkpoint",
 }  # fmt: skip
 
