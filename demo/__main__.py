@@ -138,7 +138,8 @@ def print_table(here: Walk, summary: dict[str, Any], trouble: str) -> None:
     refused, gone = withdrawal["seconds_to_refused"], withdrawal["seconds_to_gone"]
     print(f"withdrawal: refused after {refused} s, gone after {gone} s")
     for release in summary["releases"]:
-        print(f"release {release['number']}: {release['items']} rows in {release['path']}")
+        removed = f" ({len(here.first_rows)} before the withdrawal)" if release["number"] == 1 else ""
+        print(f"release {release['number']}: {release['items']} rows{removed} in {release['path']}")
     kept, seconds = sum(promise["held"] for promise in summary["promises"]), time.monotonic() - here.progress.begun
     print(f"{kept} of {len(PROMISES)} promises held, after {seconds:.0f} s. Details: {here.stack.var / 'summary.json'}")
     for promise in summary["promises"]:
