@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from exports import api, views
 
 urlpatterns: list[URLPattern] = [
+    path("pull.py", views.pull_program, name="pull_program"),
     path("staff/datasets/", views.dataset_list, name="datasets"),
     path("staff/datasets/new/", views.dataset_add, name="dataset_add"),
     path("staff/datasets/<slug:slug>/", views.dataset_staff, name="dataset_staff"),

@@ -1,5 +1,7 @@
 """Pages about datasets: staff make datasets, releases and recipients; everybody may see what a dataset is."""
 
+from pathlib import Path
+
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +14,7 @@ from consent.hints import hint
 from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, role_required, staff_user
-from exports import selection, services, tasks
+from exports import pull, selection, services, tasks
 from exports.api import gone_items
 from exports.forms import DatasetForm, RecipientForm
 from exports.models import Dataset, Notice, Release
@@ -107,3 +109,9 @@ def dataset_page(request: HttpRequest, slug: str) -> HttpResponse:
         "notices": Notice.objects.filter(release__dataset=dataset).select_related("release").order_by("-pk"),
     }
     return render(request, "exports/dataset.html", context)
+
+
+@require_GET
+def pull_program(request: HttpRequest) -> HttpResponse:
+    """The pull command, one file that needs nothing else of ours."""
+    return HttpResponse(Path(pull.__file__).read_bytes(), content_type="text/x-python; charset=utf-8")

@@ -108,3 +108,11 @@ def test_terms_hold_no_second_line():
     about = {"slug": "faces", "title": "Faces", "description": "Faces.", "purpose": "research"}
     assert not DatasetForm({**about, "terms": "mit\nlicense_link: http://evil.example"}).is_valid()
     assert DatasetForm({**about, "terms": "CC-BY-4.0"}).is_valid()
+
+
+def test_the_pull_program_is_handed_out_whole(client):
+    answer = client.get("/pull.py")
+    assert answer["Content-Type"] == "text/x-python; charset=utf-8"
+    compile(answer.content, "pull.py", "exec")
+    assert b"from consent" not in answer.content
+    assert answer.content.startswith(b"# /// script")
