@@ -99,11 +99,15 @@ def _purge_files() -> None:
 
 
 def _mail_recipients() -> None:
+    """Tell whoever had a token when the notice was signed; later ones were never served those rows."""
     mailed = NoticeMail.objects.filter(notice=OuterRef(OuterRef("pk")), recipient=OuterRef("recipient"))
-    owed = AccessToken.objects.filter(~Exists(mailed), dataset=OuterRef("release__dataset"))
+    owed = AccessToken.objects.filter(
+        ~Exists(mailed), dataset=OuterRef("release__dataset"), created_at__lte=OuterRef("created_at")
+    )
     for notice in Notice.objects.filter(Exists(owed)).select_related("release__dataset"):
-        holders = Recipient.objects.filter(tokens__dataset=notice.release.dataset).distinct()
-        for recipient in holders.exclude(notice_mails__notice=notice):
+        holders = AccessToken.objects.filter(dataset=notice.release.dataset, created_at__lte=notice.created_at)
+        recipients = Recipient.objects.filter(pk__in=holders.values("recipient"))
+        for recipient in recipients.exclude(notice_mails__notice=notice):
             _mail(notice, recipient)
 
 

@@ -153,6 +153,14 @@ def test_a_second_withdrawal_gets_a_notice_of_its_own(read, release):
     assert len(mail.outbox) == 2
 
 
+def test_who_gets_a_token_later_is_not_mailed_old_notices(read, release):
+    withdraw_one(release, "train")
+    notices.revoke_items()
+    issue_recipient_token(name="Late team", email="late@example.org", dataset=release.dataset)
+    notices.revoke_items()
+    assert [message.to for message in mail.outbox] == [["ml@example.org"]]
+
+
 def test_a_partial_withdrawal_bites_only_for_its_purpose(read, release):
     consent = release.items.first().image.consent
     withdraw(consent=consent, purpose="research")
