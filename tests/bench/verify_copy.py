@@ -7,13 +7,13 @@ from pathlib import Path
 from tests.bench.timing import medians
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PULLED = ROOT / "var" / "demo" / "pull"
+DEMO = ROOT / "var" / "demo"
+KEY = DEMO / "signing-public.pem"
 
 
 def main() -> None:
-    copies = sorted(path.parent for path in PULLED.rglob("SHA256SUMS"))
-    keys = sorted(PULLED.rglob("signing.pem"))
-    if not copies or not keys:
+    copies = sorted(path.parent for path in DEMO.glob("pull/*/*/SHA256SUMS"))
+    if not copies or not KEY.exists():
         print("There is no pulled release yet: run `make demo` first.")
         return
     copy = copies[-1]
@@ -22,7 +22,7 @@ def main() -> None:
     def run(*words: object) -> None:
         subprocess.run([str(word) for word in words], cwd=copy, check=True, capture_output=True)
 
-    module = [sys.executable, "-m", "exports.verify", copy, "--key", keys[0]]
+    module = [sys.executable, "-m", "exports.verify", copy, "--key", KEY]
     found = medians(
         {
             "sha256sum": lambda: run("sha256sum", "-c", "SHA256SUMS"),
