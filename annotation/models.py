@@ -207,7 +207,7 @@ class Hint(models.Model):
     """A webhook said that something changed: what is to be fetched again. Deleted when fetched."""
 
     project = models.ForeignKey(LabelProject, on_delete=models.CASCADE)
-    task_external_id = models.PositiveIntegerField(null=True)
+    task_external_id = models.PositiveIntegerField()
     action = models.CharField(max_length=40)
     received_at = models.DateTimeField(default=timezone.now, editable=False)
 

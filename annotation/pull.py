@@ -25,7 +25,7 @@ def pull_hinted() -> int:
 
 
 def _pull_hints(project: LabelProject, hints: Sequence[Hint]) -> int:
-    seen = record_tasks(project=project, task_ids={hint.task_external_id for hint in hints if hint.task_external_id})
+    seen = record_tasks(project=project, task_ids={hint.task_external_id for hint in hints})
     Hint.objects.filter(pk__in=[hint.pk for hint in hints]).delete()
     return seen
 

@@ -74,7 +74,7 @@ def import_library(*, library: Library, licence: Licence, user: User | None = No
 
     Importing again takes in only what is missing. Refused for an expired licence or an unreadable manifest.
     """
-    if not Licence.objects.live().filter(pk=licence.pk).exists():  # type: ignore[attr-defined]
+    if not Licence.objects.live().filter(pk=licence.pk).exists():
         raise Refused(
             f"The licence “{licence}” runs from {licence.starts_on} to {licence.ends_on}, so nothing can be "
             "imported under it today. Record a licence that is in force."

@@ -71,7 +71,7 @@ class ImageQuerySet(models.QuerySet["Image"]):
         """Images whose consent or licence is in force at `at` (default now), for `purpose` when one is given."""
         at = at or timezone.now()
         return self.filter(
-            Q(consent__in=Consent.objects.live(purpose, at)) | Q(licence__in=Licence.objects.live(purpose, at))  # type: ignore[attr-defined]
+            Q(consent__in=Consent.objects.live(purpose, at)) | Q(licence__in=Licence.objects.live(purpose, at))
         )
 
     def usable_for(self, purpose: str, at: datetime.datetime | None = None) -> Self:
@@ -124,7 +124,6 @@ class Image(models.Model):
     height = models.PositiveIntegerField(null=True)
     clean_key = models.CharField(max_length=200, blank=True)
     clean_sha256 = models.CharField(max_length=64, blank=True)
-    clean_bytes = models.PositiveBigIntegerField(null=True)
     clean_format = models.CharField(max_length=10, blank=True)  # file extension without the dot: jpg, png, webp
     preview_key = models.CharField(max_length=200, blank=True)
     # A crash is not a state.

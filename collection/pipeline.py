@@ -50,7 +50,6 @@ def sanitize(image: Image) -> bool:
             height=opened.height,
             clean_key=clean_key,
             clean_sha256=clean_sha256,
-            clean_bytes=len(opened.clean),
             clean_format=opened.extension,
             preview_key=preview_key,
         )

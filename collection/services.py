@@ -26,7 +26,7 @@ DECISIONS = {
 
 def signed_consent(*, contributor: Contributor, call: Call) -> Consent | None:
     """The newest consent in force that this contributor gave under the call's form."""
-    live = Consent.objects.live().filter(contributor=contributor, text__form=call.form)  # type: ignore[attr-defined]
+    live = Consent.objects.live().filter(contributor=contributor, text__form=call.form)
     return live.order_by("-signed_at").first()
 
 
@@ -36,7 +36,7 @@ def receive_image(
     """Take in one upload: bytes first, then the row in status `received`. Refused says what is wrong with it."""
     if consent.contributor_id != contributor.pk:
         raise Refused("This consent is somebody else's.")
-    if not Consent.objects.live().filter(pk=consent.pk).exists():  # type: ignore[attr-defined]
+    if not Consent.objects.live().filter(pk=consent.pk).exists():
         raise Refused("Your permission is no longer in force. Please sign again before you send photographs.")
     if consent.text.form_id != call.form_id:
         raise Refused("This call has another form. Please sign that one before you send photographs.")

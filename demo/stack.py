@@ -180,25 +180,30 @@ def wait_until_it_answers(stack: Stack, name: str, url: str, timeout: float = 18
 # --- Label Studio -------------------------------------------------------------------------------
 
 
+# Unattended, no outbound calls; webhooks to loopback allowed, to private networks not.
+LABEL_STUDIO_QUIET = {
+    "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+    "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+    "LATEST_VERSION_CHECK": "false",
+    "COLLECT_ANALYTICS": "false",
+    "SENTRY_DSN": "",
+    "FRONTEND_SENTRY_DSN": "",
+    "RESOLVER_PROXY_CACHE_TIMEOUT": "0",
+    "USE_DEFAULT_BANNED_SUBNETS": "false",
+    "USER_ADDITIONAL_BANNED_SUBNETS": "10.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.168.0.0/16",
+}
+
+
 def label_studio_env(stack: Stack, data: Path) -> dict[str, str]:
-    """No outbound calls; webhooks to loopback allowed, to private networks not."""
     return base_env(data, stack.var / "tmp") | {
         "LABEL_STUDIO_BASE_DATA_DIR": str(data),
-        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
-        "LATEST_VERSION_CHECK": "false",
-        "COLLECT_ANALYTICS": "false",
-        "SENTRY_DSN": "",
-        "FRONTEND_SENTRY_DSN": "",
-        "RESOLVER_PROXY_CACHE_TIMEOUT": "0",
-        "USE_DEFAULT_BANNED_SUBNETS": "false",
-        "USER_ADDITIONAL_BANNED_SUBNETS": "10.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.168.0.0/16",
+        **LABEL_STUDIO_QUIET,
     }
 
 
 def prepare_label_studio(stack: Stack, progress: Progress) -> None:
     """Make the empty, migrated database that every later start copies: migrations take half a minute, a copy none."""
-    template = _template()
+    template = empty_label_studio()
     if template.exists():
         return
     waiting = LABEL_STUDIO / "empty.part"
@@ -214,7 +219,8 @@ def prepare_label_studio(stack: Stack, progress: Progress) -> None:
     waiting.rename(template)
 
 
-def _template() -> Path:
+def empty_label_studio() -> Path:
+    """Where the empty, migrated data folder of the locked version is kept, once it was made; tests copy it too."""
     lock = ROOT / "requirements" / "label-studio.lock"
     version = next(line for line in lock.read_text().splitlines() if line.startswith("label-studio=="))
     return LABEL_STUDIO / f"empty-{version.split('==')[1].split()[0]}"
@@ -222,7 +228,7 @@ def _template() -> Path:
 
 def start_label_studio(stack: Stack) -> None:
     data = stack.var / "label-studio"
-    shutil.copytree(_template(), data)
+    shutil.copytree(empty_label_studio(), data)
     env = label_studio_env(stack, data) | {
         "LABEL_STUDIO_HOST": stack.label_studio,
         "LABEL_STUDIO_USERNAME": LABEL_STUDIO_OWNER,

@@ -18,6 +18,8 @@ import pytest
 from django.conf import settings
 
 django.setup()
+# Nobody guesses passwords here, and hashing them well would take longer than the tests.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Static files as they lie in the apps: tests do without collectstatic and its manifest.
 settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 settings.STATIC_ROOT.mkdir()

@@ -22,7 +22,10 @@ from typing import Any
 import httpx
 import pytest
 
+from annotation import labelstudio
 from annotation.models import LabelTask
+from demo.stack import LABEL_STUDIO_QUIET, empty_label_studio
+from tests.annotation.factories import good_result
 
 HOME = Path(__file__).resolve().parent.parent / "var" / "label-studio"
 PROGRAM = HOME / "venv" / "bin" / "label-studio"
@@ -54,8 +57,7 @@ class Labeller:
     def __init__(self, studio: LabelStudioServer, email: str = "") -> None:
         self.email = email or f"{uuid.uuid4().hex}@labels.test"
         self.http = httpx.Client(base_url=studio.url, timeout=60)
-        with studio.api() as owner:
-            link = owner.get("/api/invite").json()["invite_url"]
+        link = labelstudio.invite_link()
         page = self.http.get(link)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
         assert token, page.text
@@ -70,8 +72,8 @@ class Labeller:
     def __exit__(self, *_: object) -> None:
         self.http.close()
 
-    def label(self, task: LabelTask, result: list[dict[str, Any]]) -> int:
-        body = {"result": result, "lead_time": 4.5}
+    def label(self, task: LabelTask, result: list[dict[str, Any]] | None = None) -> int:
+        body = {"result": good_result() if result is None else result, "lead_time": 4.5}
         answer = self.http.post(f"/api/tasks/{task.external_id}/annotations/", json=body)
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
@@ -89,16 +91,7 @@ def environment(data: Path) -> dict[str, str]:
         "LABEL_STUDIO_USERNAME": OWNER,
         "LABEL_STUDIO_PASSWORD": PASSWORD,
         "LABEL_STUDIO_USER_TOKEN": TOKEN,
-        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
-        "LATEST_VERSION_CHECK": "false",
-        "COLLECT_ANALYTICS": "false",
-        "SENTRY_DSN": "",
-        "FRONTEND_SENTRY_DSN": "",
-        "RESOLVER_PROXY_CACHE_TIMEOUT": "0",
-        # Webhooks to a loopback address are refused unless the ban list leaves it out.
-        "USE_DEFAULT_BANNED_SUBNETS": "false",
-        "USER_ADDITIONAL_BANNED_SUBNETS": "10.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.168.0.0/16",
+        **LABEL_STUDIO_QUIET,
     }
 
 
@@ -155,9 +148,8 @@ def running(data: Path) -> Iterator[LabelStudioServer]:
 
 def pristine() -> Path:
     """A migrated, empty data folder: the one that `make demo` made, or one made now."""
-    made_by_demo = sorted(HOME.glob("template-*"))
-    if made_by_demo:
-        return made_by_demo[-1]
+    if empty_label_studio().exists():
+        return empty_label_studio()
     if not PRISTINE.exists():
         make_pristine()
     return PRISTINE

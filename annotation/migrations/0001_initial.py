@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
             name='Hint',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_external_id', models.PositiveIntegerField(null=True)),
+                ('task_external_id', models.PositiveIntegerField()),
                 ('action', models.CharField(max_length=40)),
                 ('received_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='annotation.labelproject')),

@@ -33,7 +33,6 @@ class Migration(migrations.Migration):
                 ('height', models.PositiveIntegerField(null=True)),
                 ('clean_key', models.CharField(blank=True, max_length=200)),
                 ('clean_sha256', models.CharField(blank=True, max_length=64)),
-                ('clean_bytes', models.PositiveBigIntegerField(null=True)),
                 ('clean_format', models.CharField(blank=True, max_length=10)),
                 ('preview_key', models.CharField(blank=True, max_length=200)),
                 ('attempts', models.PositiveIntegerField(default=0)),

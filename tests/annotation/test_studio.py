@@ -1,12 +1,10 @@
 """The real Label Studio: push, label, pull, pay, withdraw; with answers lost and processes dying in between."""
 
-import re
 import threading
 import uuid
 from datetime import timedelta
 from decimal import Decimal
 
-import httpx
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -21,6 +19,7 @@ from annotation.retract import retract_withdrawn
 from consent.services import withdraw
 from tests.annotation.factories import good_result, make_annotator, make_campaign, make_image, rating
 from tests.annotation.proxy import lossy_proxy
+from tests.label_studio import Labeller
 
 # Transactions are real here: the services commit between their calls to Label Studio.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,39 +44,16 @@ def assert_each_task_there_once(campaign):
     assert campaign.reserved == campaign.task_cost * campaign.tasks.count()
 
 
-class Labeller:
-    """Somebody with an account in Label Studio, who labels as its page does."""
-
-    def __init__(self, studio, email):
-        self.http = httpx.Client(base_url=studio.url, timeout=60)
-        page = self.http.get(labelstudio.invite_link())
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
-        form = {"csrfmiddlewaretoken": token, "email": email, "password": "labelling-is-fun-1"}
-        assert self.http.post(labelstudio.invite_link(), data=form).status_code == 302
-        self.id = self.http.get("/api/current-user/whoami").json()["id"]
-        self.http.headers["X-CSRFToken"] = self.http.cookies["csrftoken"]
-
-    def label(self, task, result=None):
-        body = {"result": good_result() if result is None else result, "lead_time": 4.5}
-        answer = self.http.post(f"/api/tasks/{task.external_id}/annotations/", json=body)
-        assert answer.status_code == 201, answer.text
-        return answer.json()["id"]
-
-    def edit(self, annotation, result):
-        assert self.http.patch(f"/api/annotations/{annotation}/", json={"result": result}).is_success
-
-
 @pytest.fixture
 def labellers(studio):
     """Makes annotators who have joined Label Studio; their connections are closed in the end."""
     made = []
 
     def make(email="", annotator=True):
-        email = email or f"{uuid.uuid4().hex}@labels.test"
         made.append(Labeller(studio, email))
         if annotator:
             made[-1].annotator = make_annotator()
-            made[-1].annotator.user.__class__.objects.filter(pk=made[-1].annotator.user.pk).update(email=email)
+            made[-1].annotator.user.__class__.objects.filter(pk=made[-1].annotator.user.pk).update(email=made[-1].email)
         return made[-1]
 
     yield make

@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-from django.conf import settings
 from django.db import transaction
 
 from consent.keys import public_key
@@ -13,9 +12,6 @@ from exports import pull
 from exports.models import Notice
 from exports.notices import revoke_items
 from tests.exports.factories import export_to, make_labelled_dataset, make_published
-
-# Nobody guesses passwords here, and each dataset has a dozen users.
-settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 class _Undo(Exception):

@@ -54,7 +54,6 @@ def make_image(consent: Consent | None = None, licence: Licence | None = None, *
         "byte_size": len(content),
         "clean_key": key,
         "clean_sha256": digest,
-        "clean_bytes": len(content),
         "clean_format": ext,
         "width": 64,
         "height": 48,
