@@ -1,5 +1,6 @@
 """The labels: campaigns, what was pushed to Label Studio, who labelled, what came back, and what is owed for it."""
 
+import datetime
 import uuid
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -9,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
-from collection.models import Image
+from collection.models import Image, ImageStatus
 from consent.models import Purpose
 
 
@@ -114,9 +115,14 @@ class LabelTaskQuerySet(models.QuerySet["LabelTask"]):
         """Tasks of `campaign` whose image may be used for its purpose now."""
         return self.filter(campaign=campaign, image__in=Image.objects.usable_for(campaign.purpose_id))
 
-    def of_unusable_images(self, campaign: Campaign) -> Self:
-        """Tasks of `campaign` whose image may no longer be used for its purpose."""
-        return self.filter(campaign=campaign).exclude(image__in=Image.objects.usable_for(campaign.purpose_id))
+    def of_open_images(self, campaign: Campaign) -> Self:
+        """Tasks of `campaign` whose image is open to new uses for its purpose now."""
+        return self.filter(campaign=campaign, image__in=Image.objects.open_for(campaign.purpose_id))
+
+    def of_lost_images(self, campaign: Campaign, clock: datetime.datetime | None = None) -> Self:
+        """Tasks of `campaign` whose image can never again be used for its purpose; `clock` as in Image.objects."""
+        kept = Image.objects.entitled(campaign.purpose_id, clock=clock).filter(status=ImageStatus.ACCEPTED)
+        return self.filter(campaign=campaign).exclude(image__in=kept)
 
     def due(self) -> Self:
         return self.filter(next_attempt_at__lte=timezone.now())

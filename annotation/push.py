@@ -62,7 +62,7 @@ def claim_pending(*, campaign: Campaign, project: LabelProject) -> list[LabelTas
     campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
     if campaign.state != Campaign.State.RUNNING:
         return []
-    pending = LabelTask.objects.filter(state=State.PENDING).of_usable_images(campaign).due().order_by("next_attempt_at")
+    pending = LabelTask.objects.filter(state=State.PENDING).of_open_images(campaign).due().order_by("next_attempt_at")
     wanted = list(pending.values_list("pk", flat=True)[: min(labelstudio.MAX_IMPORT, affordable_tasks(campaign))])
     claimed = LabelTask.objects.filter(pk__in=wanted, state=State.PENDING).update(
         state=State.PUSHING, project=project, next_attempt_at=timezone.now() + SETTLE
@@ -85,7 +85,7 @@ def settle_doubtful(*, project: LabelProject, holder: uuid.UUID) -> int:
     while renew(holder) and (batch := _claim_doubtful(project)):
         settled += _adopt(project, batch)
         missing = LabelTask.objects.filter(pk__in=[task.pk for task in batch], state=State.PUSHING)
-        settled += _send(project, list(missing.of_usable_images(project.campaign)), holder)
+        settled += _send(project, list(missing.of_open_images(project.campaign)), holder)
     return settled
 
 

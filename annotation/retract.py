@@ -21,17 +21,17 @@ RETRY_AFTER = timedelta(seconds=10)
 def retract_withdrawn() -> int:
     """Retract the tasks of every image that may no longer be used; how many are gone now."""
     for campaign in Campaign.objects.all():
-        mark_unusable(campaign=campaign)
+        mark_lost(campaign=campaign)
     waiting = LabelTask.objects.filter(state=State.RETRACTING).due()
     return sum(retract_batch(project=project) for project in LabelProject.objects.filter(tasks__in=waiting).distinct())
 
 
-def mark_unusable(*, campaign: Campaign) -> None:
+def mark_lost(*, campaign: Campaign) -> None:
     """What was never sent is retracted at once; the rest is to be deleted in Label Studio."""
-    unusable = LabelTask.objects.of_unusable_images(campaign)
+    lost = LabelTask.objects.of_lost_images(campaign)
     now = timezone.now()
-    unusable.filter(state=State.PENDING).update(state=State.RETRACTED, retracted_at=now)
-    unusable.filter(state__in=[State.PUSHING, State.PUSHED]).update(state=State.RETRACTING, next_attempt_at=now)
+    lost.filter(state=State.PENDING).update(state=State.RETRACTED, retracted_at=now)
+    lost.filter(state__in=[State.PUSHING, State.PUSHED]).update(state=State.RETRACTING, next_attempt_at=now)
 
 
 def retract_batch(*, project: LabelProject) -> int:

@@ -48,8 +48,8 @@ def change_campaign(*, campaign: Campaign, action: str) -> None:
 
 
 def plan_tasks(*, campaign: Campaign) -> int:
-    """A pending task for every image that may be used for the campaign's purpose and has none; how many."""
-    unplanned = Image.objects.usable_for(campaign.purpose_id).exclude(label_tasks__campaign=campaign)
+    """A pending task for every image that is open for the campaign's purpose and has none; how many."""
+    unplanned = Image.objects.open_for(campaign.purpose_id).exclude(label_tasks__campaign=campaign)
     tasks = [
         LabelTask(campaign=campaign, image_id=image, view_key=secrets.token_urlsafe(VIEW_KEY_BYTES))
         for image in unplanned.order_by("received_at").values_list("pk", flat=True)

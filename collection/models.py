@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from collection.reasons import Reason, describe
-from consent.models import Consent, ConsentForm, Licence
+from consent.models import Aftermath, Consent, ConsentForm, Licence, RightsRequest
 
 
 class Call(models.Model):
@@ -67,16 +67,42 @@ PIPELINE = (S.RECEIVED, S.SANITIZED, S.SCREENED)  # statuses in which the pipeli
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
-    def with_live_basis(self, purpose: str | None = None, at: datetime.datetime | None = None) -> Self:
-        """Images whose consent or licence is in force at `at` (default now), for `purpose` when one is given."""
+    """The rights checks, from the lasting one to the narrowest: entitled, with_live_basis, usable_for, open_for."""
+
+    def entitled(
+        self,
+        purpose: str | None = None,
+        at: datetime.datetime | None = None,
+        clock: datetime.datetime | None = None,
+    ) -> Self:
+        """Images whose basis is in force at `at` (default now), for `purpose` when one is given, and not removed.
+
+        What is not entitled never will be again: sweeps erase by this one. `clock` as in Consent.objects.live.
+        """
         at = at or timezone.now()
+        removed = Removal.objects.filter(image=OuterRef("pk"), made_at__lte=at)
         return self.filter(
-            Q(consent__in=Consent.objects.live(purpose, at)) | Q(licence__in=Licence.objects.live(purpose, at))
+            ~Exists(removed),
+            Q(consent__in=Consent.objects.live(purpose, at, clock))
+            | Q(licence__in=Licence.objects.live(purpose, at, clock)),
         )
+
+    def with_live_basis(self, purpose: str | None = None, at: datetime.datetime | None = None) -> Self:
+        """Images that are entitled and not frozen by the rights desk: what may be looked at and worked on."""
+        at = at or timezone.now()
+        frozen = Freeze.objects.filter(image=OuterRef("pk"), frozen_at__lte=at)
+        frozen = frozen.filter(Q(lifted_at__isnull=True) | Q(lifted_at__gt=at))
+        return self.entitled(purpose, at).filter(~Exists(frozen))
 
     def usable_for(self, purpose: str, at: datetime.datetime | None = None) -> Self:
         """The rights check, which every use goes through: accepted, and the basis covers `purpose` at `at` (now)."""
         return self.with_live_basis(purpose, at).filter(status=S.ACCEPTED)
+
+    def open_for(self, purpose: str, at: datetime.datetime | None = None) -> Self:
+        """Usable, and open to *new* uses (a further label task, a further release): the basis is a licence, or a
+        consent to the form's newest major version, or confirmed by one (Consent.objects.under_current_terms)."""
+        current = Consent.objects.under_current_terms(purpose, at)
+        return self.usable_for(purpose, at).filter(Q(licence__isnull=False) | Q(consent__in=current))
 
     def due(self) -> Self:
         """Images for which the pipeline has a step to do now."""
@@ -195,6 +221,65 @@ class Transition(models.Model):
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"actor": "staff user id"}
+
+
+class Removal(models.Model):
+    """One photograph taken out for good (append-only), whatever its basis still covers."""
+
+    class Cause(models.TextChoices):
+        WITHDRAWN = "withdrawn", "taken back by the contributor"
+        OBJECTED = "objected", "removed after an objection"
+        DEPICTED = "depicted", "somebody in it did not agree"
+        MINOR = "minor", "the person may be a minor"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    image = models.OneToOneField(Image, on_delete=models.PROTECT, related_name="removal")
+    cause = models.CharField(max_length=20, choices=Cause)
+    aftermath = models.CharField(max_length=10, choices=Aftermath, default=Aftermath.ERASE)
+    act = models.UUIDField(default=uuid.uuid4, editable=False, db_index=True)  # as in consent.models.Withdrawal
+    request = models.ForeignKey(RightsRequest, null=True, on_delete=models.PROTECT, related_name="removals")
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    def __str__(self) -> str:
+        return f"removal of {self.image_id}"
+
+
+class Freeze(models.Model):
+    """A photograph that the rights desk holds: nobody sees or uses it until `lifted_at`. Nothing is erased by it."""
+
+    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="freezes")
+    request = models.ForeignKey(RightsRequest, on_delete=models.PROTECT, related_name="freezes")
+    frozen_at = models.DateTimeField(default=timezone.now, editable=False)
+    lifted_at = models.DateTimeField(null=True)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image", "request"], name="frozen_once_per_request"),
+            models.CheckConstraint(
+                condition=Q(lifted_at__isnull=True) | Q(lifted_at__gte=F("frozen_at")), name="freeze_lifted_after"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"freeze of {self.image_id}"
+
+
+class ModelRelease(models.Model):
+    """The evidence that the person in one licensed image agreed: a file of the library (append-only)."""
+
+    image = models.OneToOneField(Image, primary_key=True, on_delete=models.PROTECT, related_name="model_release")
+    name = models.CharField(max_length=300)  # its path inside the library
+    sha256 = models.CharField(max_length=64)
+    key = models.CharField(max_length=200)  # in the `evidence` storage
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"name": "may name the person", "key": "a signed document of a person"}
+
+    def __str__(self) -> str:
+        return f"model release of {self.image_id}"
 
 
 class Fingerprint(models.Model):

@@ -20,7 +20,7 @@ from consent.hints import hint
 from consent.models import Consent, Contributor
 from consent.pages import form_page
 from consent.roles import contributor_required
-from consent.services import render_markdown
+from consent.texts import render_markdown
 
 # What a contributor reads for each status: badge class, word.
 SHOWN = {

@@ -94,7 +94,7 @@ CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{VAR_DIR /
 
 # --- Bytes --------------------------------------------------------------------------------------
 
-STORAGE_BUCKETS = ("originals", "derivatives", "releases")
+STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures")
 
 
 def storage(name: str) -> dict[str, Any]:

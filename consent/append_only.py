@@ -67,3 +67,16 @@ class AppendOnly(Operation):
 
     def describe(self) -> str:
         return f"Make {self.table} append-only"
+
+
+class Thaw(AppendOnly):
+    """Migration operation: let go of one table, so that the next operations may alter it; AppendOnly ends that.
+
+    SQLite alters a table by making it anew, which would lose its triggers without a word.
+    """
+
+    database_forwards = AppendOnly.database_backwards
+    database_backwards = AppendOnly.database_forwards
+
+    def describe(self) -> str:
+        return f"Let {self.table} be altered"

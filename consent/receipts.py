@@ -19,7 +19,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import ledger
+from consent import events, ledger
 from consent.keys import signing_key
 from consent.models import Consent, FormText, Purpose, Receipt, SignatureEvidence
 from consent.signed_pdf import render_pdf
@@ -64,7 +64,7 @@ def issue_receipt(*, consent: Consent) -> Receipt:
     try:
         with transaction.atomic():
             receipt = Receipt.objects.create(consent=consent, envelope=envelope, pdf=pdf)
-            ledger.record_receipt(receipt)
+            events.record_receipt(receipt)
             return receipt
     except IntegrityError:  # another worker issued it meanwhile
         return Receipt.objects.get(consent=consent)

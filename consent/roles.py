@@ -15,7 +15,9 @@ from consent.models import Contributor, User
 
 REVIEWER = "reviewer"
 DATA_MANAGER = "data manager"
-ROLES = (REVIEWER, DATA_MANAGER)
+PROTECTION_OFFICER = "data-protection officer"
+FAIRNESS_ANALYST = "fairness analyst"
+ROLES = (REVIEWER, DATA_MANAGER, PROTECTION_OFFICER, FAIRNESS_ANALYST)
 
 View = Callable[..., HttpResponseBase]
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from consent.models import FormText, Licence, Purpose
-from consent.services import NEEDED
+from consent.texts import NEEDED
 
 
 class LinesField(forms.CharField):
@@ -38,7 +38,7 @@ class PurposeForm(forms.ModelForm):
 
 
 class TextForm(forms.ModelForm):
-    """A new version of a form. What the law wants but is missing is named as services.publish_text names it."""
+    """A new version of a form. What the law wants but is missing is named as texts.publish_text names it."""
 
     slug = forms.SlugField(label="Form", help_text="Its name in addresses, such as portrait. A new one starts a form.")
     name = forms.CharField(label="Name of the form", max_length=100)
@@ -76,7 +76,7 @@ class TextForm(forms.ModelForm):
             self.fields[name].error_messages["required"] = f"The text does not say: {words}."
 
     def statements(self) -> dict[str, Any]:
-        """What was typed, as services.publish_text takes it."""
+        """What was typed, as texts.publish_text takes it."""
         return {**self.cleaned_data, "purposes": [purpose.pk for purpose in self.cleaned_data["purposes"]]}
 
 

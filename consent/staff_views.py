@@ -5,10 +5,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
-from consent import services
+from consent import licensing, services, texts
 from consent.models import FormText, Licence, Purpose
 from consent.pages import form_page
-from consent.roles import DATA_MANAGER, REVIEWER, ROLES, has_role, role_required
+from consent.roles import DATA_MANAGER, PROTECTION_OFFICER, REVIEWER, ROLES, has_role, role_required
 from consent.staff_forms import LicenceForm, PurposeForm, TextForm
 
 
@@ -25,7 +25,7 @@ def purpose_add(request: HttpRequest) -> HttpResponse:
     form = PurposeForm(request.POST or None)
     if form.is_valid():
         try:
-            purpose = services.add_purpose(**form.cleaned_data)
+            purpose = texts.add_purpose(**form.cleaned_data)
             messages.success(request, f"Added the purpose {purpose.name}.")
             return redirect("staff")
         except services.Refused as refused:
@@ -39,15 +39,17 @@ def form_publish(request: HttpRequest) -> HttpResponse:
     form = TextForm(request.POST or None)
     if form.is_valid():
         try:
-            text = services.publish_text(**form.statements())
+            text = texts.publish_text(**form.statements())
             messages.success(
                 request, f"Published {text}. People sign it at {request.get_host()}/sign/{text.form.slug}/."
             )
             return redirect("staff")
         except services.Refused as refused:
             form.add_error(None, str(refused))
-    texts = FormText.objects.select_related("form").prefetch_related("purposes").order_by("form__name", "-published_at")
-    return render(request, "consent/form_publish.html", {"form": form, "texts": texts})
+    published = (
+        FormText.objects.select_related("form").prefetch_related("purposes").order_by("form__name", "-published_at")
+    )
+    return render(request, "consent/form_publish.html", {"form": form, "texts": published.prefetch_related("purposes")})
 
 
 @form_page
@@ -57,7 +59,7 @@ def licence_add(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             chosen = [purpose.pk for purpose in form.cleaned_data["purposes"]]
-            licence = services.add_licence(**{**form.cleaned_data, "purposes": chosen})
+            licence = licensing.add_licence(**{**form.cleaned_data, "purposes": chosen})
             messages.success(request, f"Recorded the licence {licence}.")
             return redirect("licences")
         except services.Refused as refused:
@@ -66,7 +68,7 @@ def licence_add(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@role_required(*ROLES)
+@role_required(REVIEWER, DATA_MANAGER, PROTECTION_OFFICER)
 def licences(request: HttpRequest) -> HttpResponse:
     found = Licence.objects.prefetch_related("purposes").order_by("-created_at")
     live = set(Licence.objects.live().values_list("pk", flat=True))

@@ -13,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from consent import keys, ledger, services
+from consent import keys, ledger, services, withdrawals
 from consent.forms import INTENT, STALE, AboutForm, SignForm, WithdrawForm
 from consent.models import Consent, ConsentForm, Contributor, FormText, Receipt, User
 from consent.pages import form_page
@@ -137,9 +137,9 @@ def _withdraw(request: HttpRequest, contributor: Contributor) -> bool:
     consent, purpose = form.cleaned_data["consent"], form.cleaned_data["purpose"] or None
     try:
         if consent is None:
-            services.withdraw_all(contributor=contributor)
+            withdrawals.withdraw_all(contributor=contributor)
         else:
-            services.withdraw(consent=consent, purpose=purpose)
+            withdrawals.withdraw(consent=consent, purpose=purpose)
     except services.Refused as refused:
         messages.error(request, str(refused))
         return False

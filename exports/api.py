@@ -32,7 +32,7 @@ from exports.models import (
     Release,
     ReleaseFile,
 )
-from exports.services import lost_items
+from exports.services import withheld_items
 from exports.tokens import find_token
 
 
@@ -155,8 +155,8 @@ class NoticeAcknowledge(DatasetView):
 
 
 def gone_items(release: Release) -> QuerySet[Item]:
-    """Rows that nobody may have: marked already, or not yet but without rights now."""
-    return release.items.filter(Q(revocation__isnull=False) | Q(pk__in=lost_items(release).values("pk")))
+    """Rows that nobody may have: marked already, or not yet but without rights (or frozen) now."""
+    return release.items.filter(Q(revocation__isnull=False) | Q(pk__in=withheld_items(release).values("pk")))
 
 
 def _holds(file: ReleaseFile, lost_shards: set[str]) -> bool:

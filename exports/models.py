@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from annotation.models import Campaign
 from collection.models import Image
-from consent.models import Checkpoint, LedgerEntry, Purpose
+from consent.models import Checkpoint, Contributor, LedgerEntry, Purpose
 
 
 def new_secret() -> str:
@@ -263,6 +263,23 @@ class Acknowledgement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.notice}, applied by {self.recipient}"
+
+
+class Certificate(models.Model):
+    """The erasure certificate of one act (a withdrawal of a consent, of a purpose, of photographs; append-only).
+
+    The row is made when everything has gone everywhere; until then the page of the act shows what is still under way.
+    """
+
+    act = models.UUIDField(primary_key=True)
+    contributor = models.ForeignKey(Contributor, on_delete=models.PROTECT, related_name="certificates")
+    envelope = models.TextField()  # DSSE
+    issued_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"contributor": "pseudonym", "envelope": "pseudonymous identifiers"}
+
+    def __str__(self) -> str:
+        return f"certificate {self.act}"
 
 
 class NoticeMail(models.Model):

@@ -26,7 +26,7 @@ from exports.models import (
     ReleaseFile,
     Revocation,
 )
-from exports.services import delete_discarded, discard_release, lost_items
+from exports.services import closed_items, delete_discarded, discard_release, lost_items
 
 log = logging.getLogger(__name__)
 NOTICE_TYPE = "application/vnd.likeness.notice+json"
@@ -35,7 +35,7 @@ NOTICE_TYPE = "application/vnd.likeness.notice+json"
 def revoke_items() -> int:
     """Mark rows that may no longer be used, sign notices, delete bytes, tell recipients. Returns the rows marked."""
     for release in Release.objects.filter(state=Release.State.BUILT).select_related("dataset"):
-        if lost_items(release).exists():
+        if closed_items(release).exists():
             discard_release(release=release, reason="Rows lost their rights before it was published. Draft again.")
     published = Release.objects.filter(state=Release.State.PUBLISHED).select_related("dataset")
     marked = sum(_revoke(release) for release in published)

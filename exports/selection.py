@@ -44,7 +44,7 @@ class Selection:
 
 def eligible(dataset: Dataset, at: datetime.datetime) -> Selection:
     """The images whose basis covers the dataset's purpose at `at`, labelled by then if the dataset has a campaign."""
-    usable = accepted_by(at).usable_for(dataset.purpose_id, at).select_related("consent__text__form", "licence")
+    usable = accepted_by(at).open_for(dataset.purpose_id, at).select_related("consent__text__form", "licence")
     images = list(usable.order_by("pk"))
     left_out = _reasons(dataset, len(images), at)
     if dataset.campaign is None:
@@ -62,9 +62,9 @@ def accepted_by(at: datetime.datetime) -> ImageQuerySet:
 
 
 def not_usable(dataset: Dataset, image_ids: Iterable[Any]) -> int:
-    """How many of these images may no longer be used for the dataset's purpose, now."""
+    """How many of these images may no longer go into a new release for the dataset's purpose, now."""
     wanted = set(image_ids)
-    usable = set(Image.objects.usable_for(dataset.purpose_id).values_list("pk", flat=True))
+    usable = set(Image.objects.open_for(dataset.purpose_id).values_list("pk", flat=True))
     return len(wanted - usable)
 
 

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, Max, OuterRef, QuerySet
 from django.utils import timezone
 
-from collection.models import Image
+from collection.models import Image, ImageStatus
 from collection.storage import open_clean
 from consent import ledger, merkle
 from consent.models import LedgerEntry, User
@@ -215,12 +215,12 @@ def publish_release(*, release: Release, user: User) -> Release:
         raise Refused(f"{release} cannot be published: it is {release.state}.")
     if release.drafted_by_id == user.pk:
         raise Refused(f"You drafted {release}. Ask a second person to look at it and publish it.")
-    if lost := lost_items(release).count():
+    if lost := closed_items(release).count():
         raise Refused(f"{lost} rows of {release} may no longer be used since it was built. Draft a new release.")
     with transaction.atomic():
         published = (
             Release.objects.filter(pk=release.pk, state=Release.State.BUILT)
-            .filter(~Exists(lost_items(release)))
+            .filter(~Exists(closed_items(release)))
             .update(state=Release.State.PUBLISHED, published_by=user, published_at=timezone.now())
         )
         if not published:
@@ -241,10 +241,24 @@ def record_publication(release: Release) -> LedgerEntry:
     )
 
 
-def lost_items(release: Release) -> QuerySet[Item]:
-    """Items of a release that may not be used now: the rights check, for rows."""
-    usable = Image.objects.usable_for(release.dataset.purpose_id).filter(pk=OuterRef("image"))
-    return Item.objects.filter(~Exists(usable), release=release)
+def closed_items(release: Release) -> QuerySet[Item]:
+    """Items of an unpublished release that may not go into it now."""
+    return _items_outside(release, Image.objects.open_for(release.dataset.purpose_id))
+
+
+def withheld_items(release: Release) -> QuerySet[Item]:
+    """Items of a release that nobody may have now: the rights check, for rows. Some may come back (a freeze)."""
+    return _items_outside(release, Image.objects.usable_for(release.dataset.purpose_id))
+
+
+def lost_items(release: Release, clock: datetime.datetime | None = None) -> QuerySet[Item]:
+    """Items of a release that nobody may ever have again; `clock` as in Image.objects.entitled."""
+    entitled = Image.objects.entitled(release.dataset.purpose_id, clock=clock)
+    return _items_outside(release, entitled.filter(status=ImageStatus.ACCEPTED))
+
+
+def _items_outside(release: Release, images: QuerySet[Image]) -> QuerySet[Item]:
+    return Item.objects.filter(~Exists(images.filter(pk=OuterRef("image"))), release=release)
 
 
 def discard_release(*, release: Release, reason: str) -> bool:

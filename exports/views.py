@@ -18,7 +18,7 @@ from exports import pull, selection, services, tasks
 from exports.api import gone_items
 from exports.forms import DatasetForm, RecipientForm
 from exports.models import Dataset, Notice, Release
-from exports.services import lost_items
+from exports.services import withheld_items
 from exports.tokens import issue_recipient_token
 
 
@@ -52,7 +52,7 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
         "dataset": dataset,
         "eligible": len(found.candidates),
         "left_out": dict(found.left_out),
-        "releases": [(release, lost_items(release).count()) for release in releases],
+        "releases": [(release, withheld_items(release).count()) for release in releases],
     }
     return render(request, "exports/dataset_staff.html", context)
 

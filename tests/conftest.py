@@ -38,12 +38,13 @@ def append_only_tables() -> list[tuple[str, str]]:
     from django.db.migrations.loader import MigrationLoader
 
     loader = MigrationLoader(None)
-    return [
-        (operation.table, operation.when)
+    found = {
+        operation.table: operation.when
         for migration in loader.disk_migrations.values()
         for operation in migration.operations
         if isinstance(operation, append_only.AppendOnly)
-    ]
+    }
+    return list(found.items())
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from annotation import labelstudio
 from annotation.models import Annotation, Campaign, Earning, LabelProject, LabelTask
 from collection import storage
 from collection.models import Fingerprint, Image, ImageStatus
-from consent import ledger
+from consent import audit
 from consent.models import Receipt
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from exports.models import Item, Release, ReleaseFile, Revocation
 from exports.services import draft_release, publish_release
 from tests.annotation.factories import good_result, make_annotator
@@ -182,7 +182,7 @@ def test_killed_at_any_point_of_the_walk_nothing_is_lost_or_doubled(studio, kill
     assert Earning.objects.count() == 24  # what was earned stays earned
     campaign.refresh_from_db()
     assert campaign.reserved == 12 * 2 * Decimal("0.05")  # all of it was earned, so nothing is released
-    assert list(ledger.problems()) == []
+    assert list(audit.problems()) == []
     # Bytes: two derivatives and the original of what lives, and only the original of the broken one.
     alive = Image.objects.exclude(status=ImageStatus.PURGED)
     assert stored_files() == 3 * alive.exclude(pk=broken.pk).count() + 1

@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("consent", "collection", "annotation", "exports")
 PROOF = {
     "consent": "purpose formtext formtextpurpose consent consentpurpose withdrawal licence licencepurpose "
-    "ledgerentry ledgerleaf checkpoint",
-    "collection": "transition",
+    "ledgerentry ledgerleaf checkpoint purposewording purposeend checkpointcopy",
+    "collection": "transition removal modelrelease",
     "annotation": "annotation earning imageview",
     "exports": "release attestation item releasefile filepurge split download notice revocation "
-    "acknowledgement noticemail",
+    "acknowledgement noticemail certificate",
 }
 TRIGGERS = {
     "sqlite": "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'",

@@ -18,7 +18,7 @@ from annotation.models import Earning, LabelProject, LabelTask
 from annotation.services import accept_invitation, find_invitation, invite_annotator
 from collection import tasks as collection_tasks
 from collection.models import Fingerprint, Image, ImageStatus
-from consent import ledger
+from consent import audit
 from consent import tasks as consent_tasks
 from consent.models import Consent, LedgerEntry
 from exports import tasks as export_tasks
@@ -179,5 +179,5 @@ def test_one_image_from_signature_to_withdrawal(site, label_studio, client, tmp_
     assert (folder / "rows.jsonl").read_text() == ""
     verified = command("exports.verify", folder, "--key", key)
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert list(ledger.problems()) == []
+    assert list(audit.problems()) == []
     assert timezone.now() < consent.expires_at

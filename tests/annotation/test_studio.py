@@ -16,7 +16,7 @@ from annotation.models import Annotation, Annotator, Campaign, Earning, Hint, Im
 from annotation.pull import pull_hinted, sweep_updated
 from annotation.push import claim_pending, ensure_project, push_pending
 from annotation.retract import retract_withdrawn
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.annotation.factories import good_result, make_annotator, make_campaign, make_image, rating
 from tests.annotation.proxy import lossy_proxy
 from tests.label_studio import Labeller

@@ -5,7 +5,7 @@ from django.conf import settings
 
 from annotation import tasks
 from annotation.models import Hint, LabelProject
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.annotation.factories import make_campaign, make_image, make_pushed_task
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.utils import timezone
 from annotation.config import starter_config
 from annotation.models import Annotator, Campaign, Hint, ImageView, Invitation, LabelProject, LabelTask
 from annotation.services import record_annotation
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.annotation.conftest import SECRET
 from tests.annotation.factories import (
     BYTES,

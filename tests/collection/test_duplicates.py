@@ -9,7 +9,7 @@ from PIL import ImageEnhance, ImageFilter, ImageOps
 from collection import fingerprints, pipeline
 from collection.models import Image, ImageStatus, Resemblance
 from collection.services import settle_review
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.collection.factories import make_call, make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait
 from tests.consent.factories import make_consent, make_user

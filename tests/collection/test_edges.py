@@ -17,7 +17,7 @@ from collection import erasure, imaging, library, pipeline, services
 from collection.models import Image, ImageStatus, LibraryImport
 from consent import append_only
 from consent.refusals import Refused
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.collection.factories import make_call, make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait, with_exif
 from tests.consent.factories import make_consent, make_contributor, make_licence, make_text, make_user

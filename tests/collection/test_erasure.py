@@ -8,7 +8,7 @@ from django.core.files.storage import storages
 
 from collection import erasure, storage
 from collection.models import Fingerprint, Image, ImageStatus, Resemblance
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.collection.factories import make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait
 from tests.consent.factories import make_consent

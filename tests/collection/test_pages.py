@@ -6,7 +6,7 @@ from PIL import ImageFilter
 
 from collection import pipeline
 from collection.models import Image, ImageStatus
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.collection.factories import make_call, make_image
 from tests.collection.pictures import encoded, jpeg, portrait
 from tests.consent.factories import make_consent, make_contributor, make_user

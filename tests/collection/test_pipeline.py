@@ -6,7 +6,7 @@ from PIL import ImageEnhance, ImageFilter
 
 from collection import pipeline, services, tasks
 from collection.models import Fingerprint, Image, ImageStatus
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.collection.factories import make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait
 from tests.consent.factories import make_consent, make_user

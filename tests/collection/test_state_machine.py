@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from collection.models import MOVES, Image, ImageStatus, Transition
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from tests.collection.factories import make_image, receive
 from tests.collection.pictures import jpeg
 from tests.consent.factories import make_consent, make_licence

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from consent import services
+from consent import licensing, services, texts
 from consent.models import Consent, Contributor, FormText, Licence, Purpose, User
 
 _numbers = count(1)
@@ -68,7 +68,7 @@ def make_text(purposes: Sequence[str] = ("research",), **changes: Any) -> FormTe
     """A published text of the form "portrait" (or `slug`); each call publishes a newer version."""
     for code in purposes:
         make_purpose(code)
-    return services.publish_text(purposes=purposes, **text_fields(**changes))
+    return texts.publish_text(purposes=purposes, **text_fields(**changes))
 
 
 def make_consent(
@@ -97,7 +97,7 @@ def make_licence(
     for code in purposes:
         make_purpose(code)
     starts = starts or timezone.now().date() - datetime.timedelta(days=1)
-    return services.add_licence(
+    return licensing.add_licence(
         licensor="Example Pictures Ltd",
         title="Faces of the coast",
         terms="LicenseRef-Example-1",

@@ -6,23 +6,27 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
-from consent import ledger, services
+from consent import ledger, withdrawals
+from consent.models import CheckpointCopy, PurposeEnd, PurposeWording
 from tests.conftest import append_only_tables
-from tests.consent.factories import make_consent, make_licence
+from tests.consent.factories import make_consent, make_licence, make_purpose
 
 TABLES = sorted(table for table, _ in append_only_tables() if table.startswith("consent_"))
 PROOF = {
     "Purpose", "FormText", "FormTextPurpose", "Consent", "ConsentPurpose", "Withdrawal", "Licence", "LicencePurpose",
-    "LedgerEntry", "LedgerLeaf", "Checkpoint",
+    "LedgerEntry", "LedgerLeaf", "Checkpoint", "PurposeWording", "PurposeEnd", "CheckpointCopy",
 }  # fmt: skip
 
 
 @pytest.fixture
 def rows(db):
     """A row in every append-only table."""
-    services.withdraw(consent=make_consent())
+    withdrawals.withdraw(consent=make_consent())
     make_licence()
-    ledger.seal()
+    CheckpointCopy.objects.create(checkpoint=ledger.seal())
+    purpose = make_purpose("over")
+    PurposeWording.objects.create(purpose=purpose, language="de", name="Vorbei", description="Vorbei.")
+    PurposeEnd.objects.create(purpose=purpose, reason="The project is over.")
 
 
 def execute(statement):

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from consent import append_only, ledger, merkle, services
+from consent import append_only, audit, ledger, merkle, texts, withdrawals
 from consent.keys import public_key
 from consent.models import Checkpoint, LedgerEntry, LedgerLeaf
 from consent.signing import BadSignature, open_note
@@ -93,12 +93,12 @@ def test_an_event_that_is_rolled_back_leaves_no_entry():
 
 @pytest.mark.django_db
 def test_a_sound_ledger_has_no_problems(capsys):
-    services.withdraw(consent=make_consent(purposes=["research", "training"]), purpose="training")
+    withdrawals.withdraw(consent=make_consent(purposes=["research", "training"]), purpose="training")
     make_licence()
     ledger.seal()
     append(3)
     ledger.seal()
-    assert list(ledger.problems()) == []
+    assert list(audit.problems()) == []
     call_command("verify_ledger")
     assert capsys.readouterr().out.startswith("good: 7 entries")
 
@@ -120,16 +120,16 @@ TAMPERING = {
 
 @pytest.mark.parametrize("what", TAMPERING)
 def test_tampering_past_the_triggers_is_found_and_named(without_triggers, what, capsys):
-    services.add_purpose(code="resale", name="Resale", description="x")
-    services.withdraw(consent=make_consent())
+    texts.add_purpose(code="resale", name="Resale", description="x")
+    withdrawals.withdraw(consent=make_consent())
     make_licence()
     append(1)
     ledger.seal()
-    assert list(ledger.problems()) == []
+    assert list(audit.problems()) == []
     statement, words = TAMPERING[what]
     with connection.cursor() as cursor:
         cursor.execute(statement.replace("%%", "%"))
-    assert any(words in problem for problem in ledger.problems()), list(ledger.problems())
+    assert any(words in problem for problem in audit.problems()), list(audit.problems())
     with pytest.raises(CommandError, match="not sound"):
         call_command("verify_ledger")
     assert words in capsys.readouterr().err
@@ -159,4 +159,4 @@ def test_many_append_and_seal_at_once():
     assert errors == []
     assert LedgerEntry.objects.count() == LedgerLeaf.objects.count() == 40
     assert Checkpoint.objects.order_by("-tree_size").first().tree_size == 40
-    assert list(ledger.problems()) == []
+    assert list(audit.problems()) == []

@@ -6,7 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.utils import timezone
 
-from consent import services
+from consent import services, texts, withdrawals
 from consent.models import Consent, ConsentForm, Contributor, FormText, LedgerEntry, Licence, SignatureEvidence
 from tests.consent.factories import (
     make_consent,
@@ -67,18 +67,18 @@ def test_a_second_different_birthday_is_refused():
         services.register_contributor(user=contributor.user, date_of_birth=years_ago(40), country="IE")
 
 
-@pytest.mark.parametrize(("field", "words"), services.NEEDED.items())
+@pytest.mark.parametrize(("field", "words"), texts.NEEDED.items())
 def test_a_text_that_lacks_an_article_13_statement_is_not_published(field, words):
     make_purpose()
     with pytest.raises(services.Refused, match=words):
-        services.publish_text(purposes=["research"], **text_fields(**{field: None}))
+        texts.publish_text(purposes=["research"], **text_fields(**{field: None}))
     assert not FormText.objects.exists()
     assert not ConsentForm.objects.exists()
 
 
 def test_every_missing_statement_is_named_at_once():
     with pytest.raises(services.Refused) as refused:
-        services.publish_text(purposes=[], **text_fields(contact="", recipients=[]))
+        texts.publish_text(purposes=[], **text_fields(contact="", recipients=[]))
     for words in ("at least one purpose", "contact e-mail", "who receives"):
         assert words in str(refused.value)
 
@@ -168,7 +168,7 @@ def test_another_persons_submission_is_refused():
 
 def test_withdrawing_one_purpose_leaves_the_other():
     consent = make_consent(purposes=["research", "training"])
-    services.withdraw(consent=consent, purpose="training")
+    withdrawals.withdraw(consent=consent, purpose="training")
     assert Consent.objects.live("research").exists()
     assert not Consent.objects.live("training").exists()
     assert [state.live for state in consent.purpose_states()] == [True, False]
@@ -176,17 +176,17 @@ def test_withdrawing_one_purpose_leaves_the_other():
 
 def test_withdrawing_everything_is_one_row_and_counts_once():
     consent = make_consent(purposes=["research", "training"])
-    first = services.withdraw(consent=consent)
+    first = withdrawals.withdraw(consent=consent)
     assert first.purpose is None
-    assert services.withdraw(consent=consent) == first
-    assert services.withdraw(consent=consent, purpose="research") == first
+    assert withdrawals.withdraw(consent=consent) == first
+    assert withdrawals.withdraw(consent=consent, purpose="research") == first
     assert not Consent.objects.live().exists()
     assert not any(state.live for state in consent.purpose_states())
 
 
 def test_a_purpose_that_was_never_granted_cannot_be_withdrawn():
     with pytest.raises(services.Refused, match="nothing to withdraw"):
-        services.withdraw(consent=make_consent(), purpose="resale")
+        withdrawals.withdraw(consent=make_consent(), purpose="resale")
 
 
 def test_withdraw_all_takes_back_every_live_consent_of_this_person_only():
@@ -194,9 +194,9 @@ def test_withdraw_all_takes_back_every_live_consent_of_this_person_only():
     make_consent(contributor)
     make_consent(contributor)
     other = make_consent()
-    assert len(services.withdraw_all(contributor=contributor)) == 2
+    assert len(withdrawals.withdraw_all(contributor=contributor)) == 2
     assert Consent.objects.live().get() == other
-    assert services.withdraw_all(contributor=contributor) == []
+    assert withdrawals.withdraw_all(contributor=contributor) == []
 
 
 def test_licences_end():
@@ -218,7 +218,7 @@ def test_a_licence_for_nothing_or_ending_before_it_starts_is_refused():
 
 def test_every_event_reaches_the_ledger_without_identity():
     consent = make_consent()
-    services.withdraw(consent=consent)
+    withdrawals.withdraw(consent=consent)
     make_licence()
     payloads = LedgerEntry.objects.order_by("pk").values_list("payload", flat=True)
     kinds = ["text.published", "consent.granted", "consent.withdrawn", "licence.added"]

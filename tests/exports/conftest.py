@@ -6,8 +6,8 @@ import pytest
 from django.db import transaction
 
 from consent.keys import public_key
-from consent.services import withdraw
 from consent.signing import public_pem
+from consent.withdrawals import withdraw
 from exports import pull
 from exports.models import Notice
 from exports.notices import revoke_items

@@ -8,8 +8,8 @@ from django.core import mail
 from django.core.files.storage import storages
 
 from consent.keys import public_key
-from consent.services import withdraw
 from consent.signing import open_dsse
+from consent.withdrawals import withdraw
 from exports import notices
 from exports.models import AccessToken, Acknowledgement, Download, FilePurge, Notice, Recipient, Revocation
 from exports.tokens import issue_recipient_token

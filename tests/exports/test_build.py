@@ -9,7 +9,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from collection.models import Image
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from exports import assembly, services
 from exports.models import FilePurge, Item, Release
 from exports.notices import revoke_items

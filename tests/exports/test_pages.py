@@ -5,7 +5,7 @@ import re
 import pytest
 
 from consent.models import User
-from consent.services import withdraw
+from consent.withdrawals import withdraw
 from exports import tasks
 from exports.forms import DatasetForm
 from exports.models import Dataset, Release

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from consent.keys import public_key
-from consent.services import withdraw
 from consent.signing import public_pem
+from consent.withdrawals import withdraw
 from exports import notices, pull, verify
 from exports.models import Acknowledgement, Download
 from tests.exports.factories import make_dataset, make_labelled_dataset, make_published, make_token

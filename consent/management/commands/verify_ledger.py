@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from consent import ledger
+from consent import audit, ledger
 
 
 class Command(BaseCommand):
@@ -13,7 +13,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = list(ledger.problems())
+        found = list(audit.problems())
         for problem in found:
             self.stderr.write(problem)
         if found:
