@@ -1,84 +1,221 @@
-"""What is wrong with the ledger, if anything: the tree against its entries, and rows that are proof against both."""
+"""What is wrong with the ledger, if anything: the tree against its entries, and the rows that are proof against both.
 
+Everything is streamed: memory grows by some hundred bytes per consent, text, withdrawal and licence, and no more.
+"""
+
+import datetime
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from consent import merkle
-from consent.events import consent_facts, licence_facts, text_facts, withdrawal_facts
+from consent.events import AUDITED, consent_facts, licence_facts, purpose_end_facts, text_facts, withdrawal_facts
 from consent.keys import public_key
-from consent.ledger import Facts, entry_hash, head_text, payload_text
+from consent.ledger import TILE, Facts, entry_hash, frontier_of, head_text, payload_text
 from consent.models import (
     Checkpoint,
     Consent,
     FormText,
     LedgerEntry,
     LedgerLeaf,
+    LedgerTile,
     Licence,
+    PurposeEnd,
     SignatureEvidence,
     Withdrawal,
 )
-from consent.signing import BadSignature, open_note, sha256_hex
+from consent.signing import BadSignature, open_note, sha256_hex, utc_text
+
+CHUNK = 5000
+# An entry is written in the transaction of its event; this much later it can only have been back-dated.
+TOLERANCE = datetime.timedelta(hours=2)
+KIND = re.compile(r'"kind":"([^"]+)"')
+MOMENT = re.compile(r'"at":"([^"]+)"')
+REPLAYED = re.compile(r'"entry_sha256":"([0-9a-f]{64})"')
 
 
-def problems() -> Iterator[str]:
-    """What is wrong with the ledger, one sentence each; nothing if all is well.
+def problems(since: Checkpoint | None = None) -> Iterator[str]:
+    """What is wrong, one sentence each; nothing if all is well.
 
-    Recomputes every leaf and every checkpoint from the payloads, and compares the rows that are proof with what the
-    ledger says of them.
+    Recomputes leaves, tiles and checkpoints from the payloads (from `since` on, when that is given), and compares the
+    rows that are proof (those written since then) with what the ledger says of them, in both directions.
     """
-    yield from _tree_problems()
-    yield from _row_problems()
+    reading = Reading(since)
+    yield from reading.tree_problems()
+    yield from _row_problems(reading)
 
 
-def _tree_problems() -> Iterator[str]:
-    checkpoints = {checkpoint.tree_size: checkpoint for checkpoint in Checkpoint.objects.all()}
-    frontier = merkle.Frontier()
-    for position, leaf in enumerate(LedgerLeaf.objects.select_related("entry").order_by("index").iterator(2000)):
-        if leaf.index != position:
-            yield f"leaf {position} is missing"
+def checkpoint_of(note: str) -> Checkpoint:
+    """Our checkpoint of a signed note that somebody kept. ValueError says why the note and the ledger do not agree."""
+    text = open_note(note, settings.LEDGER_ORIGIN, public_key())
+    size = int(text.splitlines()[1])
+    head = Checkpoint.objects.filter(tree_size=size).first()
+    if head is None:
+        raise ValueError(f"the ledger has no checkpoint of {size} entries: it was cut short or replaced")
+    if text != head_text(size, frontier_of(head).root()):
+        raise ValueError(f"the ledger's first {size} entries are not those that the checkpoint was signed over")
+    return head
+
+
+class Reading:
+    """One pass over the sealed entries, and what it has seen."""
+
+    def __init__(self, since: Checkpoint | None) -> None:
+        self.since = since
+        self.frontier = frontier_of(since) if since else merkle.Frontier()
+        self.sound = self.frontier.size  # size of the last checkpoint that held
+        self.said: set[bytes] = set()  # digests of the entries that rows must match
+        self.late: dict[bytes, str] = {}  # entries whose time lies before their place, by digest
+        self.replayed: set[bytes] = set()
+
+    def tree_problems(self) -> Iterator[str]:
+        """Leaves, tiles, checkpoints and times."""
+        heads = self._heads()
+        head = next(heads, None)
+        before = self.since.created_at if self.since else None
+        tiles = Tiles(self.frontier.size)
+        for index, leaf_hash, entry, payload in self._leaves():
+            if index != self.frontier.size:
+                yield f"leaf {self.frontier.size} is missing, or its entry"
+                return
+            computed = entry_hash(payload)
+            if computed.hex() != leaf_hash:
+                yield f"entry {entry} (leaf {index}) is not what was sealed there: it was changed or moved"
+            self.frontier.add(computed)
+            self._note(entry, payload, before, head)
+            yield from tiles.problems(index, computed)
+            if head and head.tree_size == self.frontier.size:
+                yield from self._checkpoint_problems(head)
+                before, head = head.created_at, next(heads, None)
+        while head:
+            yield f"checkpoint {head.tree_size} covers leaves that are missing"
+            head = next(heads, None)
+        yield from (words for digest, words in self.late.items() if digest not in self.replayed)
+
+    def _heads(self) -> Iterator[Checkpoint]:
+        return Checkpoint.objects.filter(tree_size__gt=self.frontier.size).order_by("tree_size").iterator(CHUNK)
+
+    def _leaves(self) -> Iterator[tuple[int, str, int, str]]:
+        leaves = LedgerLeaf.objects.filter(index__gte=self.frontier.size).order_by("index")
+        return leaves.values_list("index", "leaf_hash", "entry_id", "entry__payload").iterator(CHUNK)
+
+    def _note(self, entry: int, payload: str, before: datetime.datetime | None, head: Checkpoint | None) -> None:
+        kind, moment = KIND.search(payload), MOMENT.search(payload)
+        if kind and kind[1] in AUDITED:
+            self.said.add(digest_of(payload))
+        if kind and kind[1] == "erasure.replayed" and (of := REPLAYED.search(payload)):
+            self.replayed.add(bytes.fromhex(of[1])[:16])
+        if not moment:
             return
-        computed = entry_hash(leaf.entry.payload)
-        if computed.hex() != leaf.leaf_hash:
-            yield f"entry {leaf.entry_id} (leaf {leaf.index}) was changed after it was sealed"
-        frontier.add(computed)
-        if checkpoint := checkpoints.pop(frontier.size, None):
-            yield from _checkpoint_problems(checkpoint, frontier.root())
-    yield from (f"checkpoint {size} covers leaves that are missing" for size in sorted(checkpoints))
+        place = f"entry {entry} says {moment[1]}, but"
+        if before and moment[1] < utc_text(before - TOLERANCE):
+            self.late[digest_of(payload)] = f"{place} was written after {utc_text(before)}: back-dated"
+        if head and moment[1] > utc_text(head.created_at + TOLERANCE):
+            self.late[digest_of(payload)] = f"{place} was sealed at {utc_text(head.created_at)}: post-dated"
+
+    def _checkpoint_problems(self, head: Checkpoint) -> Iterator[str]:
+        root = self.frontier.root()
+        found = list(_head_problems(head, root))
+        if head.peaks and head.peaks.split(",") != [peak.hex() for peak in self.frontier.peaks]:
+            found.append("its peaks are not those of the entries")
+        where = f"checkpoint {head.tree_size}"
+        if not found:
+            self.sound = head.tree_size
+        for words in found:
+            yield f"{where}: {words} (entries {self.sound} to {head.tree_size - 1})"
 
 
-def _checkpoint_problems(checkpoint: Checkpoint, root: bytes) -> Iterator[str]:
-    name = f"checkpoint {checkpoint.tree_size}"
-    if checkpoint.root_hash != root.hex():
-        yield f"{name}: its root is not the root of the entries"
+class Tiles:
+    """The kept roots of 256 leaves each, compared with the leaves as they come by."""
+
+    def __init__(self, size: int) -> None:
+        kept = LedgerTile.objects.filter(index__gte=size // TILE)
+        self.kept = dict(kept.values_list("index", "root_hash"))
+        self.leaves: list[bytes] = []
+
+    def problems(self, index: int, leaf: bytes) -> Iterator[str]:
+        if index % TILE == 0:
+            self.leaves.clear()
+        self.leaves.append(leaf)
+        if len(self.leaves) < TILE or (index + 1) % TILE:  # a reading that begins inside a tile skips that one
+            return
+        tile, root = index // TILE, merkle.root_hash(self.leaves).hex()
+        if self.kept.get(tile, root) != root:
+            yield f"tile {tile}: its root is not that of its leaves"
+
+
+def digest_of(payload: str) -> bytes:
+    """16 bytes that stand for an entry."""
+    return bytes.fromhex(sha256_hex(payload.encode()))[:16]
+
+
+def _head_problems(head: Checkpoint, root: bytes) -> Iterator[str]:
+    if head.root_hash != root.hex():
+        yield "its root is not the root of the entries"
     try:
-        text = open_note(checkpoint.note, settings.LEDGER_ORIGIN, public_key())
+        text = open_note(head.note, settings.LEDGER_ORIGIN, public_key())
     except BadSignature as error:
-        yield f"{name}: {error}"
+        yield str(error)
         return
-    if text != head_text(checkpoint.tree_size, root):
-        yield f"{name}: what was signed is not the root of the entries"
+    if text != head_text(head.tree_size, root):
+        yield "what was signed is not the root of the entries"
 
 
-def _row_problems() -> Iterator[str]:
-    said = set(LedgerEntry.objects.values_list("payload", flat=True))
-    for row, facts in _proof_rows():
-        if payload_text(facts) not in said:
+# --- Rows ----------------------------------------------------------------------------------------
+
+
+def _row_problems(reading: Reading) -> Iterator[str]:
+    said = reading.said
+    for payload in LedgerEntry.objects.filter(leaf__isnull=True).values_list("payload", flat=True).iterator(CHUNK):
+        said.add(digest_of(payload))
+    since = reading.since.created_at - TOLERANCE if reading.since else None
+    seen: set[bytes] = set()
+    for row, facts in _proof_rows(since):
+        digest = digest_of(payload_text(facts))
+        seen.add(digest)
+        if digest not in said and not (since and _was_said_before(facts)):
             yield f"{row} is not as the ledger says: it was changed, or added past the services"
-    for text in FormText.objects.select_related("form"):
+    if missing := said - seen:
+        yield from _missing_rows(missing)
+    for text in FormText.objects.select_related("form").iterator(CHUNK):
         if sha256_hex(text.html.encode()) != text.sha256:
             yield f"{text}: its words are not those that were published"
-    for evidence in SignatureEvidence.objects.select_related("consent"):
+    for evidence in _since(SignatureEvidence.objects.select_related("consent"), "signed_at", since).iterator(CHUNK):
         if sha256_hex(evidence.as_json().encode()) != evidence.consent.evidence_sha256:
             yield f"{evidence.consent}: the evidence of its signature was changed"
 
 
-def _proof_rows() -> Iterator[tuple[object, Facts]]:
-    for text in FormText.objects.select_related("form").prefetch_related("purposes"):
+def _was_said_before(facts: Facts) -> bool:
+    """A row from about the time of the checkpoint may have its entry on the other side of it."""
+    return LedgerEntry.objects.filter(payload=payload_text(facts)).exists()
+
+
+def _missing_rows(missing: set[bytes]) -> Iterator[str]:
+    """Name the entries of which no row tells any more. A second pass, only when something is wrong."""
+    entries = LedgerEntry.objects.order_by("pk").values_list("pk", "payload")
+    for entry, payload in entries.iterator(CHUNK):
+        kind = KIND.search(payload)
+        if kind and kind[1] in AUDITED and digest_of(payload) in missing:
+            yield f"entry {entry} ({kind[1]}): the row that it tells of is gone, or was changed"
+
+
+def _proof_rows(since: datetime.datetime | None) -> Iterator[tuple[object, Facts]]:
+    texts = _since(FormText.objects.select_related("form").prefetch_related("purposes"), "published_at", since)
+    for text in texts.iterator(CHUNK):
         yield text, text_facts(text)
-    for consent in Consent.objects.select_related("text").prefetch_related("purposes"):
+    consents = _since(Consent.objects.select_related("text").prefetch_related("purposes"), "signed_at", since)
+    for consent in consents.iterator(CHUNK):
         yield consent, consent_facts(consent)
-    for withdrawal in Withdrawal.objects.all():
+    for withdrawal in _since(Withdrawal.objects.all(), "made_at", since).iterator(CHUNK):
         yield withdrawal, withdrawal_facts(withdrawal)
-    for licence in Licence.objects.prefetch_related("purposes"):
+    for licence in _since(Licence.objects.prefetch_related("purposes"), "created_at", since).iterator(CHUNK):
         yield licence, licence_facts(licence)
+    for end in _since(PurposeEnd.objects.all(), "ended_at", since).iterator(CHUNK):
+        yield end, purpose_end_facts(end)
+
+
+def _since(rows: QuerySet[Any], field: str, since: datetime.datetime | None) -> QuerySet[Any]:
+    return rows.filter(**{f"{field}__gte": since}) if since else rows

@@ -154,6 +154,7 @@ def print_table(here: Walk, summary: dict[str, Any], trouble: str) -> None:
 
 def run() -> int:
     with bare_stack("run") as stack:
+        stack.extra["STAFF_MFA"] = "0"  # whoever looks around here need not fetch an authenticator app first
         here = Walk(stack, Progress(), [], small=True)
         if trouble := _walk(here, list(SMALL)):
             print(trouble)

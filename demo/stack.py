@@ -36,6 +36,7 @@ class Stack:
     label_studio_token: str = field(default_factory=lambda: secrets.token_hex(20))
     label_studio_password: str = field(default_factory=lambda: secrets.token_urlsafe(15))
     env: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str] = field(default_factory=dict)  # settings of this one installation
 
     @property
     def mail(self) -> Path:
@@ -111,24 +112,35 @@ def bare_stack(name: str) -> Iterator[Stack]:
 
 def start(stack: Stack, progress: Progress) -> None:
     """Start everything and wait until it answers."""
-    web_port = free_port(8000)
-    stack.web = f"http://127.0.0.1:{web_port}"
-    stack.label_studio = f"http://127.0.0.1:{free_port(8180, besides=web_port)}"
-    stack.env = settings(stack)
+    choose_addresses(stack)
     prepare_label_studio(stack, progress)
     start_label_studio(stack)
-    stack.held.start("collectstatic", [sys.executable, "manage.py", "collectstatic", "--no-input"], stack.env)
-    stack.manage("migrate", "--no-input")
-    stack.manage("create_signing_key")
-    stack.held.wait("collectstatic")
-    words = f"config.wsgi --bind 127.0.0.1:{web_port} -k gthread -w 2 --threads 16 --timeout 120 --keep-alive 75"
-    stack.held.start("web", [sys.executable, "-m", "gunicorn", *words.split()], stack.env)
-    wait_until_it_answers(stack, "web", f"{stack.web}/keys/signing.pem")
+    start_web(stack)
     stack.start_worker()
     wait_until_it_answers(stack, "label-studio", f"{stack.label_studio}/health")
     token = {"Authorization": f"Token {stack.label_studio_token}"}
     if httpx.get(f"{stack.label_studio}/api/current-user/whoami", headers=token, timeout=30).status_code != 200:
         raise Stopped("Label Studio does not know its owner: " + stack.held.tail("label-studio"))
+
+
+def choose_addresses(stack: Stack) -> None:
+    """Free ports, and the settings that follow from them."""
+    web_port = free_port(8000)
+    stack.web = f"http://127.0.0.1:{web_port}"
+    stack.label_studio = f"http://127.0.0.1:{free_port(8180, besides=web_port)}"
+    stack.env = settings(stack)
+
+
+def start_web(stack: Stack) -> None:
+    """Migrate the database, and serve."""
+    stack.held.start("collectstatic", [sys.executable, "manage.py", "collectstatic", "--no-input"], stack.env)
+    stack.manage("migrate", "--no-input")
+    stack.manage("create_signing_key")
+    stack.held.wait("collectstatic")
+    address = stack.web.removeprefix("http://")
+    words = f"config.wsgi --bind {address} -k gthread -w 2 --threads 16 --timeout 120 --keep-alive 75"
+    stack.held.start("web", [sys.executable, "-m", "gunicorn", *words.split()], stack.env)
+    wait_until_it_answers(stack, "web", f"{stack.web}/keys/signing.pem")
 
 
 def free_port(first: int, besides: int = 0) -> int:
@@ -163,6 +175,7 @@ def settings(stack: Stack) -> dict[str, str]:
         "LABEL_STUDIO_TOKEN": stack.label_studio_token,
         "LABEL_STUDIO_DATA_DIR": str(stack.var / "label-studio"),
         "LABEL_STUDIO_WEBHOOK_SECRET": secrets.token_urlsafe(30),
+        **stack.extra,
     }
 
 

@@ -86,7 +86,7 @@ class Walk:
     def staff(self, person: Person) -> Browser:
         """The one browser of a member of staff."""
         if person.email not in self.noted:
-            self.noted[person.email] = people.sign_in(self.place, person)
+            self.noted[person.email] = people.sign_in_staff(self.place, person)
         browser: Browser = self.noted[person.email]
         return browser
 

@@ -1,0 +1,117 @@
+"""A withdrawal of 1,000 photographs in 3 campaigns and 5 releases: seconds to refused and to gone, everywhere.
+
+The floor is `rm` of the same number of files. Goals: refused in under 1 s, gone in under 60 s on two cores.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from demo.stack import Stack
+from tests.bench.installation import databases, inside, installation
+
+PHOTOGRAPHS = 1000
+SAMPLE = 25  # doors of each kind that are watched
+REFUSED = {403, 404, 410}
+
+
+def main() -> None:
+    for database in databases():
+        with installation(database, label_studio=True) as stack:
+            measure(stack, database)
+
+
+def measure(stack: Stack, database: str) -> None:
+    begun = time.perf_counter()
+    seeded = inside(stack, "photographs", PHOTOGRAPHS)
+    published = inside(stack, "releases")
+    wait(lambda: inside(stack, "states")["tasks"].get("pushed", 0) == 3 * PHOTOGRAPHS, 600)
+    print(
+        f"{database:10} set up in {time.perf_counter() - begun:.0f} s: {seeded['images']}, "
+        f"{5 * published['rows']} rows in 5 releases, {3 * PHOTOGRAPHS} label tasks"
+    )
+    with httpx.Client(base_url=stack.web, timeout=60, cookies={"likeness_session": seeded["session"]}) as person:
+        doors = open_doors(stack, person, published["tokens"])
+        floor = seconds_to_delete(files_of(stack))
+        page = person.get("/me/withdraw/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        consent = re.search(r'name="consent" value="([^"]+)"', page.text)
+        assert token is not None, "the page has no form"
+        assert consent is not None, "the page has nothing to withdraw"
+        pressed = time.perf_counter()
+        body = {"csrfmiddlewaretoken": token[1], "consent": consent[1], "purpose": "", "aftermath": "erase"}
+        answer = person.post("/me/withdraw/", data=body)
+        posted = time.perf_counter() - pressed
+        assert answer.status_code == 302, answer.text[:500]
+        still_open = [door for door in doors if door() not in REFUSED]
+        refused = time.perf_counter() - pressed
+        wait(lambda: not files_of(stack) and label_studio_tasks(stack) == 0, 300)
+        gone = time.perf_counter() - pressed
+    left = inside(stack, "states")
+    print(
+        f"{database:10} button answered in {posted:.2f} s; {len(doors)} doors asked once each, one after the other, "
+        f"all refused by {refused:.2f} s ({len(still_open)} open); gone after {gone:.1f} s "
+        f"(floor: deleting as many files {floor:.2f} s); left: {left}"
+    )
+
+
+def wait(until: Callable[[], bool], timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not until():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout:.0f} s")
+        time.sleep(0.2)
+
+
+def open_doors(stack: Stack, person: httpx.Client, tokens: dict[str, str]) -> list[Callable[[], int]]:
+    """Every kind of read, each of which answers 200 now."""
+    places = inside(stack, "doors", SAMPLE)
+    stranger = httpx.Client(base_url=stack.web, timeout=60)
+    found: list[Callable[[], int]] = [lambda at=at: person.get(at).status_code for at in places["thumbs"]]  # type: ignore[misc]
+    found += [lambda at=at: stranger.get(at).status_code for at in places["views"]]  # type: ignore[misc]
+    for slug, token in tokens.items():
+        headers = {"Authorization": f"Bearer {token}"}
+        for address in files_with_rows(stranger, slug, headers):
+            found.append(lambda at=address, who=headers: status_of(stranger, at, who))  # type: ignore[misc]
+    assert {door() for door in found} == {200}, "a door is shut before the withdrawal"
+    return found
+
+
+def status_of(client: httpx.Client, address: str, headers: dict[str, str]) -> int:
+    """The status alone: a shard has many megabytes."""
+    with client.stream("GET", address, headers=headers) as answer:
+        return answer.status_code
+
+
+def files_with_rows(client: httpx.Client, slug: str, headers: dict[str, str]) -> list[str]:
+    release: dict[str, Any] = client.get(f"/api/datasets/{slug}/1.0.0/", headers=headers).json()
+    names = [file["path"] for file in release["files"]]
+    return [f"/api/datasets/{slug}/1.0.0/files/{name}" for name in names if "-0000" in name or "rows" in name]
+
+
+def files_of(stack: Stack) -> list[Path]:
+    """Bytes of photographs: originals, derivatives, and shards of releases."""
+    storage = stack.var / "storage"
+    found = [path for name in ("originals", "derivatives") for path in (storage / name).rglob("*") if path.is_file()]
+    return found + [path for path in (storage / "releases").rglob("*") if path.is_file() and "-0000" in path.name]
+
+
+def label_studio_tasks(stack: Stack) -> int:
+    headers = {"Authorization": f"Token {stack.label_studio_token}"}
+    answer = httpx.get(f"{stack.label_studio}/api/projects/", headers=headers, timeout=60).json()
+    return sum(project["task_number"] or 0 for project in answer["results"])
+
+
+def seconds_to_delete(files: list[Path]) -> float:
+    """Copies of these files, and the time that deleting the copies takes."""
+    copies = [path.with_name(path.name + ".copy") for path in files]
+    for path, copy in zip(files, copies, strict=True):
+        copy.write_bytes(path.read_bytes())
+    begun = time.perf_counter()
+    for copy in copies:
+        copy.unlink()
+    return time.perf_counter() - begun
