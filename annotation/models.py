@@ -119,10 +119,10 @@ class LabelTaskQuerySet(models.QuerySet["LabelTask"]):
         """Tasks of `campaign` whose image is open to new uses for its purpose now."""
         return self.filter(campaign=campaign, image__in=Image.objects.open_for(campaign.purpose_id))
 
-    def of_lost_images(self, campaign: Campaign, clock: datetime.datetime | None = None) -> Self:
-        """Tasks of `campaign` whose image can never again be used for its purpose; `clock` as in Image.objects."""
-        kept = Image.objects.entitled(campaign.purpose_id, clock=clock).filter(status=ImageStatus.ACCEPTED)
-        return self.filter(campaign=campaign).exclude(image__in=kept)
+    def of_lost_images(self, campaign: Campaign, *, clock: datetime.datetime) -> Self:
+        """Tasks of `campaign` whose image can never again be used for its purpose; `clock` as in Image.objects.lost."""
+        lost = Image.objects.lost(campaign.purpose_id, clock=clock)
+        return self.filter(~Q(image__status=ImageStatus.ACCEPTED) | Q(image__in=lost), campaign=campaign)
 
     def due(self) -> Self:
         return self.filter(next_attempt_at__lte=timezone.now())

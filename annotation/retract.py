@@ -13,6 +13,7 @@ from annotation import labelstudio
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, Earning, LabelProject, LabelTask, MoneySum
 from annotation.pull import record_tasks
+from consent.clock import trusted_now
 
 State = LabelTask.State
 RETRY_AFTER = timedelta(seconds=10)
@@ -28,7 +29,7 @@ def retract_withdrawn() -> int:
 
 def mark_lost(*, campaign: Campaign) -> None:
     """What was never sent is retracted at once; the rest is to be deleted in Label Studio."""
-    lost = LabelTask.objects.of_lost_images(campaign)
+    lost = LabelTask.objects.of_lost_images(campaign, clock=trusted_now())
     now = timezone.now()
     lost.filter(state=State.PENDING).update(state=State.RETRACTED, retracted_at=now)
     lost.filter(state__in=[State.PUSHING, State.PUSHED]).update(state=State.RETRACTING, next_attempt_at=now)

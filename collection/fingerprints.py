@@ -4,7 +4,8 @@ By pigeonhole two 64-bit hashes within 11 bits have a band within 2 bits, so pro
 finds every candidate. See docs/decisions/0005.
 """
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -12,11 +13,13 @@ from typing import Any
 
 import imagehash
 import numpy as np
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from PIL import Image as Pillow
 from PIL import ImageOps
 
+from collection.imaging import open_safely
 from collection.models import Fingerprint, Image, ImageStatus, Resemblance
+from consent.signing import sha256_hex
 
 CANDIDATE_BITS = 10  # of 64
 SAME_BITS = 31  # of 256
@@ -94,14 +97,19 @@ def candidates(phash: int) -> QuerySet[Fingerprint, Any]:
     return parts[0].union(*parts[1:])
 
 
-def matches(image: Image) -> list[Match]:
-    """What `image` (with its fingerprint) resembles among images that are accepted or held, nearest first."""
-    own = image.fingerprint
-    found: dict[Any, tuple[str, int]] = {}
+def similar(own: Fingerprint) -> dict[uuid.UUID, tuple[str, int]]:
+    """By image id: how (Resemblance.Kind) and how far (bits of 256) it resembles what these hashes were measured of."""
+    found: dict[uuid.UUID, tuple[str, int]] = {}
     for image_id, phash, phash256 in candidates(own.phash):
         _note(found, image_id, (own.phash, phash), (own.phash256, phash256), Resemblance.Kind.NEAR)
     for image_id, phash, phash256 in candidates(own.mirror):
         _note(found, image_id, (own.mirror, phash), (own.mirror256, phash256), Resemblance.Kind.MIRRORED)
+    return found
+
+
+def matches(image: Image) -> list[Match]:
+    """What `image` (with its fingerprint) resembles among images that are accepted or held, nearest first."""
+    found = similar(image.fingerprint)
     for image_id in _identical(image):
         found[image_id] = (Resemblance.Kind.EXACT, 0)
     found.pop(image.pk, None)
@@ -109,8 +117,28 @@ def matches(image: Image) -> list[Match]:
     return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
 
 
+def find_copies(data: bytes) -> set[uuid.UUID]:
+    """Images (ids) that show the same as a file that somebody sent: bytes, pixels, or look. Nothing of it is kept.
+
+    Raises imaging.BadImage if it is not a picture that we can open.
+    """
+    opened = open_safely(data)
+    seen = {*similar(Fingerprint(**measure(opened.canonical))), *_same_pixels(opened.pixels_sha256)}
+    return seen | find_digests({sha256_hex(data)})
+
+
+def find_digests(digests: Collection[str]) -> set[uuid.UUID]:
+    """Images (ids) whose original or clean bytes have one of these SHA-256 (hex)."""
+    known = Image.objects.filter(Q(sha256__in=digests) | Q(clean_sha256__in=digests))
+    return set(known.exclude(status=ImageStatus.PURGED).values_list("pk", flat=True))
+
+
 def _note(
-    found: dict[Any, tuple[str, int]], image_id: Any, small: tuple[int, int], large: tuple[str, str], kind: str
+    found: dict[uuid.UUID, tuple[str, int]],
+    image_id: uuid.UUID,
+    small: tuple[int, int],
+    large: tuple[str, str],
+    kind: str,
 ) -> None:
     if unsigned(small[0] ^ small[1], 64).bit_count() > CANDIDATE_BITS:
         return
@@ -119,7 +147,10 @@ def _note(
         found[image_id] = (kind, distance)
 
 
-def _identical(image: Image) -> Iterable[Any]:
+def _identical(image: Image) -> set[uuid.UUID]:
     same_bytes = Image.objects.filter(sha256=image.sha256).values_list("pk", flat=True)
-    same_pixels = Fingerprint.objects.filter(pixels_sha256=image.fingerprint.pixels_sha256)
-    return {*same_bytes, *same_pixels.values_list("image_id", flat=True)}
+    return {*same_bytes, *_same_pixels(image.fingerprint.pixels_sha256)}
+
+
+def _same_pixels(pixels_sha256: str) -> Iterable[uuid.UUID]:
+    return Fingerprint.objects.filter(pixels_sha256=pixels_sha256).values_list("image_id", flat=True)

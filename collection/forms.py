@@ -62,7 +62,7 @@ class CallForm(forms.ModelForm):
 
 
 class DecisionForm(forms.Form):
-    decision = forms.ChoiceField(choices=[("accept", "Accept"), ("duplicate", "Duplicate"), ("reject", "Reject")])
+    decision = forms.ChoiceField(choices=[("accept", "Accept"), ("duplicate", "Duplicate"), ("reject", "Reject"), ("minor", "Minor")])
     reason = forms.CharField(max_length=300, required=False)
 
 
@@ -70,5 +70,6 @@ class LibraryForm(forms.Form):
     licence = forms.ModelChoiceField(Licence.objects.order_by("-created_at"))
     archive = forms.FileField(
         label="The library as a zip file",
-        help_text="With manifest.csv in it: columns path, subject, model_release (yes for every row to be taken).",
+        help_text="With manifest.csv in it: columns path, subject, model_release (yes for every row to be taken) and, "
+        "where the licence asks for it, release (path of the signed model release).",
     )

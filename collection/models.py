@@ -87,6 +87,16 @@ class ImageQuerySet(models.QuerySet["Image"]):
             | Q(licence__in=Licence.objects.live(purpose, at, clock)),
         )
 
+    def lost(self, purpose: str | None = None, *, clock: datetime.datetime) -> Self:
+        """Images that nobody may ever use again for `purpose` (or at all): what sweeps destroy goes by this.
+
+        `clock` is `consent.clock.trusted_now()`. Unlike what is not `entitled`, images whose licence has not started
+        are not lost, nor is anything because the clock was set back.
+        """
+        over = Q(consent__in=Consent.objects.over(purpose, clock=clock))
+        over |= Q(licence__in=Licence.objects.over(purpose, clock=clock))
+        return self.filter(over | Exists(Removal.objects.filter(image=OuterRef("pk"))))
+
     def with_live_basis(self, purpose: str | None = None, at: datetime.datetime | None = None) -> Self:
         """Images that are entitled and not frozen by the rights desk: what may be looked at and worked on."""
         at = at or timezone.now()
@@ -197,6 +207,7 @@ class Image(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["status", "next_attempt_at"], name="image_due"),
             models.Index(fields=["sha256"], name="image_sha256"),
+            models.Index(fields=["clean_sha256"], name="image_clean_sha256"),  # what released copies are named by
             models.Index(fields=["consent", "status"], name="image_by_consent"),
         ]
 
@@ -224,7 +235,10 @@ class Transition(models.Model):
 
 
 class Removal(models.Model):
-    """One photograph taken out for good (append-only), whatever its basis still covers."""
+    """One photograph taken out for good (append-only), whatever its basis still covers.
+
+    What its owner kept may be erased later: then there is a second row, which says so.
+    """
 
     class Cause(models.TextChoices):
         WITHDRAWN = "withdrawn", "taken back by the contributor"
@@ -233,7 +247,7 @@ class Removal(models.Model):
         MINOR = "minor", "the person may be a minor"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    image = models.OneToOneField(Image, on_delete=models.PROTECT, related_name="removal")
+    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="removals")
     cause = models.CharField(max_length=20, choices=Cause)
     aftermath = models.CharField(max_length=10, choices=Aftermath, default=Aftermath.ERASE)
     act = models.UUIDField(default=uuid.uuid4, editable=False, db_index=True)  # as in consent.models.Withdrawal
@@ -241,6 +255,12 @@ class Removal(models.Model):
     made_at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image", "aftermath"], name="removed_once_per_aftermath"),
+            models.CheckConstraint(condition=Q(aftermath__in=Aftermath.values), name="removal_aftermath_known"),
+        ]
 
     def __str__(self) -> str:
         return f"removal of {self.image_id}"
@@ -258,7 +278,10 @@ class Freeze(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["image", "request"], name="frozen_once_per_request"),
+            # Lifted by mistake, it can be frozen again; the row of then stays as history.
+            models.UniqueConstraint(
+                fields=["image", "request"], condition=Q(lifted_at__isnull=True), name="frozen_once_at_a_time"
+            ),
             models.CheckConstraint(
                 condition=Q(lifted_at__isnull=True) | Q(lifted_at__gte=F("frozen_at")), name="freeze_lifted_after"
             ),
@@ -272,11 +295,11 @@ class ModelRelease(models.Model):
     """The evidence that the person in one licensed image agreed: a file of the library (append-only)."""
 
     image = models.OneToOneField(Image, primary_key=True, on_delete=models.PROTECT, related_name="model_release")
-    name = models.CharField(max_length=300)  # its path inside the library
+    name = models.CharField(max_length=300)  # what to save it as; not its path in the library, which may name people
     sha256 = models.CharField(max_length=64)
     key = models.CharField(max_length=200)  # in the `evidence` storage
 
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"name": "may name the person", "key": "a signed document of a person"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"key": "a signed document of a person; its bytes go with the image's"}
 
     def __str__(self) -> str:
         return f"model release of {self.image_id}"

@@ -35,6 +35,13 @@ REASONS: dict[str, Reason] = {
     "unsuitable": Reason("is not what this call asks for", "Please read what the call asks for and try another one."),
     "withdrawn": Reason("was erased because permission was withdrawn"),
     "ended": Reason("was erased because the right to use it ended"),
+    "expired": Reason("was erased because the time that you gave us was over"),
+    "purpose_over": Reason("was erased because what you gave it for has come to its end"),
+    "lapsed": Reason("was erased because we had not heard from you for a long time"),
+    "account_deleted": Reason("was erased because the account was deleted"),
+    "objected": Reason("was erased after an objection"),
+    "depicted": Reason("was erased because somebody in it did not agree"),
+    "minor": Reason("was erased because the person may be a minor"),
 }
 
 

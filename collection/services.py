@@ -1,20 +1,21 @@
 """What can happen to images besides the pipeline: they are received, and a reviewer settles what was held."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
-from django.db import IntegrityError
 
 from collection import storage
 from collection.imaging import sniff
-from collection.models import Call, Image, ImageStatus
+from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
-from consent.models import Consent, Contributor, Licence, User
+from consent.contact import touch
+from consent.models import Consent, Contributor, RightsRequest, User
 from consent.refusals import Refused
-from consent.signing import file_sha256, sha256_hex
+from consent.signing import file_sha256
 
-__all__ = ("Refused", "receive_image", "receive_library_image", "settle_review", "signed_consent")
+__all__ = ("Refused", "receive_image", "settle_review", "signed_consent", "store_original")
 
 # Where each decision leads, and the reason that the contributor reads.
 DECISIONS = {
@@ -25,8 +26,8 @@ DECISIONS = {
 
 
 def signed_consent(*, contributor: Contributor, call: Call) -> Consent | None:
-    """The newest consent in force that this contributor gave under the call's form."""
-    live = Consent.objects.live().filter(contributor=contributor, text__form=call.form)
+    """The newest consent in force that this contributor gave under the call's form, as it stands now."""
+    live = Consent.objects.live().under_current_terms().filter(contributor=contributor, text__form=call.form)
     return live.order_by("-signed_at").first()
 
 
@@ -38,6 +39,15 @@ def receive_image(
         raise Refused("This consent is somebody else's.")
     if not Consent.objects.live().filter(pk=consent.pk).exists():
         raise Refused("Your permission is no longer in force. Please sign again before you send photographs.")
+    if _may_be_minor(contributor):
+        raise Refused(
+            "At the moment we take no photographs from this account, because its owner may not be an adult yet. Please "
+            "write to us if that is wrong."
+        )
+    if not Consent.objects.under_current_terms().filter(pk=consent.pk).exists():
+        raise Refused(
+            "The text that you signed has changed since. Please sign the new one before you send photographs."
+        )
     if consent.text.form_id != call.form_id:
         raise Refused("This call has another form. Please sign that one before you send photographs.")
     if not call.is_open():
@@ -46,22 +56,22 @@ def receive_image(
         call.max_per_person
     ):
         raise Refused(f"You have sent {call.max_per_person} photographs to this call, which is as many as it takes.")
-    return _receive(file, consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255])
+    image = Image.objects.create(
+        **store_original(file), consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255]
+    )
+    touch(contributor=contributor)
+    return image
 
 
-def receive_library_image(*, licence: Licence, external_id: str, subject: str, file: File) -> tuple[Image, bool]:
-    """Take in one image of a library. (image, True), or (the image imported before, False)."""
-    if found := Image.objects.filter(licence=licence, external_id=external_id).first():
-        return found, False
-    try:
-        person = sha256_hex(f"{licence.pk}:{subject}".encode())[:32]  # a library may give names
-        image = _receive(file, licence=licence, subject=f"{licence.pk}:{person}", external_id=external_id)
-    except IntegrityError:  # another import of the same library was faster
-        return Image.objects.get(licence=licence, external_id=external_id), False
-    return image, True
+def _may_be_minor(contributor: Contributor) -> bool:
+    """The desk has to decide, or has decided, that this person may not take part."""
+    asked = RightsRequest.objects.filter(kind=RightsRequest.Kind.MINOR, contributor=contributor)
+    found = Removal.objects.filter(cause=Removal.Cause.MINOR, image__consent__contributor=contributor)
+    return asked.filter(answered_at__isnull=True).exists() or found.exists()
 
 
-def _receive(file: File, **fields: object) -> Image:
+def store_original(file: File) -> dict[str, Any]:
+    """Check a file, write its bytes, and give the fields of Image that say so. Refused says what is wrong with it."""
     head = file.read(16)
     extension = sniff(head)
     if file.size == 0:
@@ -73,7 +83,7 @@ def _receive(file: File, **fields: object) -> Image:
     image_id, digest = uuid.uuid4(), file_sha256(file)
     key = storage.key_for(image_id, digest, extension)
     storage.write_once(storage.originals(), key, file)
-    return Image.objects.create(id=image_id, sha256=digest, byte_size=file.size, original_key=key, **fields)
+    return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}
 
 
 def _refusal(code: str) -> Refused:

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from collection import library, services, tasks
+from collection import freezes, library, services, tasks
 from collection.forms import CallForm, DecisionForm, LibraryForm
 from collection.models import Image, ImageStatus, LibraryImport
 from collection.views import preview_response
@@ -31,8 +31,10 @@ def review_queue(request: HttpRequest) -> HttpResponse:
 @role_required(REVIEWER)
 def review_image(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """One held image beside what it resembles, and the decision."""
-    image = get_object_or_404(Image.objects.with_live_basis(), pk=image_id)
     form = DecisionForm(request.POST or None)
+    if form.is_valid() and form.cleaned_data["decision"] == "minor":
+        return _hold_minor(request, image_id)
+    image = get_object_or_404(Image.objects.with_live_basis(), pk=image_id)
     if form.is_valid():
         try:
             services.settle_review(
@@ -52,6 +54,14 @@ def review_image(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
         "collection/review_image.html",
         {"image": image, "form": form, "resembles": resembles.order_by("distance")},
     )
+
+
+def _hold_minor(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
+    """Sent twice, the image is frozen already the second time."""
+    image = get_object_or_404(Image.objects.entitled(), pk=image_id)
+    freezes.report_minor(image=image)
+    messages.success(request, "All photographs of this person are frozen. The data-protection officer decides.")
+    return redirect("review_queue")
 
 
 @require_GET

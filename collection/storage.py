@@ -18,6 +18,11 @@ def derivatives() -> Storage:
     return storages["derivatives"]
 
 
+def evidence() -> Storage:
+    """Signed model releases, in one folder per image too, and contracts."""
+    return storages["evidence"]
+
+
 def key_for(image_id: uuid.UUID, sha256: str, extension: str) -> str:
     """`<2 hex>/<image id>/<sha256>.<extension>`: nothing in it says who or what is depicted."""
     return f"{image_id.hex[:2]}/{image_id.hex}/{sha256}.{extension}"
@@ -44,7 +49,7 @@ def open_preview(image: Image) -> IO[bytes]:
 
 def delete_all(image: Image) -> None:
     """Delete every byte of an image, also bytes that a killed worker wrote without noting them."""
-    for storage in (originals(), derivatives()):
+    for storage in (originals(), derivatives(), evidence()):
         for key in list(keys_of(storage, image.pk)):
             storage.delete(key)
 

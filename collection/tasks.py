@@ -4,8 +4,9 @@ import uuid
 
 from celery import shared_task
 
-from collection import erasure, pipeline
+from collection import erasure, licensed, pipeline
 from collection.models import Image
+from consent import licence_warnings
 
 SWEPT_AT_ONCE = 200
 
@@ -34,3 +35,9 @@ def purge_withdrawn() -> None:
 def remove_orphans() -> None:
     """Erase bytes that no image owns."""
     erasure.remove_orphans()
+
+
+@shared_task
+def warn_licences() -> None:
+    """Tell data managers which licences end soon, have ended, or are used up."""
+    licence_warnings.warn(used=licensed.used_by_licence())

@@ -1,12 +1,13 @@
-"""The pages of contributors: open calls, upload, my photos. Every look at a photograph asks for a live basis."""
+"""The pages of contributors: open calls, upload, their own files. (My photos itself: exports.contributor_views.)"""
 
 import uuid
+from pathlib import PurePath
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.files.uploadedfile import UploadedFile
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_GET
 from collection import services, storage, tasks
 from collection.forms import UploadForm
 from collection.models import Call, Image, ImageStatus
+from collection.removals import seen_by
 from consent.hints import hint
 from consent.models import Consent, Contributor
 from consent.pages import form_page
@@ -81,26 +83,24 @@ def _take(contributor: Contributor, consent: Consent, call: Call, file: Uploaded
 
 
 @require_GET
-@never_cache
 @contributor_required
-def photos(request: HttpRequest, contributor: Contributor) -> HttpResponse:
-    """Every photograph of this contributor: where it stands, why, and how to do better."""
-    found = Image.objects.filter(consent__contributor=contributor).order_by("-received_at").select_related("call")
-    rows = [_row(image) for image in found.prefetch_related("transitions")]
-    viewable = set(found.with_live_basis().exclude(preview_key="").values_list("pk", flat=True))
-    return render(request, "collection/photos.html", {"rows": rows, "viewable": viewable})
-
-
-def _row(image: Image) -> dict[str, Any]:
-    badge, word = SHOWN[ImageStatus(image.status)]
-    return {"image": image, "badge": badge, "word": word, "reason": image.latest_reason()}
+def photo_thumb(request: HttpRequest, contributor: Contributor, image_id: uuid.UUID) -> HttpResponseBase:
+    return preview_response(seen_by(contributor).filter(pk=image_id).first())
 
 
 @require_GET
 @contributor_required
-def photo_thumb(request: HttpRequest, contributor: Contributor, image_id: uuid.UUID) -> HttpResponseBase:
-    own = Image.objects.filter(consent__contributor=contributor)
-    return preview_response(own.with_live_basis().filter(pk=image_id).first())
+def photo_original(request: HttpRequest, contributor: Contributor, image_id: uuid.UUID) -> HttpResponseBase:
+    """The contributor's own file, as it was sent."""
+    image = get_object_or_404(seen_by(contributor), pk=image_id)
+    try:
+        file = storage.open_original(image)
+    except FileNotFoundError:  # purged between the look-up and here
+        raise Http404 from None
+    name = image.client_name or PurePath(image.original_key).name
+    answer = FileResponse(file, as_attachment=True, filename=name, content_type="application/octet-stream")
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 def preview_response(image: Image | None) -> HttpResponseBase:

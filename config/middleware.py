@@ -1,11 +1,14 @@
 """What stands before every request."""
 
+import time
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from consent import erasure_list
+
+LOOK_AGAIN = 10.0  # seconds: whoever asks meanwhile does not make us list the storage
 
 
 class ReplayGuard:
@@ -17,10 +20,17 @@ class ReplayGuard:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
         self.is_current = False
+        self.look_at = 0.0
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not self.is_current:
-            if erasure_list.is_behind():
-                return render(request, "503.html", status=503)
-            self.is_current = True
-        return self.get_response(request)
+        if not self.is_current and time.monotonic() >= self.look_at:
+            self.is_current = not erasure_list.is_behind()
+            self.look_at = time.monotonic() + LOOK_AGAIN
+        return self.get_response(request) if self.is_current else _closed(request)
+
+
+def _closed(request: HttpRequest) -> HttpResponse:
+    response = render(request, "503.html", status=503)
+    response["Retry-After"] = "60"
+    response["Cache-Control"] = "no-store"
+    return response

@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "config",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "rest_framework",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -42,6 +43,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.middleware.ReplayGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -74,6 +76,8 @@ SQLITE_INIT = (
     "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA foreign_keys=ON;"
     # Without recursive triggers REPLACE deletes rows past the append-only triggers.
     "PRAGMA recursive_triggers=ON;"
+    # What is deleted is overwritten in the file, whatever SQLite was built with.
+    "PRAGMA secure_delete=ON;"
 )
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'likeness.sqlite3'}")
@@ -97,6 +101,14 @@ CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{VAR_DIR /
 STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures")
 
 
+# The erasure list must survive what happens to the database: best on another disk, and never in its backup.
+STORAGE_DIRS = {"erasures": Path(env.str("ERASURES_DIR", str(VAR_DIR / "storage" / "erasures")))}
+S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")
+S3_ACCESS_KEY = env.str("S3_ACCESS_KEY", "")
+S3_SECRET_KEY = env.str("S3_SECRET_KEY", "")
+S3_REGION = env.str("S3_REGION", "us-east-1")
+
+
 def storage(name: str) -> dict[str, Any]:
     """One of STORAGE_BUCKETS on the filesystem, or on S3 when S3_BUCKET_PREFIX is set."""
     if prefix := env.str("S3_BUCKET_PREFIX", ""):
@@ -104,10 +116,10 @@ def storage(name: str) -> dict[str, Any]:
             "BACKEND": "storages.backends.s3.S3Storage",
             "OPTIONS": {
                 "bucket_name": f"{prefix}{name}",
-                "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
-                "access_key": env.str("S3_ACCESS_KEY", "") or None,
-                "secret_key": env.str("S3_SECRET_KEY", "") or None,
-                "region_name": env.str("S3_REGION", "us-east-1"),
+                "endpoint_url": S3_ENDPOINT_URL or None,
+                "access_key": S3_ACCESS_KEY or None,
+                "secret_key": S3_SECRET_KEY or None,
+                "region_name": S3_REGION,
                 "file_overwrite": True,
                 "querystring_auth": True,
                 "default_acl": None,
@@ -115,7 +127,7 @@ def storage(name: str) -> dict[str, Any]:
         }
     return {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": VAR_DIR / "storage" / name, "allow_overwrite": True},
+        "OPTIONS": {"location": STORAGE_DIRS.get(name, VAR_DIR / "storage" / name), "allow_overwrite": True},
     }
 
 
@@ -174,6 +186,10 @@ CELERY_BEAT_SCHEDULE = {
     for name in (
         "consent.tasks.issue_receipts",
         "consent.tasks.seal_ledger",
+        "consent.tasks.write_erasure_notes",
+        "consent.tasks.observe_clock",
+        "consent.tasks.delete_demographics",
+        "consent.tasks.mail_requests",
         "collection.tasks.sweep_due",
         "collection.tasks.purge_withdrawn",
         "annotation.tasks.push_running",
@@ -182,13 +198,38 @@ CELERY_BEAT_SCHEDULE = {
         "annotation.tasks.retract_withdrawn",
         "exports.tasks.build_due",
         "exports.tasks.revoke_items",
+        "exports.tasks.issue_certificates",
     )
 }
+for name, seconds in (("consent.tasks.seal_stragglers", 3600.0), ("consent.tasks.copy_checkpoint", 60.0)):
+    CELERY_BEAT_SCHEDULE[name] = {"task": name, "schedule": seconds}
 # It lists every folder of the storages, and touches nothing that is younger than an hour.
+# It counts the images of every licence.
+CELERY_BEAT_SCHEDULE["collection.tasks.warn_licences"] = {"task": "collection.tasks.warn_licences", "schedule": 300.0}
 CELERY_BEAT_SCHEDULE["collection.tasks.remove_orphans"] = {
     "task": "collection.tasks.remove_orphans",
     "schedule": 3600.0,
 }
+
+# These go by days.
+CELERY_BEAT_SCHEDULE |= {
+    name: {"task": name, "schedule": 3600.0}
+    for name in (
+        "consent.tasks.end_lapsed",
+        "consent.tasks.remind_lapsing",
+        "consent.tasks.delete_old_records",
+        "consent.tasks.alarm_overdue",
+        "exports.tasks.remind_recipients",
+    )
+}
+
+# --- Retention (consent.retention_table) ---------------------------------------------------------
+
+RETENTION_CONTACT_DAYS = env.int("RETENTION_CONTACT_DAYS", 1095)  # without a word: permissions lapse
+EVIDENCE_DAYS = env.int("EVIDENCE_DAYS", 1095)  # after a permission ended: the signature's evidence and the receipt
+REQUEST_DAYS = env.int("REQUEST_DAYS", 1095)  # after the answer: who asked, and the words
+UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", 30)  # accounts whose address was never confirmed
+CLOCK_SETTLE_HOURS = env.int("CLOCK_SETTLE_HOURS", 24)  # a clock that jumped is believed after so long
 
 # --- People -------------------------------------------------------------------------------------
 
@@ -222,6 +263,12 @@ ACCOUNT_RATE_LIMITS = {
     "signup": env.str("SIGNUP_RATE_LIMIT", "20/m/ip"),
     "login_failed": "10/m/ip,5/5m/key",
 }
+# Staff set up an authenticator app before they see a staff page. Secrets are encrypted: consent.mfa.
+STAFF_MFA = env.bool("STAFF_MFA", True)
+MFA_ADAPTER = "consent.mfa.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Likeness"
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # earlier ones, while a new one takes over
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Likeness <noreply@localhost>")
@@ -235,6 +282,9 @@ SESSION_COOKIE_NAME = "likeness_session"
 CSRF_COOKIE_NAME = "likeness_csrf"
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
+# How many proxies of ours stand in front: decides which entry of X-Forwarded-For is the client (consent.addresses).
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -258,6 +308,11 @@ CONTENT_SECURITY_POLICY = {
 SIGNING_KEY_FILE = Path(env.str("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "signing.pem")))
 # The name in signed checkpoints: C2SP tlog-checkpoint "origin", also the key's name.
 LEDGER_ORIGIN = env.str("LEDGER_ORIGIN", "likeness.local/ledger")
+# Kinds of entries that rows of the apps above must match (consent.audit), and who says what those rows tell.
+LEDGER_PROOF = {"image.removed": "collection.removals.proof_rows"}
+# A bucket with object lock that gets a copy of each checkpoint; empty: none.
+CHECKPOINT_BUCKET = env.str("CHECKPOINT_BUCKET", "")
+CHECKPOINT_LOCK_DAYS = env.int("CHECKPOINT_LOCK_DAYS", 3650)
 
 # --- Label Studio -------------------------------------------------------------------------------
 

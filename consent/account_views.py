@@ -1,8 +1,10 @@
 """Deleting one's account: what goes, what stays, and the password once more."""
 
+import logging
 import uuid
 
 from allauth.account.models import EmailAddress
+from allauth.core import ratelimit
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -18,6 +20,8 @@ from consent.pages import form_page
 from consent.receipts import absolute
 from consent.refusals import Refused
 from consent.roles import contributor_required
+
+logger = logging.getLogger(__name__)
 
 
 class DeleteAccountForm(forms.Form):
@@ -48,7 +52,9 @@ class DeleteAccountForm(forms.Form):
 def account_delete(request: HttpRequest, contributor: Contributor) -> HttpResponse:
     user = contributor.user
     assert user is not None  # noqa: S101  # contributor_required came by way of it
-    form = DeleteAccountForm(request.POST or None, user=user)
+    form = DeleteAccountForm(request.POST if request.method == "POST" else None, user=user)
+    if not ratelimit.consume(request, action="reauthenticate", user=user):
+        form.add_error(None, "That was tried too often. Nothing was deleted. Please wait a minute and try again.")
     if request.method == "POST" and form.is_valid():
         address = EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True).first()
         try:
@@ -76,4 +82,7 @@ def _mail_goodbye(address: str | None, certificate: str) -> None:
     """The last mail. If it cannot be sent, the page that follows has the same address; nobody is left to try again."""
     if address:
         body = render_to_string("consent/mail/account_deleted.txt", {"certificate": certificate})
-        send_mail("Likeness: your account is deleted", body, None, [address], fail_silently=True)
+        try:
+            send_mail("Likeness: your account is deleted", body, None, [address])
+        except OSError as error:  # the mail server's trouble; its words may name the address
+            logger.warning("a deleted account's last mail could not be sent: %s", type(error).__name__)

@@ -7,14 +7,21 @@ from allauth.account.models import EmailAddress
 from django.http import HttpRequest
 from django.utils import timezone
 
-from consent.models import User
+from consent.contact import touch
+from consent.models import Contributor, User
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Keeps when an address was confirmed: it is evidence for signatures, and allauth forgets it."""
+    """Keeps when an address was confirmed: it is evidence for signatures, and allauth forgets it; and who was here."""
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> Any:
         confirmed = super().confirm_email(request, email_address)
         if confirmed:
             User.objects.filter(pk=email_address.user_id).update(email_verified_at=timezone.now())
         return confirmed
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Signing in is a sign of life: see consent.retention."""
+        super().login(request, user)
+        if contributor := Contributor.objects.filter(user=user).first():
+            touch(contributor=contributor)

@@ -7,10 +7,16 @@ REPLACE would delete past them). `when` narrows the rule to rows for which the S
 
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 
 MESSAGE = "is append-only"
+FIND = {
+    "sqlite": "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE tbl_name || '_no_%'",
+    "postgresql": "SELECT tgrelid::regclass::text FROM pg_trigger "
+    "WHERE tgenabled = 'A' AND tgname = tgrelid::regclass::text || '_no_change'",
+}
 
 
 def create_sql(vendor: str, table: str, when: str = "") -> list[str]:
@@ -80,3 +86,10 @@ class Thaw(AppendOnly):
 
     def describe(self) -> str:
         return f"Let {self.table} be altered"
+
+
+def guarded_tables(connection: BaseDatabaseWrapper) -> list[str]:
+    """The tables that this database refuses to change now, by its own triggers."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIND[connection.vendor])
+        return sorted({table for (table,) in cursor.fetchall()})

@@ -1,15 +1,18 @@
 """What is wrong with the ledger, if anything: the tree against its entries, and the rows that are proof against both.
 
-Everything is streamed: memory grows by some hundred bytes per consent, text, withdrawal and licence, and no more.
+Everything is streamed: memory grows by some hundred bytes per entry that a row must match, and no more. A time that is
+off by more than TOLERANCE is found: the one in the payload, and `created_at` of entries and checkpoints, which the tree
+does not cover.
 """
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.utils.module_loading import import_string
 
 from consent import merkle
 from consent.events import AUDITED, consent_facts, licence_facts, purpose_end_facts, text_facts, withdrawal_facts
@@ -27,11 +30,13 @@ from consent.models import (
     SignatureEvidence,
     Withdrawal,
 )
+from consent.models.consents import EVER
 from consent.signing import BadSignature, open_note, sha256_hex, utc_text
 
 CHUNK = 5000
 # An entry is written in the transaction of its event; this much later it can only have been back-dated.
 TOLERANCE = datetime.timedelta(hours=2)
+LONG_AGO = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
 KIND = re.compile(r'"kind":"([^"]+)"')
 MOMENT = re.compile(r'"at":"([^"]+)"')
 REPLAYED = re.compile(r'"entry_sha256":"([0-9a-f]{64})"')
@@ -67,6 +72,7 @@ class Reading:
         self.since = since
         self.frontier = frontier_of(since) if since else merkle.Frontier()
         self.sound = self.frontier.size  # size of the last checkpoint that held
+        self.kinds = AUDITED | settings.LEDGER_PROOF.keys()
         self.said: set[bytes] = set()  # digests of the entries that rows must match
         self.late: dict[bytes, str] = {}  # entries whose time lies before their place, by digest
         self.replayed: set[bytes] = set()
@@ -75,9 +81,9 @@ class Reading:
         """Leaves, tiles, checkpoints and times."""
         heads = self._heads()
         head = next(heads, None)
-        before = self.since.created_at if self.since else None
+        times = Times(self.since.created_at if self.since else None, head)
         tiles = Tiles(self.frontier.size)
-        for index, leaf_hash, entry, payload in self._leaves():
+        for index, leaf_hash, entry, payload, created_at in self._leaves():
             if index != self.frontier.size:
                 yield f"leaf {self.frontier.size} is missing, or its entry"
                 return
@@ -85,11 +91,16 @@ class Reading:
             if computed.hex() != leaf_hash:
                 yield f"entry {entry} (leaf {index}) is not what was sealed there: it was changed or moved"
             self.frontier.add(computed)
-            self._note(entry, payload, before, head)
+            self._note(entry, payload, times)
+            if not times.hold(created_at):
+                yield f"entry {entry}: its created_at ({utc_text(created_at)}) does not fit its place: it was changed"
             yield from tiles.problems(index, computed)
             if head and head.tree_size == self.frontier.size:
                 yield from self._checkpoint_problems(head)
+                if not times.hold(head.created_at):
+                    yield f"checkpoint {head.tree_size}: its created_at lies before that of the one that it follows"
                 before, head = head.created_at, next(heads, None)
+                times = Times(before, head)
         while head:
             yield f"checkpoint {head.tree_size} covers leaves that are missing"
             head = next(heads, None)
@@ -98,23 +109,24 @@ class Reading:
     def _heads(self) -> Iterator[Checkpoint]:
         return Checkpoint.objects.filter(tree_size__gt=self.frontier.size).order_by("tree_size").iterator(CHUNK)
 
-    def _leaves(self) -> Iterator[tuple[int, str, int, str]]:
+    def _leaves(self) -> Iterator[tuple[int, str, int, str, datetime.datetime]]:
         leaves = LedgerLeaf.objects.filter(index__gte=self.frontier.size).order_by("index")
-        return leaves.values_list("index", "leaf_hash", "entry_id", "entry__payload").iterator(CHUNK)
+        fields = ("index", "leaf_hash", "entry_id", "entry__payload", "entry__created_at")
+        return leaves.values_list(*fields).iterator(CHUNK)
 
-    def _note(self, entry: int, payload: str, before: datetime.datetime | None, head: Checkpoint | None) -> None:
+    def _note(self, entry: int, payload: str, times: "Times") -> None:
         kind, moment = KIND.search(payload), MOMENT.search(payload)
-        if kind and kind[1] in AUDITED:
+        if kind and kind[1] in self.kinds:
             self.said.add(digest_of(payload))
         if kind and kind[1] == "erasure.replayed" and (of := REPLAYED.search(payload)):
             self.replayed.add(bytes.fromhex(of[1])[:16])
         if not moment:
             return
         place = f"entry {entry} says {moment[1]}, but"
-        if before and moment[1] < utc_text(before - TOLERANCE):
-            self.late[digest_of(payload)] = f"{place} was written after {utc_text(before)}: back-dated"
-        if head and moment[1] > utc_text(head.created_at + TOLERANCE):
-            self.late[digest_of(payload)] = f"{place} was sealed at {utc_text(head.created_at)}: post-dated"
+        if moment[1] < times.first_text:
+            self.late[digest_of(payload)] = f"{place} was written after {times.first_text}: back-dated"
+        if moment[1] > times.last_text:
+            self.late[digest_of(payload)] = f"{place} was sealed before {times.last_text}: post-dated"
 
     def _checkpoint_problems(self, head: Checkpoint) -> Iterator[str]:
         root = self.frontier.root()
@@ -126,6 +138,18 @@ class Reading:
             self.sound = head.tree_size
         for words in found:
             yield f"{where}: {words} (entries {self.sound} to {head.tree_size - 1})"
+
+
+class Times:
+    """Between which times the entries under `head` were written: since the checkpoint before it, with TOLERANCE."""
+
+    def __init__(self, before: datetime.datetime | None, head: Checkpoint | None) -> None:
+        self.first = before - TOLERANCE if before else LONG_AGO
+        self.last = head.created_at + TOLERANCE if head else EVER
+        self.first_text, self.last_text = utc_text(self.first), utc_text(self.last)
+
+    def hold(self, moment: datetime.datetime) -> bool:
+        return self.first <= moment <= self.last
 
 
 class Tiles:
@@ -168,24 +192,25 @@ def _head_problems(head: Checkpoint, root: bytes) -> Iterator[str]:
 
 
 def _row_problems(reading: Reading) -> Iterator[str]:
-    said = reading.said
+    missing = reading.said  # until its row is met
     for payload in LedgerEntry.objects.filter(leaf__isnull=True).values_list("payload", flat=True).iterator(CHUNK):
-        said.add(digest_of(payload))
+        missing.add(digest_of(payload))
     since = reading.since.created_at - TOLERANCE if reading.since else None
-    seen: set[bytes] = set()
     for row, facts in _proof_rows(since):
         digest = digest_of(payload_text(facts))
-        seen.add(digest)
-        if digest not in said and not (since and _was_said_before(facts)):
+        if digest in missing:
+            missing.remove(digest)
+        elif not (since and _was_said_before(facts)):
             yield f"{row} is not as the ledger says: it was changed, or added past the services"
-    if missing := said - seen:
-        yield from _missing_rows(missing)
+    if missing:
+        yield from _missing_rows(missing, reading.kinds)
     for text in FormText.objects.select_related("form").iterator(CHUNK):
         if sha256_hex(text.html.encode()) != text.sha256:
             yield f"{text}: its words are not those that were published"
-    for evidence in _since(SignatureEvidence.objects.select_related("consent"), "signed_at", since).iterator(CHUNK):
-        if sha256_hex(evidence.as_json().encode()) != evidence.consent.evidence_sha256:
-            yield f"{evidence.consent}: the evidence of its signature was changed"
+    signed = SignatureEvidence.objects.annotate(told=F("consent__evidence_sha256"))
+    for evidence in _since(signed, "signed_at", since).iterator(CHUNK):
+        if sha256_hex(evidence.as_json().encode()) != evidence.told:
+            yield f"consent {evidence.consent_id}: the evidence of its signature was changed"
 
 
 def _was_said_before(facts: Facts) -> bool:
@@ -193,12 +218,12 @@ def _was_said_before(facts: Facts) -> bool:
     return LedgerEntry.objects.filter(payload=payload_text(facts)).exists()
 
 
-def _missing_rows(missing: set[bytes]) -> Iterator[str]:
+def _missing_rows(missing: set[bytes], kinds: Collection[str]) -> Iterator[str]:
     """Name the entries of which no row tells any more. A second pass, only when something is wrong."""
     entries = LedgerEntry.objects.order_by("pk").values_list("pk", "payload")
     for entry, payload in entries.iterator(CHUNK):
         kind = KIND.search(payload)
-        if kind and kind[1] in AUDITED and digest_of(payload) in missing:
+        if kind and kind[1] in kinds and digest_of(payload) in missing:
             yield f"entry {entry} ({kind[1]}): the row that it tells of is gone, or was changed"
 
 
@@ -206,7 +231,7 @@ def _proof_rows(since: datetime.datetime | None) -> Iterator[tuple[object, Facts
     texts = _since(FormText.objects.select_related("form").prefetch_related("purposes"), "published_at", since)
     for text in texts.iterator(CHUNK):
         yield text, text_facts(text)
-    consents = _since(Consent.objects.select_related("text").prefetch_related("purposes"), "signed_at", since)
+    consents = _since(Consent.objects.prefetch_related("text", "purposes"), "signed_at", since)
     for consent in consents.iterator(CHUNK):
         yield consent, consent_facts(consent)
     for withdrawal in _since(Withdrawal.objects.all(), "made_at", since).iterator(CHUNK):
@@ -215,6 +240,8 @@ def _proof_rows(since: datetime.datetime | None) -> Iterator[tuple[object, Facts
         yield licence, licence_facts(licence)
     for end in _since(PurposeEnd.objects.all(), "ended_at", since).iterator(CHUNK):
         yield end, purpose_end_facts(end)
+    for path in settings.LEDGER_PROOF.values():
+        yield from import_string(path)(since)
 
 
 def _since(rows: QuerySet[Any], field: str, since: datetime.datetime | None) -> QuerySet[Any]:

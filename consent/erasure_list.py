@@ -10,20 +10,23 @@ import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 from django.utils import timezone
 
+from consent.clock import trusted_now
 from consent.keys import public_key, signing_key
 from consent.ledger import payload_text
-from consent.models import ErasureNote
+from consent.models import Clock, ErasureNote
 from consent.signing import BadSignature, canonical_json, open_dsse, sign_dsse, utc_text
 
 TYPE = "application/vnd.likeness.erasure+json"
 WRITTEN_AT_ONCE = 500
-# Notes that commit out of order: the check at the start of a process looks this far back behind the newest known one.
+LOOKED_UP_AT_ONCE = 1000
+# Notes commit out of order: the check at the start of a process looks this far back behind the time it goes by.
 OVERLAP = datetime.timedelta(days=2)
 
 logger = logging.getLogger(__name__)
@@ -40,7 +43,14 @@ class Listed:
 
 def note(kind: str, **facts: Any) -> ErasureNote:
     """Put one event on the list, in the caller's transaction. `facts` are pseudonymous ids, times and plain values."""
-    return ErasureNote.objects.create(payload=payload_text({"kind": kind, **facts}))
+    return ErasureNote.objects.create(payload=payload_text({"kind": kind, **facts}), at=_moment())
+
+
+def _moment() -> datetime.datetime:
+    """Now; the time before that, while the clock was set back, lest a note lie on a day that `is_behind` skips."""
+    clock = Clock.objects.first()
+    known = (clock.seen_at, clock.before_jump) if clock else ()
+    return max([timezone.now(), *filter(None, known)])
 
 
 # --- Writing -------------------------------------------------------------------------------------
@@ -80,20 +90,22 @@ def _storage() -> Storage:
 def is_behind() -> bool:
     """True if the list holds something that this database lacks: it was restored from a backup.
 
-    Lists the days from two days before the newest note that the database knows: all later notes would be missing.
+    Goes by the time that sweeps note in the database, since a backup brings back the one of then; not by its newest
+    note, since one made after the restore would hide the gap before it. Only the days since are listed.
     """
-    newest = ErasureNote.objects.order_by("-at").values_list("at", flat=True).first()
-    since = (newest - OVERLAP).date() if newest else datetime.date.min
-    listed = [note_id for key in _keys(since) if (note_id := _note_id(key))]
-    return len(listed) > ErasureNote.objects.filter(pk__in=listed).count()
+    return any(True for _ in missing_keys(_watched_since()))
 
 
-def read_all() -> Iterator[Listed | str]:
-    """Every note of the list, by day; for one that cannot be believed, a sentence that says why."""
-    for key in _keys(datetime.date.min):
+def _watched_since() -> datetime.date:
+    return (trusted_now() - OVERLAP).date() if Clock.objects.exists() else datetime.date.min
+
+
+def read_missing() -> Iterator[Listed | str]:
+    """Every note that this database lacks, by day; for one that cannot be believed, a sentence that says why."""
+    for key in missing_keys():
         try:
             yield _open(key)
-        except (BadSignature, ValueError, KeyError) as error:
+        except (BadSignature, ValueError, KeyError, TypeError) as error:
             yield f"{key}: {error}"
 
 
@@ -106,32 +118,34 @@ def _open(key: str) -> Listed:
     return Listed(uuid.UUID(document["note"]), at, document["facts"])
 
 
-def _keys(since: datetime.date) -> Iterator[str]:
-    """Keys of the days from `since` on, in order; listing folder by folder skips what is older."""
-    for year in _folders(""):
-        if int(year) >= since.year:
-            for month in _folders(year):
-                if (int(year), int(month)) >= (since.year, since.month):
-                    yield from _keys_of_month(f"{year}/{month}", since)
+def missing_keys(since: datetime.date = datetime.date.min) -> Iterator[str]:
+    """Keys of the notes from the day `since` on that this database lacks, by day."""
+    keys = note_keys(since)
+    while batch := list(islice(keys, LOOKED_UP_AT_ONCE)):
+        listed = [note_id for key in batch if (note_id := _note_id(key))]
+        known = set(ErasureNote.objects.filter(pk__in=listed).values_list("pk", flat=True))
+        yield from (key for key in batch if _note_id(key) not in known)
 
 
-def _keys_of_month(folder: str, since: datetime.date) -> Iterator[str]:
-    year, month = (int(part) for part in folder.split("/"))
-    for day in _folders(folder):
-        if datetime.date(year, month, int(day)) >= since:
-            for name in sorted(_storage().listdir(f"{folder}/{day}")[1]):
-                yield f"{folder}/{day}/{name}"
+def note_keys(since: datetime.date = datetime.date.min) -> Iterator[str]:
+    """Keys of all notes from the day `since` on, in order. Other files in the storage are no notes."""
+    return (key for key in _keys("", since.isoformat().replace("-", "/")) if _note_id(key))
 
 
-def _folders(path: str) -> list[str]:
+def _keys(folder: str, first: str) -> Iterator[str]:
+    """Folder by folder, so that what lies before the day `first` (YYYY/MM/DD) is not even listed."""
     try:
-        return sorted(name for name in _storage().listdir(path)[0] if name.isdecimal())
+        folders, names = _storage().listdir(folder)
     except FileNotFoundError:  # nothing was ever erased
-        return []
+        return
+    for path in sorted(f"{folder}{name}" for name in folders):
+        if path >= first[: len(path)]:
+            yield from _keys(f"{path}/", first)
+    yield from (f"{folder}{name}" for name in sorted(names))
 
 
 def _note_id(key: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(key.rpartition("/")[2].removesuffix(".json"))
-    except ValueError:  # a temporary file of a write that was killed
+    except ValueError:
         return None

@@ -22,6 +22,7 @@ from django.utils import timezone
 from consent import events, ledger
 from consent.keys import signing_key
 from consent.models import Consent, FormText, Purpose, Receipt, SignatureEvidence
+from consent.renewal import is_renewal
 from consent.signed_pdf import render_pdf
 from consent.signing import canonical_json, open_dsse, sha256_hex, sign_dsse, utc_text
 
@@ -29,6 +30,11 @@ logger = logging.getLogger(__name__)
 
 PAYLOAD_TYPE = "application/vnd.likeness.consent-receipt+json"
 PROFILE = "https://w3id.org/dpv/schema/dpv-27560#{}-eu-gdpr"
+# How it was indicated: without and with a drawn signature.
+METHODS = (
+    "Typed name, and a separate ticked box for each purpose",
+    "Typed and drawn name, and a separate ticked box for each purpose",
+)
 MAIL_RETRY = datetime.timedelta(minutes=10)
 TIMES = ("dct:created", "dpv:isIndicatedAtTime")
 IDENTIFIERS = (
@@ -45,7 +51,7 @@ CONTEXT: dict[str, Any] = {
     "dct": "http://purl.org/dc/terms/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
-    "ev": "urn:likeness:evidence#",
+    "ev": "https://example.org/ns/evidence#",  # the namespace of the published schema and shapes
     **{name: {"@type": "xsd:dateTime"} for name in TIMES},
     **{name: {"@type": "@id"} for name in IDENTIFIERS},
 }
@@ -63,6 +69,8 @@ def issue_receipt(*, consent: Consent) -> Receipt:
     envelope = sign_dsse(canonical_json(document).encode(), PAYLOAD_TYPE, signing_key())
     try:
         with transaction.atomic():
+            # Its person may have been erased while it was made.
+            SignatureEvidence.objects.select_for_update().only("pk").get(consent=consent)
             receipt = Receipt.objects.create(consent=consent, envelope=envelope, pdf=pdf)
             events.record_receipt(receipt)
             return receipt
@@ -98,6 +106,12 @@ def issue_due() -> None:
     unsent = Receipt.objects.filter(mailed_at__isnull=True, mail_due_at__lte=timezone.now())
     for receipt in unsent.filter(consent__evidence__isnull=False).defer("pdf", "envelope"):
         _try(mail_receipt, receipt=receipt)
+
+
+def issue_one(*, consent: Consent) -> None:
+    """issue_due for one consent."""
+    if SignatureEvidence.objects.filter(consent=consent).exists():
+        mail_receipt(receipt=issue_receipt(consent=consent))
 
 
 def _try(step: Callable[..., object], **arguments: Any) -> None:
@@ -218,9 +232,12 @@ def _process(text: FormText, purpose: Purpose) -> dict[str, Any]:
 
 def _status(consent: Consent, subject: str) -> dict[str, Any]:
     return {
-        "@type": ["dpv:ConsentGiven", "dpv:ExplicitlyExpressedConsent"],
+        "@type": [
+            "dpv:RenewedConsentGiven" if is_renewal(consent) else "dpv:ConsentGiven",
+            "dpv:ExplicitlyExpressedConsent",
+        ],
         "dpv:isIndicatedBy": subject,
-        "dpv:hasIndicationMethod": "Typed name, and a separate ticked box for each purpose",
+        "dpv:hasIndicationMethod": METHODS[bool(consent.evidence.drawing)],
         "dpv:isIndicatedAtTime": utc_text(consent.signed_at),
         "dpv:hasDuration": {"@type": "dpv:TemporalDuration", "rdf:value": f"P{consent.text.retention_days}D"},
     }
@@ -229,7 +246,7 @@ def _status(consent: Consent, subject: str) -> dict[str, Any]:
 def _signature(evidence: SignatureEvidence, pdf_sha256: str, ledger_root: str) -> dict[str, Any]:
     verified = evidence.email_verified_at
     return {
-        "ev:method": "typed-name+checkbox",
+        "ev:method": "typed-name+drawn-signature+checkbox" if evidence.drawing else "typed-name+checkbox",
         "ev:signerName": evidence.signer_name,
         "ev:intentStatement": evidence.intent,
         **({"ev:emailVerifiedAt": utc_text(verified)} if verified else {}),
@@ -239,6 +256,11 @@ def _signature(evidence: SignatureEvidence, pdf_sha256: str, ledger_root: str) -
         "ev:viewedAt": utc_text(evidence.viewed_at),
         "ev:signedAt": utc_text(evidence.signed_at),
         "ev:signedPdfSha256": pdf_sha256,
+        **({"ev:answers": _answers(evidence)} if evidence.answers else {}),
         "ev:adultDeclaration": True,  # nobody signs without being an adult: services.grant
         "ev:auditHead": ledger_root,
     }
+
+
+def _answers(evidence: SignatureEvidence) -> list[dict[str, str]]:
+    return [{"ev:question": said["question"], "ev:answer": said["answer"]} for said in evidence.answers]

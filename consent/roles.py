@@ -4,13 +4,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from consent.mfa import lacks_second_factor
 from consent.models import Contributor, User
 
 REVIEWER = "reviewer"
@@ -30,7 +33,10 @@ def has_role(user: User | AnonymousUser, name: str) -> bool:
 
 
 def role_required(*names: str) -> Callable[[View], View]:
-    """A view only for people who have one of these roles: others get 403, strangers the sign-in page."""
+    """A view only for people who have one of these roles: others get 403, strangers the sign-in page.
+
+    Staff without a second factor are led to setting one up.
+    """
 
     def decorate(view: View) -> View:
         @never_cache
@@ -40,6 +46,9 @@ def role_required(*names: str) -> Callable[[View], View]:
                 return redirect_to_login(request.get_full_path())
             if not any(has_role(request.user, name) for name in names):
                 raise PermissionDenied(f"This page is for people with the role: {', '.join(names)}.")
+            if lacks_second_factor(staff_user(request)):
+                messages.info(request, "Staff sign in with a second factor. Please set one up before you go on.")
+                return redirect("mfa_activate_totp")
             return view(request, *args, **kwargs)
 
         return guarded

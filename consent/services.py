@@ -6,7 +6,7 @@ withdrawing twice is the same as once.
 
 import datetime
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from allauth.account.models import EmailAddress
@@ -16,8 +16,10 @@ from django.utils import timezone
 
 from consent import events
 from consent.adulthood import adult_age, is_adult
+from consent.contact import touch
+from consent.countries import COUNTRIES
 from consent.models import Consent, ConsentPurpose, Contributor, FormText, SignatureEvidence, User
-from consent.receipts import issue_due, issue_receipt, mail_receipt
+from consent.receipts import issue_due, issue_one, issue_receipt, mail_receipt
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from consent.texts import known_purposes
@@ -28,6 +30,7 @@ __all__ = (
     "add_staff",
     "grant",
     "issue_due",
+    "issue_one",
     "issue_receipt",
     "mail_receipt",
     "register_contributor",
@@ -38,19 +41,26 @@ OLDEST_AGE = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the web request shows of a signature: all of it may be empty but the moment the text was shown."""
+    """What the web request shows of a signature: all of it may be empty but the moment the text was shown.
+
+    `answers` are those to the questions, as in SignatureEvidence; `drawing` is the path data of a drawn signature.
+    """
 
     viewed_at: datetime.datetime
     ip: str | None = None
     user_agent: str = ""
     time_zone: str = ""
+    answers: Sequence[dict[str, str]] = ()
+    drawing: str = ""
 
 
 # --- People --------------------------------------------------------------------------------------
 
 
 def register_contributor(*, user: User, date_of_birth: datetime.date, country: str) -> Contributor:
-    """Make `user` a contributor. Refuses minors, and a second, different answer."""
+    """Make `user` a contributor. Refuses minors, countries that are not in the list, and a second, different answer."""
+    if country not in COUNTRIES:
+        raise Refused("Choose the country you live in from the list.")
     today = timezone.now().date()
     if date_of_birth > today:
         raise Refused("That date of birth is in the future. Please check it.")
@@ -65,7 +75,10 @@ def register_contributor(*, user: User, date_of_birth: datetime.date, country: s
         user=user, defaults={"date_of_birth": date_of_birth, "country": country}
     )
     if (contributor.date_of_birth, contributor.country) != (date_of_birth, country):
-        raise Refused("You have already told us your date of birth and country. Write to us if they are wrong.")
+        raise Refused(
+            "You have already told us your date of birth and country. If they are wrong or you moved, "
+            "ask us to correct them."
+        )
     return contributor
 
 
@@ -102,7 +115,7 @@ def grant(
 
     `intent` is the sentence that the signer ticked.
     """
-    if signed := _signed_before(contributor, submission):
+    if signed := _signed_before(contributor, submission, text, purposes):
         return signed
     _refuse_unsignable(contributor, text)
     _refuse_incomplete(text, purposes, signer_name, intent)
@@ -110,15 +123,28 @@ def grant(
         with transaction.atomic():
             return _sign(contributor, text, purposes, _evidence(contributor, signer_name, intent, evidence), submission)
     except IntegrityError:  # the same form was sent twice at the same moment
-        if signed := _signed_before(contributor, submission):
+        if signed := _signed_before(contributor, submission, text, purposes):
             return signed
         raise
 
 
-def _signed_before(contributor: Contributor, submission: uuid.UUID) -> Consent | None:
+def _signed_before(
+    contributor: Contributor, submission: uuid.UUID, text: FormText, purposes: Collection[str]
+) -> Consent | None:
+    """The consent of this very form, if it was sent before with the same choices and still counts."""
     consent = Consent.objects.filter(submission=submission).first()
-    if consent and consent.contributor_id != contributor.pk:
+    if consent is None:
+        return None
+    if consent.contributor_id != contributor.pk:
         raise Refused("This form was opened by somebody else. Please open the page again.")
+    if not Consent.objects.live().filter(pk=consent.pk).exists():
+        raise Refused("You signed this page before, and it ended since. Please open the page again to sign anew.")
+    signed = set(consent.granted.values_list("purpose", flat=True))
+    if consent.text_id != text.pk or signed != set(purposes):
+        raise Refused(
+            f"You signed this page before, for {', '.join(sorted(signed))}, and that stands. To allow more, please "
+            "open the page again; to allow less, withdraw."
+        )
     return consent
 
 
@@ -135,7 +161,7 @@ def _refuse_unsignable(contributor: Contributor, text: FormText) -> None:
 def _refuse_incomplete(text: FormText, purposes: Collection[str], signer_name: str, intent: str) -> None:
     if not purposes:
         raise Refused("You did not tick any purpose, so nothing was signed. That is fine: you can leave it at that.")
-    if foreign := set(purposes) - set(text.purposes.values_list("pk", flat=True)):
+    if foreign := set(purposes) - set(text.purposes.filter(end__isnull=True).values_list("pk", flat=True)):
         raise Refused(f"This text does not ask for: {', '.join(sorted(foreign))}. Please open the page again.")
     if not signer_name.strip():
         raise Refused("Please type your name to sign.")
@@ -154,6 +180,8 @@ def _evidence(contributor: Contributor, signer_name: str, intent: str, evidence:
         ip=evidence.ip,
         user_agent=evidence.user_agent[:400],
         time_zone=evidence.time_zone[:60],
+        answers=list(evidence.answers),
+        drawing=evidence.drawing,
         viewed_at=evidence.viewed_at,
         signed_at=timezone.now(),
     )
@@ -166,6 +194,8 @@ def _sign(
     evidence: SignatureEvidence,
     submission: uuid.UUID,
 ) -> Consent:
+    if not Contributor.objects.select_for_update(no_key=True).filter(pk=contributor.pk, user__isnull=False).first():
+        raise Refused("This account was deleted in the meantime, so nothing was signed.")
     evidence.consent_id = uuid.uuid4()
     consent = Consent.objects.create(
         pk=evidence.consent_id,
@@ -181,6 +211,7 @@ def _sign(
         ConsentPurpose(consent=consent, purpose=purpose) for purpose in known_purposes(purposes)
     )
     events.record_consent(consent)
+    touch(contributor=contributor)
     return consent
 
 

@@ -1,16 +1,24 @@
-"""The PDF of what one person signed: the text, what they chose, and their signature. Pure but for typst; no storage."""
+"""The PDF of what one person signed: the whole text as shown, what they chose, and their signature. Pure but for typst.
 
+The text comes from the very HTML that was shown and hashed, so that the paper cannot say anything else.
+"""
+
+import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import typst
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
 
-from consent.models import Consent, SignatureEvidence
+from consent.models import Consent, FormText, SignatureEvidence
+from consent.notice import wording
 from consent.signing import canonical_json
+from consent.words import Words, words
 
 DOCUMENT = Path(__file__).parent / "documents" / "signed_text.typ"
+DRAWING = re.compile(r"[MLml0-9 .,-]*")
+WITHOUT_END = ("br", "hr", "img")
+Node = dict[str, Any]
 
 
 def render_pdf(consent: Consent, evidence: SignatureEvidence) -> bytes:
@@ -23,54 +31,88 @@ def render_pdf(consent: Consent, evidence: SignatureEvidence) -> bytes:
 
 
 def _paper(consent: Consent, evidence: SignatureEvidence) -> dict[str, Any]:
-    text = consent.text
+    text, spoken = consent.text, words(consent.text.language)
     return {
         "title": text.title,
         "language": text.language.split("-")[0],
-        "controller": {"name": text.controller_name},
-        "facts": _facts(consent),
-        "text": [_node(node) for node in SyntaxTreeNode(MarkdownIt("commonmark").parse(text.body)).children],
-        "signature": _signature(consent, evidence),
+        "controller": text.controller_name,
+        "words": {name: spoken.paper[name] for name in ("document", "signed_text", "choices", "signature", "drawing")},
+        "document": [[spoken.paper["consent"], str(consent.pk)], [spoken.paper["sha256"], text.sha256]],
+        "text": parse_html(text.html),
+        "choices": _choices(consent, text, spoken),
+        "signature": _signature(consent, evidence, spoken),
+        "drawing": _drawing(evidence.drawing),
     }
 
 
-def _facts(consent: Consent) -> list[list[str]]:
-    text = consent.text
+def _choices(consent: Consent, text: FormText, spoken: Words) -> list[list[str]]:
     granted = {purpose.pk for purpose in consent.purposes.all()}
-    chosen = [
-        [purpose.name, ("yes" if purpose.pk in granted else "no") + f" ({purpose.description})"]
+    return [
+        [
+            wording(purpose, text.language, text.published_at).name,
+            spoken.paper["yes" if purpose.pk in granted else "no"],
+        ]
         for purpose in text.purposes.order_by("code")
     ]
-    return [
-        ["Controller", f"{text.controller_name}, {text.controller_address}, {text.contact}"],
-        ["Version", f"{text.version} ({text.language})"],
-        ["SHA-256 of the text as shown", text.sha256],
-        ["In short", text.summary],
-        ["Recipients", "; ".join(text.recipients)],
-        ["Transfers", text.transfers],
-        ["Kept until", f"{consent.expires_at:%Y-%m-%d} ({text.retention_days} days)"],
-        ["Complaints", text.complaint_body],
-        *chosen,
-    ]
 
 
-def _signature(consent: Consent, evidence: SignatureEvidence) -> list[list[str]]:
-    return [
-        ["Signed by", evidence.signer_name],
-        ["E-mail address", evidence.email],
-        ["Statement", evidence.intent],
-        ["Signed at", f"{evidence.signed_at:%Y-%m-%d %H:%M:%S} UTC"],
-        ["Text shown at", f"{evidence.viewed_at:%Y-%m-%d %H:%M:%S} UTC"],
-        ["Consent", str(consent.pk)],
-    ]
-
-
-def _node(node: SyntaxTreeNode) -> dict[str, Any]:
-    """A Markdown node as plain data for the document. A picture becomes its description."""
-    return {
-        "kind": "text" if node.type == "image" else node.type,
-        "text": "" if node.is_root else node.content,
-        "level": int(node.tag[1]) if node.type == "heading" else 0,
-        "href": str(node.attrs.get("href", "")),
-        "children": [_node(child) for child in node.children],
+def _signature(consent: Consent, evidence: SignatureEvidence, spoken: Words) -> list[list[str]]:
+    verified = evidence.email_verified_at
+    said = {
+        "signer": evidence.signer_name,
+        "intent": evidence.intent,
+        "signed_at": f"{evidence.signed_at:%Y-%m-%d %H:%M:%S} UTC",
+        "viewed_at": f"{evidence.viewed_at:%Y-%m-%d %H:%M:%S} UTC",
+        "kept_until": f"{consent.expires_at:%Y-%m-%d}",
+        "email": evidence.email,
+        "email_verified": f"{verified:%Y-%m-%d %H:%M:%S} UTC" if verified else "",
+        "ip": evidence.ip or "",
+        "user_agent": evidence.user_agent,
+        "time_zone": evidence.time_zone,
+        "answers": "; ".join(f"{given['question']} {given['answer']}" for given in evidence.answers),
     }
+    return [[spoken.paper[name], value] for name, value in said.items() if value]
+
+
+def _drawing(path: str) -> str:
+    """The drawn signature as an SVG document; empty if there is none, or if it is more than lines."""
+    if not path or not DRAWING.fullmatch(path):
+        return ""
+    line = f'<path d="{path}" fill="none" stroke="black" stroke-width="3" stroke-linecap="round"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200" viewBox="0 0 600 200">{line}</svg>'
+
+
+def parse_html(html: str) -> list[Node]:
+    """HTML that we made as plain data for the document: {"kind": tag or "text", "text", "href", "children"}."""
+    parser = _Tree()
+    parser.feed(html)
+    parser.close()
+    return list(parser.root["children"])
+
+
+def _node(kind: str, text: str = "", href: str = "") -> Node:
+    return {"kind": kind, "text": text, "href": href, "children": []}
+
+
+class _Tree(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.root = _node("root")
+        self.open = [self.root]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = dict(attrs)
+        node = _node("text", said.get("alt") or "") if tag == "img" else _node(tag, href=said.get("href") or "")
+        self.open[-1]["children"].append(node)
+        if tag not in WITHOUT_END:
+            self.open.append(node)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in WITHOUT_END:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        inside_code = any(node["kind"] == "pre" for node in self.open)
+        text = data if inside_code else re.sub(r"\s+", " ", data)
+        if text.strip() or self.open[-1]["kind"] not in ("root", "article", "ul", "ol", "blockquote"):
+            self.open[-1]["children"].append(_node("text", text))

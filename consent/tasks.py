@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from consent import ledger, services
+from consent import anchors, clock, demographics, desk, erasure_list, ledger, retention, services
+from consent.models import Consent
 
 
 @shared_task
@@ -12,6 +13,74 @@ def issue_receipts() -> None:
 
 
 @shared_task
+def issue_receipt(consent_id: str) -> None:
+    """Issue and mail the receipt of one consent, if the sweep has not done it yet."""
+    services.issue_one(consent=Consent.objects.get(pk=consent_id))
+
+
+@shared_task
 def seal_ledger() -> None:
     """Seal what has been appended since the last seal."""
-    ledger.seal()
+    while ledger.seal():
+        pass
+
+
+@shared_task
+def seal_stragglers() -> None:
+    """Seal entries of transactions that took so long that the ordinary sweep no longer looks for them."""
+    while ledger.seal(look_back=None):
+        pass
+
+
+@shared_task
+def copy_checkpoint() -> None:
+    """Copy the newest checkpoint to where nobody can change it."""
+    anchors.copy_checkpoint()
+
+
+@shared_task
+def observe_clock() -> None:
+    """Note the time, so that a jump is seen."""
+    clock.observe()
+
+
+@shared_task
+def end_lapsed() -> None:
+    """Withdraw for contributors who were not heard of for too long."""
+    retention.end_lapsed()
+
+
+@shared_task
+def remind_lapsing() -> None:
+    """Write to those whose permissions lapse soon."""
+    retention.remind_lapsing()
+
+
+@shared_task
+def delete_old_records() -> None:
+    """Delete evidence, accounts and requests whose time is over."""
+    retention.delete_old_records()
+
+
+@shared_task
+def mail_requests() -> None:
+    """Tell people of answers to their requests, and of extensions."""
+    desk.mail_due()
+
+
+@shared_task
+def alarm_overdue() -> None:
+    """Tell the data-protection officers which requests are overdue."""
+    desk.alarm_overdue()
+
+
+@shared_task
+def delete_demographics() -> None:
+    """Delete what people said about themselves, on its day and when they permit nothing any more."""
+    demographics.delete_due()
+
+
+@shared_task
+def write_erasure_notes() -> None:
+    """Write what was erased to the list that lies outside the database."""
+    erasure_list.write_notes()

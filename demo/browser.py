@@ -20,7 +20,7 @@ class Field(NamedTuple):
     kind: str
     value: str
     submitted: bool
-    text: str = ""  # of an option: what a person reads
+    text: str = ""  # of an option or a radio button: what a person reads
 
 
 @dataclass
@@ -33,8 +33,9 @@ class Form:
         return {entry.name for entry in self.fields}
 
     def options(self, name: str) -> dict[str, str]:
-        """Of a select: what is read → what is sent."""
-        return {entry.text: entry.value for entry in self.fields if entry.name == name and entry.kind == "option"}
+        """Of a select or a group of radio buttons: what is read → what is sent."""
+        kinds = ("option", "radio")
+        return {entry.text: entry.value for entry in self.fields if entry.name == name and entry.kind in kinds}
 
 
 class _Reader(HTMLParser):
@@ -82,6 +83,12 @@ class _Reader(HTMLParser):
         elif tag == "textarea":
             self._area = (name, [])
 
+    def _label_radio(self, words: str) -> None:
+        """What follows a radio button inside its label is what a person reads there."""
+        fields = self.forms[-1].fields if self.forms else []
+        if fields and fields[-1].kind == "radio" and not fields[-1].text:
+            fields[-1] = fields[-1]._replace(text=words)
+
     def _add(self, entry: Field) -> None:
         self.forms[-1].fields.append(entry)
 
@@ -91,6 +98,7 @@ class _Reader(HTMLParser):
         elif self._option is not None:
             self._option.append(data)
         elif not self._silent and data.strip():
+            self._label_radio(data.strip())
             self.words.append(data.strip())
             if self._id:
                 self.ids.setdefault(self._id, data.strip())

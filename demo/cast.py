@@ -23,6 +23,9 @@ WITHDRAWS = 2  # the contributor who changes her mind; one of her photographs al
 MINOR = "Mika Seventeen"
 SIGNED_UP_ONLY = "Noor Undecided"  # makes an account, never signs, and so cannot upload
 
+# What somebody who has read the text answers, by words of the right answer.
+UNDERSTOOD = ("at any time", "only what I want", "no longer used")
+
 FORM_TEXT = """\
 # Photographs of your face for research
 

@@ -73,7 +73,7 @@ def _send(browser: Browser, address: str, token: str, photo: Photo) -> Upload:
 def reason_told(browser: Browser, photo: Photo) -> str:
     """What the contributor's page says of a file that was turned down after it had arrived."""
     page = browser.get("/me/photos/")
-    said = re.search(rf"{re.escape(photo.name)} (It .+?) Sent ", page.text)
+    said = re.search(rf"{re.escape(photo.name)} Sent [^.]+? UTC (It .+?) Where it went", page.text)
     if not said:
         raise Surprise(f"{page.url} does not say why {photo.name} ({photo.kind}) was turned down")
     return said.group(1)

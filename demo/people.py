@@ -90,7 +90,7 @@ def open_call(manager: Browser, most: int) -> None:
 
 
 def option(page: Page, name: str, text: str) -> str:
-    """The value of the option of a select whose words contain `text`."""
+    """The value of the option of a select, or of the radio button, whose words contain `text`."""
     for words, value in page.form_with(name).options(name).items():
         if text in words and value:
             return value
@@ -123,13 +123,31 @@ def sign(browser: Browser, person: Person, purposes: tuple[str, ...]) -> None:
     form = page.form_with("signer_name", "agree", *(f"purpose_{code}" for code in cast.PURPOSES))
     if ticked := [entry.name for entry in form.fields if entry.kind == "checkbox" and entry.submitted]:
         raise Surprise(f"{page.url} ticks {ticked} beforehand")
-    ticks = {f"purpose_{code}": "on" for code in purposes}
-    done(browser.fill(page, ticks | {"signer_name": person.name, "agree": "on", "time_zone": "Europe/Dublin"}))
+    filled = {f"purpose_{code}": "on" for code in purposes}
+    filled |= {"signer_name": person.name, "agree": "on", "time_zone": "Europe/Dublin"}
+    done(browser.fill(page, filled | answers(page, cast.UNDERSTOOD)))
+
+
+def answers(page: Page, understood: tuple[str, ...]) -> dict[str, str]:
+    """The answers to the questions of a form, chosen by what stands beside the buttons."""
+    return {f"question_{number}": option(page, f"question_{number}", words) for number, words in enumerate(understood)}
+
+
+def misunderstand(browser: Browser, person: Person, purposes: tuple[str, ...]) -> None:
+    """Answer as somebody would who has not read the text: nothing is signed, and the page says why, kindly."""
+    page = browser.get(f"/sign/{cast.FORM['slug']}/")
+    filled = {f"purpose_{code}": "on" for code in purposes} | {"signer_name": person.name, "agree": "on"}
+    wrong = {name: next(iter(page.form_with(name).options(name).values())) for name in ("question_1", "question_2")}
+    again = browser.fill(page, filled | answers(page, cast.UNDERSTOOD) | wrong)
+    if again.response.history or "whenever you like" in again.text or "choice of its own" not in again.text:
+        raise Surprise(f"Wrong answers were signed, or not explained: {again.text[:600]}")
 
 
 def join_and_sign(place: Place, index: int, person: Person) -> Browser:
     browser, page = join(place, person, born=f"{1960 + 3 * index}-0{1 + index % 9}-15", country=cast.COUNTRIES[index])
     done(page)
+    if index == 0:
+        misunderstand(browser, person, cast.CHOICES[index])
     sign(browser, person, cast.CHOICES[index])
     return browser
 

@@ -329,7 +329,7 @@ def withdraw(walk: Walk) -> None:
     walk.progress.say(
         f"  {walk.contributors[person].name} withdraws {len(ids)} photographs: {len(watched)} ways to read them"
     )
-    pressed = withdrawal.withdraw(browser)
+    pressed, certificate = withdrawal.withdraw(browser)
     outcome = walk.outcome = withdrawal.Outcome(images=len(ids), doors=len(watched))
     outcome.seconds_to_refused = round(withdrawal.refused_after(pressed, watched, walk.progress), 2)
     walk.progress.say(f"  every read refused after {outcome.seconds_to_refused} s")
@@ -345,6 +345,9 @@ def withdraw(walk: Walk) -> None:
     walk.progress.say(f"  bytes, hashes and label tasks gone after {outcome.seconds_to_gone} s")
     walk.noted["target"] = target
     _pull_after(walk)
+    after = withdrawal.certified_after(pressed, certificate, walk.stack, walk.progress)
+    outcome.seconds_to_certificate = round(after, 2)
+    walk.progress.say(f"  the erasure certificate was signed after {outcome.seconds_to_certificate} s at the latest")
 
 
 def _pull_after(walk: Walk) -> None:

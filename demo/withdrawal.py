@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from demo.browser import Browser
 from demo.datasets import Dataset, Release, api
 from demo.label import Owner
@@ -36,6 +38,7 @@ class Outcome:
     images: int = 0
     seconds_to_refused: float = -1
     seconds_to_gone: float = -1
+    seconds_to_certificate: float = -1
     label_tasks_left: int = -1
     files_left: int = -1
     doors: int = 0
@@ -115,12 +118,26 @@ def open_doors(doors: Doors) -> Doors:
     return {name: status for name, status in doors.items() if status() == 200}
 
 
-def withdraw(contributor: Browser) -> float:
-    """Take back everything, by the page's own form; the moment the button was pressed."""
+def withdraw(contributor: Browser) -> tuple[float, str]:
+    """Take back everything, by the page's own form; when the button was pressed, and the certificate's address."""
     page = contributor.get("/me/withdraw/")
     pressed = time.monotonic()
-    done(contributor.fill(page, {"consent": "all", "purpose": ""}))
-    return pressed
+    certificate = done(contributor.fill(page, {"consent": "all", "purpose": ""}))
+    return pressed, certificate.url
+
+
+def certified_after(pressed: float, address: str, stack: Stack, progress: Progress) -> float:
+    """Seconds until the signed certificate was there, asked for without an account; it is kept in var."""
+    document = f"{address.rstrip('/')}.json"
+
+    def is_issued() -> bool:
+        answer = httpx.get(document)
+        if answer.status_code == 200:
+            (stack.var / "erasure-certificate.json").write_bytes(answer.content)
+        return answer.status_code == 200
+
+    progress.wait(is_issued, "the erasure certificate is signed", 90)
+    return time.monotonic() - pressed
 
 
 def refused_after(pressed: float, watched: Doors, progress: Progress) -> float:

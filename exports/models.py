@@ -282,6 +282,43 @@ class Certificate(models.Model):
         return f"certificate {self.act}"
 
 
+class CertificateMail(models.Model):
+    """A certificate is to be mailed to its contributor, until `mailed_at`. Whoever moves `due_at` on may send."""
+
+    certificate = models.OneToOneField(Certificate, primary_key=True, on_delete=models.PROTECT, related_name="mail")
+    due_at = models.DateTimeField(default=timezone.now)
+    mailed_at = models.DateTimeField(null=True)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["due_at"], condition=Q(mailed_at__isnull=True), name="certificate_to_mail")
+        ]
+
+    def __str__(self) -> str:
+        return f"mail of {self.certificate_id}"
+
+
+class NoticeDuty(models.Model):
+    """Who is to be told of a notice and reminded of it. Whoever moves `due_at` on may send; NoticeMail is the proof."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="duties")
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="duties")
+    due_at = models.DateTimeField(default=timezone.now)
+    reminded_at = models.DateTimeField(null=True)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["notice", "recipient"], name="notice_duty_once_per_recipient")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.notice} for {self.recipient}"
+
+
 class NoticeMail(models.Model):
     """A recipient was mailed that a notice is there (append-only)."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.files import File
 from django.core.files.storage import storages
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, Max, OuterRef, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from collection.models import Image, ImageStatus
@@ -251,10 +251,10 @@ def withheld_items(release: Release) -> QuerySet[Item]:
     return _items_outside(release, Image.objects.usable_for(release.dataset.purpose_id))
 
 
-def lost_items(release: Release, clock: datetime.datetime | None = None) -> QuerySet[Item]:
-    """Items of a release that nobody may ever have again; `clock` as in Image.objects.entitled."""
-    entitled = Image.objects.entitled(release.dataset.purpose_id, clock=clock)
-    return _items_outside(release, entitled.filter(status=ImageStatus.ACCEPTED))
+def lost_items(release: Release, *, clock: datetime.datetime) -> QuerySet[Item]:
+    """Items of a release that nobody may ever have again; `clock` as in Image.objects.lost."""
+    lost = Image.objects.lost(release.dataset.purpose_id, clock=clock)
+    return Item.objects.filter(~Q(image__status=ImageStatus.ACCEPTED) | Q(image__in=lost), release=release)
 
 
 def _items_outside(release: Release, images: QuerySet[Image]) -> QuerySet[Item]:

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from exports import notices, services
+from exports import certificates, notice_mails, notices, services
 from exports.models import Release
 
 
@@ -25,3 +25,15 @@ def build_due() -> None:
 def revoke_items() -> None:
     """Mark rows whose rights ended and tell their recipients."""
     notices.revoke_items()
+
+
+@shared_task
+def issue_certificates() -> None:
+    """Sign the certificates of what is done everywhere, and mail them."""
+    certificates.issue_due()
+
+
+@shared_task
+def remind_recipients() -> None:
+    """Remind whoever has not acknowledged a notice."""
+    notice_mails.remind_recipients()

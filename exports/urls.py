@@ -2,9 +2,20 @@
 
 from django.urls import URLPattern, path
 
-from exports import api, views
+from exports import api, contributor_views, depicted_views, my_data_views, openness_views, views
 
 urlpatterns: list[URLPattern] = [
+    path("openness/", openness_views.openness_page, name="openness"),
+    path("staff/records/", openness_views.records, name="records"),
+    path("staff/records.json", openness_views.records_json, name="records_json"),
+    path("depicted/", depicted_views.depicted, name="depicted"),
+    path("depicted/<uuid:reference>/", depicted_views.depicted_received, name="depicted_received"),
+    path("me/data/", my_data_views.my_data, name="my_data"),
+    path("me/data/download", my_data_views.my_data_download, name="my_data_download"),
+    path("me/data/<slug:question>/", my_data_views.my_data_ask, name="my_data_ask"),
+    path("me/photos/", contributor_views.photos, name="photos"),
+    path("certificates/<uuid:act>/", contributor_views.certificate, name="certificate"),
+    path("certificates/<uuid:act>.json", contributor_views.certificate_json, name="certificate_json"),
     path("pull.py", views.pull_program, name="pull_program"),
     path("staff/datasets/", views.dataset_list, name="datasets"),
     path("staff/datasets/new/", views.dataset_add, name="dataset_add"),

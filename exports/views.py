@@ -18,6 +18,7 @@ from exports import pull, selection, services, tasks
 from exports.api import gone_items
 from exports.forms import DatasetForm, RecipientForm
 from exports.models import Dataset, Notice, Release
+from exports.notice_mails import answers
 from exports.services import withheld_items
 from exports.tokens import issue_recipient_token
 
@@ -53,6 +54,7 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
         "eligible": len(found.candidates),
         "left_out": dict(found.left_out),
         "releases": [(release, withheld_items(release).count()) for release in releases],
+        "answers": answers(dataset),
     }
     return render(request, "exports/dataset_staff.html", context)
 

@@ -1,6 +1,7 @@
 """Fixtures for every test. Storage, keys and the broker live in a temporary folder; nothing reaches a network."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ os.environ.setdefault("SECRET_KEY", "tests only")
 os.environ.setdefault("EMAIL_URL", "memorymail://")
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR / 'db.sqlite3'}")
 os.environ.setdefault("BROKER_URL", "memory://")
+os.environ.setdefault("STAFF_MFA", "0")  # tests/consent/test_accounts_security.py turns it on
 
 import django
 import pytest
@@ -52,6 +54,12 @@ def django_db_modify_db_settings():
     """SQLite in a file: threads and forked workers must meet in one database."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(VAR / "test.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def _no_erasures_of_other_tests():
+    """The erasure list outlives the database on purpose; each test begins with an empty database."""
+    shutil.rmtree(settings.STORAGE_DIRS["erasures"], ignore_errors=True)
 
 
 _flush = TransactionTestCase._fixture_teardown

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("consent", "collection", "annotation", "exports")
 PROOF = {
     "consent": "purpose formtext formtextpurpose consent consentpurpose withdrawal licence licencepurpose "
-    "ledgerentry ledgerleaf checkpoint purposewording purposeend checkpointcopy",
+    "ledgerentry ledgerleaf checkpoint purposewording purposeend checkpointcopy ledgertile",
     "collection": "transition removal modelrelease",
     "annotation": "annotation earning imageview",
     "exports": "release attestation item releasefile filepurge split download notice revocation "

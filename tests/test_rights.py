@@ -11,9 +11,11 @@ from annotation.services import may_be_seen, plan_tasks
 from collection.models import Freeze, Image, Removal
 from consent.models import Consent, PurposeEnd, RightsRequest
 from consent.withdrawals import withdraw
+from exports.selection import eligible
 from tests.annotation.factories import make_campaign
 from tests.collection.factories import make_image
 from tests.consent.factories import make_consent, make_contributor, make_licence, make_text
+from tests.exports.factories import make_dataset
 
 pytestmark = pytest.mark.django_db
 DAY = datetime.timedelta(days=1)
@@ -81,6 +83,19 @@ def test_r07_images_under_outdated_terms_get_no_new_label_task():
     make_text(slug="faces", version="2.0.0", recipients=["Somebody else"])
     assert plan_tasks(campaign=campaign) == 0
     assert not LabelTask.objects.filter(image=image).exists()
+
+
+# --- R01, R09: what a release may hold -----------------------------------------------------------
+
+
+def test_r01_r09_an_expired_consent_is_usable_for_nothing_from_that_second_on():
+    image = make_image()
+    end = image.consent.expires_at
+    assert standing(image, at=end - datetime.timedelta(microseconds=1)) == ALL
+    assert standing(image, at=end) == set()
+    dataset = make_dataset()
+    assert [one.image for one in eligible(dataset, end - DAY).candidates] == [image]
+    assert eligible(dataset, end).candidates == []
 
 
 # --- Freezing and removing -----------------------------------------------------------------------

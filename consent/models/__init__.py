@@ -28,7 +28,7 @@ from consent.models.forms import (
     PurposeWording,
     Statements,
 )
-from consent.models.ledger import Checkpoint, CheckpointCopy, Clock, ErasureNote, LedgerEntry, LedgerLeaf
+from consent.models.ledger import Checkpoint, CheckpointCopy, Clock, ErasureNote, LedgerEntry, LedgerLeaf, LedgerTile
 from consent.models.licences import Licence, LicencePurpose, LicenceQuerySet, LicenceWarning, PriceBasis
 from consent.models.people import PREFER_NOT_TO_SAY, Contributor, Demographics, User, UserManager
 
@@ -50,6 +50,7 @@ __all__ = (
     "FormTextPurpose",
     "LedgerEntry",
     "LedgerLeaf",
+    "LedgerTile",
     "Licence",
     "LicencePurpose",
     "LicenceQuerySet",

@@ -14,6 +14,8 @@ from consent.models.forms import FormText, Purpose, PurposeEnd
 from consent.models.people import Contributor
 from consent.signing import canonical_json, utc_text
 
+EVER = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC)
+
 
 class ConsentQuerySet(models.QuerySet["Consent"]):
     def live(
@@ -35,6 +37,14 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
         if purpose is not None:
             granted = granted.filter(purpose=purpose)
         return self.filter(Exists(granted), signed_at__lte=at, expires_at__gt=clock or at)
+
+    def over(self, purpose: str | None = None, *, clock: datetime.datetime) -> Self:
+        """Consents that will never be in force again for `purpose` (or any): what destroys goes by this.
+
+        Acts count whatever their time stamps say, and only what expires is judged by `clock`: with `live` a clock that
+        was set back would end what is not signed yet by it.
+        """
+        return self.exclude(pk__in=Consent.objects.live(purpose, EVER, clock))
 
     def under_current_terms(self, purpose: str | None = None, at: datetime.datetime | None = None) -> Self:
         """Consents whose images are open to new uses: signed under the form's newest major version at `at`, or
@@ -78,11 +88,12 @@ class Consent(models.Model):
     def purpose_states(self) -> "list[PurposeState]":
         """Where each granted purpose stands now, for people to read. Rights are decided by ConsentQuerySet.live."""
         ended = {withdrawal.purpose_id: withdrawal.made_at for withdrawal in self.withdrawals.all()}
+        over = set(PurposeEnd.objects.values_list("purpose", flat=True))
         return [
             PurposeState(
                 purpose=granted.purpose,
                 withdrawn_at=min(filter(None, (ended.get(None), ended.get(granted.purpose_id))), default=None),
-                expired=self.expires_at <= timezone.now(),
+                expired=self.expires_at <= timezone.now() or granted.purpose_id in over,
             )
             for granted in self.granted.all()
         ]
@@ -90,7 +101,7 @@ class Consent(models.Model):
 
 @dataclass(frozen=True, kw_only=True)
 class PurposeState:
-    """One granted purpose: live unless withdrawn or expired."""
+    """One granted purpose: live unless withdrawn or expired (its term, or the purpose, is over)."""
 
     purpose: Purpose
     withdrawn_at: datetime.datetime | None

@@ -43,6 +43,11 @@ class RightsRequest(models.Model):
     answer = models.TextField(blank=True)
     handled_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     alarmed_at = models.DateTimeField(null=True)  # when the desk was last told that it is overdue
+    alarm_due_at = models.DateTimeField(default=timezone.now)  # whoever moves it on may tell the desk
+    # When the person was told, by mail or on the page itself. Whoever moves `mail_due_at` on may send.
+    extension_told_at = models.DateTimeField(null=True)
+    answer_told_at = models.DateTimeField(null=True)
+    mail_due_at = models.DateTimeField(default=timezone.now)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "contributor": "pseudonym",
@@ -70,3 +75,16 @@ class RightsRequest(models.Model):
 
     def __str__(self) -> str:
         return f"request {self.pk}"
+
+    @property
+    def reply_to(self) -> str:
+        """Where answers go: the account's address, or the one that was given; empty once both are gone."""
+        user = self.contributor.user if self.contributor else None
+        return user.email if user else self.email
+
+    def is_overdue(self) -> bool:
+        return self.answered_at is None and self.due_at < timezone.now()
+
+    def days_left(self) -> int:
+        """Whole days until it is due; negative once it is overdue."""
+        return (self.due_at - timezone.now()).days

@@ -26,7 +26,16 @@ class LedgerLeaf(models.Model):
 
     index = models.PositiveBigIntegerField(primary_key=True)
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="leaf")
-    leaf_hash = models.CharField(max_length=64)
+    leaf_hash = models.CharField(max_length=64, db_index=True)  # proofs are asked for by it
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+
+class LedgerTile(models.Model):
+    """The root of 256 neighbouring leaves, from leaf 256 × index on (append-only): proofs need not read all leaves."""
+
+    index = models.PositiveBigIntegerField(primary_key=True)
+    root_hash = models.CharField(max_length=64)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 
@@ -81,6 +90,7 @@ class Clock(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     seen_at = models.DateTimeField()
     steady_since = models.DateTimeField()  # no jump since then
+    before_jump = models.DateTimeField(null=True)  # last seen before it; empty again once the clock is believed
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 

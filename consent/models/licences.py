@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from consent.models.consents import EVER
 from consent.models.forms import Purpose, PurposeEnd
 
 
@@ -29,6 +30,11 @@ class LicenceQuerySet(models.QuerySet["Licence"]):
         if purpose is not None:
             granted = granted.filter(purpose=purpose)
         return self.filter(Exists(granted), starts_on__lte=day, ends_on__gte=day, created_at__lte=at)
+
+    def over(self, purpose: str | None = None, *, clock: datetime.datetime) -> Self:
+        """Licences that will never be in force again, as for consents; those that have not started are not over."""
+        lasting = Licence.objects.live(purpose, EVER, clock)
+        return self.exclude(pk__in=lasting).exclude(starts_on__gt=clock.date())
 
 
 class PriceBasis(models.TextChoices):
@@ -103,6 +109,7 @@ class LicenceWarning(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     found_at = models.DateTimeField(default=timezone.now, editable=False)
     mailed_at = models.DateTimeField(null=True)
+    mail_due_at = models.DateTimeField(default=timezone.now)  # whoever moves it on may send the mail
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 

@@ -53,6 +53,9 @@ class Contributor(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Signed in, signed or uploaded: three years after it everything lapses (consent.retention).
     last_contact_at = models.DateTimeField(default=timezone.now)
+    # The mail that says so in time: one per silence. Whoever moves `reminder_due_at` on may send it.
+    reminded_at = models.DateTimeField(null=True)
+    reminder_due_at = models.DateTimeField(default=timezone.now)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "user": "link to the account; empty once it is deleted",

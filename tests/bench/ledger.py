@@ -23,8 +23,11 @@ def main() -> None:
             checked = inside(stack, "verify", module="ledger_seeds")
             took = inside(stack, "proofs", module="ledger_seeds")
             print(
-                f"{database:10} {filled['entries']} entries: sealed at {filled['sealed_per_second']:.0f}/s, "
-                f"verified in {checked['seconds']:.1f} s "
-                f"with {checked['memory']:.0f} MB, problems {checked['problems']}; then to seal one {took['seal']:.0f} ms, inclusion proof {took['inclusion']:.0f} ms, "
-                f"consistency proof {took['consistency']:.0f} ms"
+                f"{database:10} {filled['entries']} entries, {filled['consents']} of them of consents: "
+                f"sealed at {filled['sealed_per_second']:.0f}/s, verified in {checked['seconds']:.1f} s "
+                f"with {checked['memory']:.0f} MB, problems {checked['problems']}"
+            )
+            print(
+                f"{database:10} in that ledger: seal one {took['seal']:.0f} ms, inclusion proof "
+                f"{took['inclusion']:.0f} ms, consistency proof {took['consistency']:.0f} ms"
             )

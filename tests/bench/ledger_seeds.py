@@ -1,5 +1,6 @@
 """What the ledger's benchmark does inside an installation: `python -m tests.bench.ledger_seeds FUNCTION WORDS`."""
 
+import datetime
 import json
 import os
 import resource
@@ -19,10 +20,15 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from consent import audit, ledger
-from consent.models import LedgerEntry
+from consent.events import consent_facts
+from consent.models import Consent, ConsentPurpose, Contributor, FormText, LedgerEntry, SignatureEvidence
+from consent.signing import sha256_hex
+from tests.consent.factories import make_contributor, make_text
 
 ROUND_SECONDS = 1.5
 ROUNDS = 4
+CONSENTS = 0.1  # of all entries: the others have no row that the audit reads
+CHUNK = 5000
 FACTS = {"consent": uuid.uuid4(), "contributor": uuid.uuid4(), "text_sha256": "0" * 64, "purposes": ["research"]}
 
 
@@ -71,8 +77,11 @@ def appends(threads: str) -> Any:
 
 
 def fill(count: str) -> Any:
-    """Entries in bulk, then sealing all of them: entries sealed per second."""
-    missing = int(count) - LedgerEntry.objects.count()
+    """Entries in bulk, some with a consent that they tell of; then sealing all of them: entries sealed per second."""
+    consents = int(int(count) * CONSENTS)
+    fill_consents(consents)
+    missing = max(0, int(count) - LedgerEntry.objects.count())
+    before = LedgerEntry.objects.filter(leaf__isnull=True).count() + missing
     for begin in range(0, missing, 20_000):
         now = timezone.now()
         LedgerEntry.objects.bulk_create(
@@ -85,7 +94,42 @@ def fill(count: str) -> Any:
     begun = time.perf_counter()
     while ledger.seal(look_back=None):
         pass
-    return {"entries": LedgerEntry.objects.count(), "sealed_per_second": missing / (time.perf_counter() - begun)}
+    seconds = time.perf_counter() - begun
+    return {"entries": LedgerEntry.objects.count(), "consents": consents, "sealed_per_second": before / seconds}
+
+
+def fill_consents(count: int) -> None:
+    """Consents with evidence and entry, past the services, which would take an hour."""
+    contributor, text = make_contributor(), make_text(slug="bench")
+    for begin in range(0, count, CHUNK):
+        made = [signature(contributor, text) for _ in range(min(CHUNK, count - begin))]
+        Consent.objects.bulk_create([consent for consent, _ in made], batch_size=500)
+        SignatureEvidence.objects.bulk_create([evidence for _, evidence in made], batch_size=500)
+        ConsentPurpose.objects.bulk_create(
+            (ConsentPurpose(consent=consent, purpose_id="research") for consent, _ in made), batch_size=500
+        )
+        rows = Consent.objects.filter(pk__in=[consent.pk for consent, _ in made])
+        LedgerEntry.objects.bulk_create(
+            (
+                LedgerEntry(payload=ledger.payload_text(consent_facts(consent)))
+                for consent in rows.select_related("text").prefetch_related("purposes")
+            ),
+            batch_size=500,
+        )
+
+
+def signature(contributor: Contributor, text: FormText) -> tuple[Consent, SignatureEvidence]:
+    now = timezone.now()
+    consent = Consent(
+        contributor=contributor, text=text, signed_at=now, expires_at=now + datetime.timedelta(days=365),
+        submission=uuid.uuid4(),
+    )  # fmt: skip
+    evidence = SignatureEvidence(
+        consent_id=consent.pk, signer_name="Ada Example", intent="I agree.", email="ada@example.org", viewed_at=now,
+        signed_at=now,
+    )  # fmt: skip
+    consent.evidence_sha256 = sha256_hex(evidence.as_json().encode())
+    return consent, evidence
 
 
 def verify() -> Any:

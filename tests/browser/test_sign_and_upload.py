@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from collection import pipeline
 from collection.models import Image
 from consent.models import Consent, Withdrawal
+from consent.questions import questions_of
 from tests.collection.factories import make_call
 from tests.collection.pictures import jpeg
 from tests.consent.factories import make_text
@@ -44,6 +45,8 @@ def test_from_registration_to_withdrawal_on_a_phone(phone: Page, tmp_path):
     phone.goto("/sign/portrait/")
     assert phone.locator("input[type=checkbox]:checked").count() == 0
     phone.locator("[name=purpose_research]").check()
+    for index, question in enumerate(questions_of(text)):
+        phone.locator(f"[name=question_{index}][value='{question.right}']").check()
     phone.locator("[name=signer_name]").fill("Ada Example")
     phone.locator("[name=agree]").check()
     assert overflow(phone) <= 0
@@ -59,7 +62,7 @@ def test_from_registration_to_withdrawal_on_a_phone(phone: Page, tmp_path):
     pipeline.advance(image.pk)
 
     phone.goto("/me/photos/")
-    shown = phone.locator("figure img").first
+    shown = phone.locator("main li img").first
     expect(shown).to_be_visible()
     assert shown.evaluate("i => i.complete && i.naturalWidth") > 0
     assert overflow(phone) <= 0

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from collection import pipeline, services
+from collection import licensed, pipeline, services
 from collection.models import Call, Image
 from consent.models import Consent, ConsentForm, Licence
 from tests.collection.pictures import jpeg
@@ -48,9 +48,11 @@ def make_image(
     picture = picture or jpeg(person=number, shot=number)
     if licence:
         file = ContentFile(picture, name="library.jpg")
-        image, _ = services.receive_library_image(
+        parcel = licensed.store_parcel(
             licence=licence, external_id=f"{number}.jpg", subject=subject or f"person-{number}", file=file
         )
+        [parcel] = licensed.take_in(licence=licence, parcels=[parcel])
+        image = parcel.image
     else:
         image = receive(consent or make_consent(), picture)
     pipeline.advance(image.pk)

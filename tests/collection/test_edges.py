@@ -15,6 +15,7 @@ from PIL import ImageCms, ImageFilter
 
 from collection import erasure, imaging, library, pipeline, services
 from collection.models import Image, ImageStatus, LibraryImport
+from collection.reasons import describe
 from consent import append_only
 from consent.refusals import Refused
 from consent.withdrawals import withdraw
@@ -43,7 +44,7 @@ def test_nothing_is_a_duplicate_of_what_was_withdrawn_a_moment_ago():
     assert make_image(make_consent(person, text=text), picture=picture).status == ImageStatus.ACCEPTED
 
 
-def test_an_expired_consent_is_not_taken_for_a_withdrawn_one():
+def test_an_expired_consent_is_erased_and_not_taken_for_a_withdrawn_one():
     make_image()
     now = timezone.now()
     with connection.cursor() as cursor:
@@ -54,7 +55,8 @@ def test_an_expired_consent_is_not_taken_for_a_withdrawn_one():
             [now - datetime.timedelta(days=900), now - datetime.timedelta(days=1)],
         )
     assert not Image.objects.with_live_basis().exists()
-    assert erasure.purge_withdrawn() == 0
+    assert erasure.purge_withdrawn() == 1
+    assert Image.objects.get().latest_reason() == describe("expired")
 
 
 def test_one_image_that_cannot_be_deleted_does_not_keep_the_others(monkeypatch):

@@ -2,16 +2,22 @@
 
 import csv
 import datetime
+import hashlib
 import io
+import os
+import threading
 import zipfile
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from collection import library
-from collection.models import Image
+from collection import erasure, library, licensed, pipeline, storage
+from collection.models import Image, ImageStatus, LibraryImport, ModelRelease, Removal
 from consent.refusals import Refused
+from tests.collection.factories import make_image
 from tests.collection.pictures import jpeg
 from tests.consent.factories import make_licence, make_user
 
@@ -19,10 +25,10 @@ pytestmark = pytest.mark.django_db
 DAY = datetime.timedelta(days=1)
 
 
-def make_zip(rows: list[tuple[str, str, str]], files: dict[str, bytes]) -> io.BytesIO:
+def make_zip(rows: list[tuple[str, ...]], files: dict[str, bytes]) -> io.BytesIO:
     manifest = io.StringIO()
     writer = csv.writer(manifest)
-    writer.writerow(["path", "subject", "model_release"])
+    writer.writerow(["path", "subject", "model_release", "release"][: len(rows[0]) if rows else 3])
     writer.writerows(rows)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -140,3 +146,256 @@ def test_damaged_and_hostile_archives_are_refused_and_raise_nothing_else():
             refused += 1
     assert refused > 30
     assert not Image.objects.exists()
+
+
+# --- The volume cap ------------------------------------------------------------------------------
+
+
+def numbered(count: int, first: int = 0) -> io.BytesIO:
+    files = {f"{i}.jpg": jpeg(i, i) for i in range(first, first + count)}
+    return make_zip([(path, f"person {path}", "yes") for path in files], files)
+
+
+def test_an_import_stops_at_the_cap_and_says_so_row_by_row():
+    licence = make_licence(volume_cap=3)
+    done = run(numbered(5), licence)
+    assert (done.imported, [row["path"] for row in done.refused]) == (3, ["3.jpg", "4.jpg"])
+    assert "covers 3 images" in done.refused[0]["reason"]
+    assert licensed.room(licence) == 0
+    again = run(numbered(5), licence)
+    assert (again.imported, again.already_there, len(again.refused)) == (0, 3, 2)
+    assert run(numbered(2, first=9), make_licence()).imported == 2  # other licences have room of their own
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [("received", True), ("accepted", True), ("needs_review", True), ("rejected", False), ("duplicate", False)],
+)
+def test_what_was_turned_down_does_not_use_up_a_licence(status, counts):
+    licence = make_licence(volume_cap=2)
+    run(numbered(2), licence)
+    image = Image.objects.get(external_id="0.jpg")
+    if status != "received":
+        pipeline.advance(image.pk)
+        Image.objects.filter(pk=image.pk).update(status=status)
+    assert licensed.used_by_licence() == {licence.pk: 2 if counts else 1}
+    assert run(numbered(1, first=7), licence).imported == (0 if counts else 1)
+
+
+@pytest.mark.parametrize("kind", ["used", "turned down"])
+def test_what_was_used_and_erased_counts_and_what_was_turned_down_and_erased_does_not(kind):
+    licence = make_licence(volume_cap=5)
+    image = make_image(licence=licence, picture=jpeg(1, 1) if kind == "used" else jpeg(1, 1)[:3000])
+    assert image.status == (ImageStatus.ACCEPTED if kind == "used" else ImageStatus.REJECTED)
+    Removal.objects.create(image=image, cause="depicted")
+    erasure.purge_withdrawn()
+    image.refresh_from_db()
+    assert image.status == ImageStatus.PURGED
+    assert licensed.room(licence) == (4 if kind == "used" else 5)
+
+
+def with_bytes():
+    """The ids of images of which there are bytes."""
+    bucket = storage.originals()
+    return {image_id for image_id in storage.image_ids(bucket) if any(storage.keys_of(bucket, image_id))}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_imports_at_once_never_pass_the_cap_together():
+    licence, before = make_licence(volume_cap=10), with_bytes()
+    archives = [numbered(6, first=6 * i).getvalue() for i in range(4)]
+    ready = threading.Barrier(len(archives))
+    reports = []
+
+    def work(content):
+        try:
+            ready.wait()
+            reports.append(run(io.BytesIO(content), licence))
+        finally:
+            close_old_connections()
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(content,)) for content in archives]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reports) == len(archives)
+    assert Image.objects.filter(licence=licence).count() == 10
+    assert sum(report.imported for report in reports) == 10
+    assert sum(len(report.refused) for report in reports) == 14
+    assert with_bytes() - before == set(Image.objects.values_list("pk", flat=True))  # nothing of what was refused
+    left = {row["path"] for report in reports for row in report.refused}
+    assert not left & set(Image.objects.values_list("external_id", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_library_twice_at_once_comes_in_once():
+    licence = make_licence()
+    content = numbered(8).getvalue()
+    ready = threading.Barrier(3)
+    reports = []
+
+    def work():
+        try:
+            ready.wait()
+            reports.append(run(io.BytesIO(content), licence))
+        finally:
+            close_old_connections()
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(report.imported for report in reports) == 8
+    assert sum(report.already_there for report in reports) == 16
+    assert Image.objects.count() == 8
+
+
+def test_bytes_of_what_another_import_was_faster_with_are_deleted():
+    licence = make_licence(volume_cap=1)
+    parcels = [
+        licensed.store_parcel(licence=licence, external_id=f"{i}.jpg", subject="a", file=ContentFile(jpeg(i)))
+        for i in range(2)
+    ]
+    taken = licensed.take_in(licence=licence, parcels=parcels)
+    assert taken == parcels[:1]
+    licensed.discard(parcels[1:])
+    assert storage.originals().exists(parcels[0].image.original_key)
+    assert not storage.originals().exists(parcels[1].image.original_key)
+
+
+# --- Model releases ------------------------------------------------------------------------------
+
+
+def test_r31_the_signed_release_of_each_image_is_kept_with_its_hash(client):
+    rows = [("1.jpg", "anna", "yes", "signed/Anna Doe.PDF"), ("2.jpg", "ben", "yes", "")]
+    files = {"1.jpg": jpeg(1, 1), "2.jpg": jpeg(2, 2), "signed/Anna Doe.PDF": b"I agree. Anna Doe"}
+    assert run(make_zip(rows, files), make_licence()).imported == 2
+    kept = ModelRelease.objects.get()
+    assert kept.image.external_id == "1.jpg"
+    assert kept.sha256 == hashlib.sha256(b"I agree. Anna Doe").hexdigest()
+    assert "Anna" not in kept.key + kept.name
+    address = f"/staff/images/{kept.pk}/model-release"
+    client.force_login(make_user("", "reviewer"))
+    assert client.get(address).status_code == 403
+    client.force_login(make_user("", "data-protection officer"))
+    assert client.get(address).content == b"I agree. Anna Doe"
+
+
+def test_r31_without_a_release_of_everybody_each_row_needs_its_own():
+    rows = [
+        ("1.jpg", "anna", "yes", ""),
+        ("2.jpg", "ben", "yes", "missing.pdf"),
+        ("3.jpg", "cleo", "yes", "../up.pdf"),
+        ("4.jpg", "dora", "yes", "empty.pdf"),
+        ("5.jpg", "eve", "no", "good.pdf"),
+        ("6.jpg", "fay", "yes", "good.pdf"),
+    ]
+    files = {f"{i}.jpg": jpeg(i, i) for i in range(1, 7)} | {"empty.pdf": b"", "good.pdf": b"signed"}
+    done = run(make_zip(rows, files), make_licence(model_release=False))
+    assert done.imported == 1
+    reasons = {row["path"]: row["reason"] for row in done.refused}
+    for path, words in {
+        "1.jpg": "no model release of everybody",
+        "2.jpg": "missing.pdf",
+        "3.jpg": "inside the library (column release)",
+        "4.jpg": "empty",
+        "5.jpg": "column model_release",
+    }.items():
+        assert words in reasons[path]
+    assert Image.objects.get().model_release.sha256 == hashlib.sha256(b"signed").hexdigest()
+
+
+def test_the_release_is_erased_with_its_image_and_its_hash_stays():
+    files = {"1.jpg": jpeg(1, 1), "r.pdf": b"signed"}
+    run(make_zip([("1.jpg", "anna", "yes", "r.pdf")], files), make_licence())
+    kept = ModelRelease.objects.get()
+    Removal.objects.create(image=kept.image, cause="depicted")
+    erasure.purge_withdrawn()
+    assert not storage.evidence().exists(kept.key)
+    assert ModelRelease.objects.get().sha256 == kept.sha256
+
+
+# --- Killed, and again ---------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """What no code of ours catches, as nothing runs after SIGKILL."""
+
+
+class Dying:
+    """A library whose reader dies at the given read."""
+
+    def __init__(self, files, reads):
+        self.files, self.left = files, reads
+
+    def read(self, path, limit):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        return self.files.read(path, limit)
+
+
+def test_an_import_killed_anywhere_goes_on_and_takes_everything_once(monkeypatch):
+    monkeypatch.setattr(library, "BATCH", 3)
+    licence = make_licence(volume_cap=7, model_release=False)
+    files = {f"{i}.jpg": jpeg(i, i) for i in range(7)}
+    rows = [(path, f"person {path}", "yes", "r.pdf") for path in files]
+    archive = make_zip(rows, {**files, "r.pdf": b"signed"}).getvalue()
+    for reads in (0, 1, 4, 8, 3, 8):
+        with library.open_library(io.BytesIO(archive)) as opened, pytest.raises(Killed):
+            library.import_library(library=Dying(opened, reads), licence=licence)
+    done = run(io.BytesIO(archive), licence)
+    assert Image.objects.count() == ModelRelease.objects.count() == 7
+    assert sum(report.imported for report in LibraryImport.objects.all()) == 7  # what was killed had said its part
+    assert done.refused == []
+    mine = set(Image.objects.values_list("pk", flat=True))
+    for bucket in (storage.originals(), storage.evidence()):
+        left = set(storage.image_ids(bucket)) - mine
+        for key in (key for image_id in left for key in storage.keys_of(bucket, image_id)):
+            os.utime(bucket.path(key), (1, 1))
+    assert erasure.remove_orphans() > 0
+    for bucket in (storage.originals(), storage.evidence()):
+        assert all(list(storage.keys_of(bucket, one)) for one in mine)
+        assert not any(list(storage.keys_of(bucket, one)) for one in set(storage.image_ids(bucket)) - mine)
+
+
+def test_the_report_is_written_by_batches(django_assert_max_num_queries):
+    """Queries must not grow with the rows: 200 rows are two batches."""
+    licence = make_licence(volume_cap=1000)
+    small = jpeg(1, 1)
+    files = {f"{i}.jpg": small for i in range(200)}
+    archive = make_zip([(path, "anna", "yes") for path in files], files)
+    with django_assert_max_num_queries(30):
+        assert run(archive, licence).imported == 200
+
+
+def test_importing_again_does_not_bring_back_what_was_removed():
+    licence = make_licence()
+    run(numbered(2), licence)
+    gone = Image.objects.get(external_id="0.jpg")
+    Removal.objects.create(image=gone, cause="depicted")
+    erasure.purge_withdrawn()
+    gone.refresh_from_db()
+    assert "0.jpg" not in gone.external_id
+    again = run(numbered(2), licence)
+    assert (again.imported, again.already_there) == (0, 2)
+
+
+def test_a_licence_that_ends_during_an_import_takes_in_nothing_more(monkeypatch, time_machine):
+    monkeypatch.setattr(library, "BATCH", 2)
+    licence = make_licence(ends=timezone.now().date())
+
+    class Slow(Dying):
+        def read(self, path, limit):
+            if path == "3.jpg":
+                time_machine.move_to(timezone.now() + DAY)
+            return self.files.read(path, limit)
+
+    with library.open_library(numbered(4)) as opened, pytest.raises(Refused, match="nothing can be imported"):
+        library.import_library(library=Slow(opened, 0), licence=licence)
+    assert sorted(Image.objects.values_list("external_id", flat=True)) == ["0.jpg", "1.jpg"]
+    assert LibraryImport.objects.get().imported == 2

@@ -66,8 +66,11 @@ def text_fields(**changes: Any) -> dict[str, Any]:
 
 def make_text(purposes: Sequence[str] = ("research",), **changes: Any) -> FormText:
     """A published text of the form "portrait" (or `slug`); each call publishes a newer version."""
+    language = changes.get("language", "en")
     for code in purposes:
-        make_purpose(code)
+        purpose = make_purpose(code)
+        if language != "en" and not purpose.wordings.filter(language=language).exists():
+            texts.add_wording(purpose=purpose, language=language, name=f"{code} ({language})", description=f"{code}.")
     return texts.publish_text(purposes=purposes, **text_fields(**changes))
 
 
@@ -92,20 +95,22 @@ def make_licence(
     purposes: Sequence[str] = ("research",),
     starts: datetime.date | None = None,
     ends: datetime.date | None = None,
+    **changes: Any,
 ) -> Licence:
     """A licence that runs for a year from yesterday, unless told otherwise."""
     for code in purposes:
         make_purpose(code)
     starts = starts or timezone.now().date() - datetime.timedelta(days=1)
-    return licensing.add_licence(
-        licensor="Example Pictures Ltd",
-        title="Faces of the coast",
-        terms="LicenseRef-Example-1",
-        territory="WORLD",
-        purposes=purposes,
-        starts_on=starts,
-        ends_on=ends or starts + datetime.timedelta(days=365),
-        price=Decimal("120.00"),
-        model_release=True,
-        evidence=ContentFile(b"the licence agreement", name="licence.pdf"),
-    )
+    says: dict[str, Any] = {
+        "licensor": "Example Pictures Ltd",
+        "title": "Faces of the coast",
+        "terms": "LicenseRef-Example-1",
+        "territory": "WORLD",
+        "purposes": purposes,
+        "starts_on": starts,
+        "ends_on": ends or starts + datetime.timedelta(days=365),
+        "price": Decimal("120.00"),
+        "model_release": True,
+        "evidence": ContentFile(b"the licence agreement", name="licence.pdf"),
+    }
+    return licensing.add_licence(**{**says, **changes})

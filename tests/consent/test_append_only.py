@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from consent import ledger, withdrawals
-from consent.models import CheckpointCopy, PurposeEnd, PurposeWording
+from consent.models import CheckpointCopy, LedgerTile, PurposeEnd, PurposeWording
 from tests.conftest import append_only_tables
 from tests.consent.factories import make_consent, make_licence, make_purpose
 
@@ -15,6 +15,7 @@ TABLES = sorted(table for table, _ in append_only_tables() if table.startswith("
 PROOF = {
     "Purpose", "FormText", "FormTextPurpose", "Consent", "ConsentPurpose", "Withdrawal", "Licence", "LicencePurpose",
     "LedgerEntry", "LedgerLeaf", "Checkpoint", "PurposeWording", "PurposeEnd", "CheckpointCopy",
+    "LedgerTile",
 }  # fmt: skip
 
 
@@ -24,6 +25,7 @@ def rows(db):
     withdrawals.withdraw(consent=make_consent())
     make_licence()
     CheckpointCopy.objects.create(checkpoint=ledger.seal())
+    LedgerTile.objects.create(index=0, root_hash="0" * 64)
     purpose = make_purpose("over")
     PurposeWording.objects.create(purpose=purpose, language="de", name="Vorbei", description="Vorbei.")
     PurposeEnd.objects.create(purpose=purpose, reason="The project is over.")

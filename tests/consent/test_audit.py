@@ -146,6 +146,29 @@ def test_r39_an_entry_with_a_false_time_is_found(days, words):
     assert [problem.rsplit(": ", 1)[1] for problem in audit.problems()] == [words]
 
 
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE consent_ledgerentry SET created_at = '2020-01-01 00:00:00+00:00'", "does not fit its place"),
+        ("UPDATE consent_ledgerentry SET created_at = '2199-01-01 00:00:00+00:00'", "does not fit its place"),
+        (
+            "UPDATE consent_checkpoint SET created_at = '2020-01-01 00:00:00+00:00' WHERE tree_size = 4",
+            "before that of the one that it follows",
+        ),
+        (
+            "UPDATE consent_checkpoint SET created_at = '2199-01-01 00:00:00+00:00' WHERE tree_size = 2",
+            "does not fit its place",
+        ),
+    ],
+)
+def test_r39_times_that_the_tree_does_not_cover_are_checked_too(without_triggers, statement, words):  # noqa: F811
+    for _ in range(2):
+        append(2)
+        ledger.seal()
+    execute(statement)
+    assert any(words in problem for problem in audit.problems()), list(audit.problems())
+
+
 def test_r39_a_ledger_that_was_cut_short_is_found_by_who_kept_a_checkpoint(without_triggers, tmp_path):  # noqa: F811
     append(3)
     ledger.seal()

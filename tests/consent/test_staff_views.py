@@ -1,8 +1,7 @@
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 
-from consent.models import FormText, Licence, Purpose
-from tests.consent.factories import make_licence, make_purpose, make_user, text_fields
+from consent.models import FormText, Purpose
+from tests.consent.factories import make_purpose, make_user, text_fields
 
 pytestmark = pytest.mark.django_db
 MANAGER_PAGES = ("/staff/purposes/new/", "/staff/forms/new/", "/staff/licences/new/")
@@ -54,40 +53,3 @@ def test_each_missing_statement_is_named(client, manager):
     for words in ("Choose at least one purpose", "contact e-mail", "who receives", "how long it is kept", "complaints"):
         assert words in html
     assert not FormText.objects.exists()
-
-
-def licence(**changes):
-    return {
-        "licensor": "Example Pictures", "title": "Faces", "terms": "LicenseRef-1", "territory": "IE, DE",
-        "purposes": ["research"], "starts_on": "2026-01-01", "ends_on": "2030-12-31", "price": "10.50",
-        "currency": "EUR", "model_release": "on", "evidence": SimpleUploadedFile("licence.pdf", b"agreed"), **changes,
-    }  # fmt: skip
-
-
-def test_adding_a_licence(client, manager):
-    make_purpose()
-    assert client.post("/staff/licences/new/", licence()).url == "/staff/licences/"
-    found = Licence.objects.get()
-    assert (str(found.price), found.evidence_name, found.model_release) == ("10.50", "licence.pdf", True)
-    assert str(found.pk) in client.get("/staff/licences/").content.decode()
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"ends_on": "2025-12-31"}, "ends before it starts"),
-        ({"purposes": []}, "at least one purpose"),
-        ({"price": "-1"}, "must not be negative"),
-        ({"territory": "Ireland"}, "capital country codes"),
-        ({"evidence": ""}, "required"),
-    ],
-)
-def test_licences_that_cannot_be(client, manager, changes, words):
-    make_purpose()
-    assert words in client.post("/staff/licences/new/", licence(**changes)).content.decode()
-    assert not Licence.objects.exists()
-
-
-def test_the_list_says_what_is_in_force(client, manager):
-    make_licence()
-    assert "in force" in client.get("/staff/licences/").content.decode()

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from consent import ledger, services
 from consent.models import Consent, Contributor, SignatureEvidence, User, Withdrawal
+from consent.questions import questions_of
 from tests.consent.factories import PASSWORD, make_consent, make_contributor, make_text, make_user
 
 pytestmark = pytest.mark.django_db
@@ -32,10 +33,15 @@ def hidden(response):
     return {name: value for name, value in inputs if name != "csrfmiddlewaretoken"}
 
 
+def right_answers(text):
+    return {f"question_{index}": question.right for index, question in enumerate(questions_of(text))}
+
+
 def filled(client, text, **changes):
     return {
         **hidden(client.get(reverse("sign", args=[text.form.slug]))),
         "purpose_research": "on",
+        **right_answers(text),
         "signer_name": "Ada Example",
         "agree": "on",
         **changes,
@@ -131,7 +137,7 @@ def test_a_text_that_changed_meanwhile_is_shown_anew(client, contributor):
         ({"signer_name": ""}, "Please type your name"),
         ({"agree": ""}, "Please tick this box"),
         ({"viewed_at": "forged"}, "no longer valid"),
-        ({"submission": "no uuid"}, "valid UUID"),
+        ({"submission": "no uuid"}, "no longer valid"),
     ],
 )
 def test_incomplete_or_forged_forms_sign_nothing(client, contributor, changes, words):
@@ -162,7 +168,8 @@ def test_withdrawing_is_one_link_and_one_button_away(client, contributor):
     consent = make_consent(contributor, ["research", "training"])
     assert 'href="/me/withdraw/"' in page(client.get("/me/"))
     assert str(consent.pk) in page(client.get("/me/withdraw/"))
-    assert client.post("/me/withdraw/", {"consent": consent.pk, "purpose": "research"}).url == "/me/"
+    answer = client.post("/me/withdraw/", {"consent": consent.pk, "purpose": "research"})
+    assert answer.url == f"/certificates/{Withdrawal.objects.get().act}/"
     assert not Consent.objects.live("research").exists()
     assert Consent.objects.live("training").exists()
     client.post("/me/withdraw/", {"consent": consent.pk, "purpose": ""})

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.core.management.base import BaseCommand, CommandError
 
 from consent.keys import public_key
-from consent.receipts import open_receipt
-from consent.signing import load_public_key, sha256_hex
+from consent.refusals import Refused
+from consent.signing import load_public_key
+from consent.verification import read_receipt
 
 
 class Command(BaseCommand):
@@ -22,16 +23,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            receipt = open_receipt(options["file"].read_bytes(), self._key(options["key"]))
             pdf = options["pdf"].read_bytes() if options["pdf"] else None
-        except (ValueError, OSError) as error:
+            said = read_receipt(envelope=options["file"].read_bytes(), key=self._key(options["key"]), pdf=pdf)
+        except (Refused, ValueError, OSError) as error:
             raise CommandError(f"{options['file']}: {error}") from None
-        record = receipt["dpv:hasRecordOfActivity"][0]
-        if pdf is not None and sha256_hex(pdf) != record["ev:signature"]["ev:signedPdfSha256"]:
+        if said.paper_fits is False:
             raise CommandError(f"{options['pdf']} is not the text that this receipt speaks of.")
-        purposes = ", ".join(process["dct:identifier"] for process in record["dpv:hasProcess"])
-        signed = record["ev:signature"]["ev:signedAt"]
-        self.stdout.write(f"good: consent {record['dct:identifier']}, signed {signed}, for {purposes}")
+        paper = ", and the PDF is its own" if said.paper_fits else ""
+        self.stdout.write(
+            f"good: consent {said.consent}, signed {said.signed_at}, for {', '.join(said.purposes)}{paper}"
+        )
 
     def _key(self, path: Path | None) -> Ed25519PublicKey:
         return load_public_key(path.read_bytes()) if path else public_key()

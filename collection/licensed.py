@@ -1,0 +1,124 @@
+"""Images under a licence: taken in once each, and never more of them than the licence covers."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from django.core.files.base import File
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q
+
+from collection import storage
+from collection.models import Image, ImageQuerySet, ImageStatus, ModelRelease, Transition
+from collection.services import store_original
+from consent.models import Licence
+from consent.refusals import Refused
+from consent.signing import file_sha256, sha256_hex
+
+# An image that was turned down or that we had before was never used, and no move leads back from there.
+NEVER_USED = (ImageStatus.REJECTED, ImageStatus.DUPLICATE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """One image of a library whose bytes are stored and whose rows are not written yet."""
+
+    image: Image
+    release: ModelRelease | None
+
+
+# --- The volume cap ------------------------------------------------------------------------------
+
+
+def counted() -> ImageQuerySet:
+    """The images that use up a licence: everything taken in but what was turned down or a duplicate.
+
+    What was used and later erased counts: the right to it was spent. What waits in the pipeline counts too, or several
+    imports at once would pass the cap; if it is turned down, its place is free again.
+    """
+    unused = Transition.objects.filter(image=OuterRef("pk"), new=ImageStatus.PURGED, old__in=NEVER_USED)
+    held = Image.objects.filter(licence__isnull=False).exclude(status__in=NEVER_USED)
+    return held.filter(~Q(status=ImageStatus.PURGED) | ~Exists(unused))
+
+
+def used_by_licence() -> dict[uuid.UUID, int]:
+    """How many images use up each licence that has any."""
+    found = counted().order_by().values_list("licence").annotate(images=Count("pk"))
+    return {licence: images for licence, images in found if licence}
+
+
+def room(licence: Licence) -> int | None:
+    """How many more images the licence covers; None: no cap."""
+    if licence.volume_cap is None:
+        return None
+    return max(0, licence.volume_cap - counted().filter(licence=licence).count())
+
+
+# --- Taking in -----------------------------------------------------------------------------------
+
+
+def check_live(licence: Licence) -> None:
+    """Refused unless the licence is in force now."""
+    if not Licence.objects.live().filter(pk=licence.pk).exists():
+        raise Refused(
+            f"The licence “{licence}” runs from {licence.starts_on} to {licence.ends_on}, so nothing can be "
+            "imported under it today. Record a licence that is in force."
+        )
+
+
+def over_cap(licence: Licence) -> Refused:
+    return Refused(
+        f"The licence covers {licence.volume_cap} images, and as many were taken in. Record a further licence for more."
+    )
+
+
+def purged_path(licence_id: uuid.UUID, path: str) -> str:
+    """What stands for the path of an erased image: it names nobody, and importing again does not bring it back."""
+    return f"purged:{sha256_hex(f'{licence_id}:{path}'.encode())}"
+
+
+def known_paths(licence: Licence, paths: Collection[str]) -> set[str]:
+    """Those of `paths` whose images were taken in under the licence before, erased ones included."""
+    names = {name: path for path in paths for name in (path, purged_path(licence.pk, path))}
+    found = Image.objects.filter(licence=licence, external_id__in=names)
+    return {names[name] for name in found.values_list("external_id", flat=True)}
+
+
+def store_parcel(
+    *, licence: Licence, external_id: str, subject: str, file: File, release: File | None = None
+) -> Parcel:
+    """Write the bytes of one image, and of the signed release of whom it depicts. Refused says what is wrong."""
+    person = sha256_hex(f"{licence.pk}:{subject}".encode())[:32]  # a library may give names
+    image = Image(**store_original(file), licence=licence, subject=f"{licence.pk}:{person}", external_id=external_id)
+    return Parcel(image=image, release=_store_release(image, release) if release else None)
+
+
+def _store_release(image: Image, file: File) -> ModelRelease:
+    suffix = (file.name or "").rpartition(".")[2].lower()
+    suffix = suffix if suffix.isalnum() and suffix.isascii() and len(suffix) <= 5 else "bin"
+    digest = file_sha256(file)
+    key = storage.key_for(image.pk, digest, suffix)
+    storage.write_once(storage.evidence(), key, file)
+    return ModelRelease(image=image, name=f"model-release-{image.pk}.{suffix}", sha256=digest, key=key)
+
+
+def take_in(*, licence: Licence, parcels: Sequence[Parcel]) -> list[Parcel]:
+    """Write the rows of as many `parcels` as the licence still covers, in order; returns those taken in.
+
+    Imports under one licence take turns here (a lock on its row; SQLite lets one transaction write at a time), so two
+    of them never pass the cap together nor take one path twice. Refused if the licence is no longer in force.
+    """
+    with transaction.atomic():
+        Licence.objects.select_for_update().get(pk=licence.pk)
+        check_live(licence)
+        known = known_paths(licence, [parcel.image.external_id for parcel in parcels])
+        taken = [parcel for parcel in parcels if parcel.image.external_id not in known][: room(licence)]
+        Image.objects.bulk_create(parcel.image for parcel in taken)
+        ModelRelease.objects.bulk_create(parcel.release for parcel in taken if parcel.release)
+    return taken
+
+
+def discard(parcels: Sequence[Parcel]) -> None:
+    """Delete the bytes of parcels that were not taken in."""
+    for parcel in parcels:
+        storage.delete_all(parcel.image)

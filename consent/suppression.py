@@ -1,0 +1,29 @@
+"""Small cells: which numbers of a table must not be shown, so that nobody is singled out. Pure; no Django."""
+
+from collections.abc import Sequence
+
+SMALL = 5  # a group of fewer people is never shown
+
+
+def withheld(counts: Sequence[int]) -> frozenset[int]:
+    """Indexes of the counts to withhold from a table whose total is shown.
+
+    Those under SMALL; and, if the total would give them away, the smallest of the others too, with all that are as
+    small. So what is withheld is always "every count up to some number": any two of them could be exchanged, and as
+    they are not all the same, none can be worked out. The one exception is `is_given_away`.
+    """
+    hidden = {index for index, count in enumerate(counts) if count < SMALL}
+    while hidden and len(hidden) < len(counts) and _is_telling([counts[index] for index in hidden]):
+        level = min(count for index, count in enumerate(counts) if index not in hidden)
+        hidden |= {index for index, count in enumerate(counts) if count == level}
+    return frozenset(hidden)
+
+
+def is_given_away(counts: Sequence[int]) -> bool:
+    """True if withholding all of it does not help: every count is as large as a small one can be, or there is one."""
+    return len(withheld(counts)) == len(counts) and _is_telling(counts)
+
+
+def _is_telling(hidden: Sequence[int]) -> bool:
+    """Their sum, which follows from the total, tells them: one alone, few people together, or all at the limit."""
+    return len(hidden) < 2 or sum(hidden) < SMALL or all(count == SMALL - 1 for count in hidden)

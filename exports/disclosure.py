@@ -1,0 +1,206 @@
+"""Everything that we know of one contributor, as plain values (Art. 15 and 20 GDPR)."""
+
+import datetime
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.db.models import Model
+
+from annotation.models import Annotation, Annotator, Earning
+from collection import freezes, removals
+from collection.models import Image, ImageStatus, Removal
+from consent.demographics import answers_of
+from consent.models import Consent, Contributor, RightsRequest, SignatureEvidence, User, Withdrawal
+from consent.notice import wording
+from consent.retention_table import RULES
+from consent.signing import utc_text
+from exports.history import History, histories
+from exports.models import Certificate
+from exports.openness import controllers
+
+Record = dict[str, Any]
+AT_ONCE = 500  # photographs
+SOURCE = "You gave it to us on this site; the rest came about when you used it (times, checks, labels)."
+DECISIONS = (
+    "Checks of size, light, sharpness and copies turn photographs down by themselves or hand them to a person. "
+    "Nobody is profiled, and no other decision is made without a person."
+)
+RIGHTS = (
+    "Correct, object, erase, withdraw, take along: all on the page My data. You may also complain to the supervisory "
+    "authority that is named under controllers."
+)
+EVIDENCE = (
+    "signer_name", "intent", "email", "email_verified_at", "ip", "user_agent", "time_zone", "viewed_at", "signed_at",
+    "drawing", "answers",
+)  # fmt: skip
+DEMOGRAPHICS = ("skin_tone", "age_band", "gender", "ancestry", "country", "given_at", "delete_on")
+REQUEST = (
+    "kind", "details", "received_at", "due_at", "extended_at", "extension_reason", "answered_at", "outcome", "answer",
+)  # fmt: skip
+
+
+def disclose(contributor: Contributor, files: dict[uuid.UUID, str]) -> Record:
+    """All of it; `files` says by image id where in the archive a photograph lies."""
+    consents = list(_consents(contributor))
+    texts = [consent.text for consent in consents]
+    return {
+        "what_this_is": "Everything that we know of you, Art. 15 and 20 GDPR.",
+        "controllers": controllers(texts),
+        "account": _account(contributor),
+        "about_you": values(contributor, "id", "date_of_birth", "country", "created_at", "last_contact_at"),
+        "demographics": values(said, *DEMOGRAPHICS) if (said := answers_of(contributor)) else None,
+        "consents": [_consent(consent) for consent in consents],
+        "removed_photographs": [
+            values(row, "id", "image_id", "cause", "aftermath", "act", "made_at")
+            for row in Removal.objects.filter(image__consent__contributor=contributor).order_by("made_at")
+        ],
+        "certificates": [
+            values(row, "act", "issued_at") for row in Certificate.objects.filter(contributor=contributor)
+        ],
+        "requests": [
+            {"reference": str(row.pk), **values(row, *REQUEST)}
+            for row in RightsRequest.objects.filter(contributor=contributor).order_by("received_at")
+        ],
+        "photographs": list(_photographs(contributor, files)),
+        "labelling_for_pay": [_annotator(row) for row in Annotator.objects.filter(user=contributor.user)]
+        if contributor.user
+        else [],
+        "retention": [{"what": rule.what, "why": rule.why, "until": rule.until_in_words()} for rule in RULES],
+        "source": SOURCE,
+        "automated_decisions": DECISIONS,
+        "your_rights": RIGHTS,
+    }
+
+
+def values(row: Model, *names: str) -> Record:
+    """These fields of a row as plain values."""
+    return {name: _plain(getattr(row, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime.datetime):
+        return utc_text(value)
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return str(value) if isinstance(value, uuid.UUID | Decimal) else value
+
+
+def _account(contributor: Contributor) -> Record | None:
+    user = contributor.user
+    if user is None:
+        return None
+    addresses = EmailAddress.objects.filter(user=user).order_by("pk")
+    return {
+        **values(user, "email", "email_verified_at", "date_joined", "last_login"),
+        "addresses": [values(address, "email", "verified", "primary") for address in addresses],
+        "roles": list(User.objects.filter(pk=user.pk, groups__isnull=False).values_list("groups__name", flat=True)),
+    }
+
+
+# --- What they signed ----------------------------------------------------------------------------
+
+
+def _consents(contributor: Contributor) -> Iterator[Consent]:
+    found = Consent.objects.filter(contributor=contributor).select_related("text__form").order_by("signed_at")
+    yield from found.prefetch_related("granted__purpose", "withdrawals")
+
+
+def _consent(consent: Consent) -> Record:
+    text = consent.text
+    return {
+        **values(consent, "id", "signed_at", "expires_at"),
+        "form": text.form.name,
+        **values(text, "version", "language", "title", "summary", "body"),
+        "text_sha256": text.sha256,
+        "data_categories": text.data_categories,
+        "recipients": text.recipients,
+        "transfers": text.transfers,
+        "storage_locations": text.storage_locations,
+        "kept_for_days": text.retention_days,
+        "purposes": [
+            {
+                "code": state.purpose.pk,
+                **wording(state.purpose, text.language, text.published_at)._asdict(),
+                "allowed_now": state.live,
+                "withdrawn_at": _plain(state.withdrawn_at),
+            }
+            for state in consent.purpose_states()
+        ],
+        "withdrawals": [_withdrawal(row) for row in consent.withdrawals.all()],
+        "signature": [values(row, *EVIDENCE) for row in SignatureEvidence.objects.filter(consent=consent)],
+    }
+
+
+def _withdrawal(row: Withdrawal) -> Record:
+    return values(row, "id", "purpose_id", "made_at", "cause", "aftermath", "act")
+
+
+# --- What they sent ------------------------------------------------------------------------------
+
+
+def _photographs(contributor: Contributor, files: dict[uuid.UUID, str]) -> Iterator[Record]:
+    own = Image.objects.filter(consent__contributor=contributor).order_by("received_at", "pk")
+    ids = list(own.values_list("pk", flat=True))
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        told, frozen = histories(some), freezes.frozen_images(some)
+        kept = set(removals.kept_by(contributor).filter(pk__in=some).values_list("pk", flat=True))
+        batch = own.filter(pk__in=some).select_related("call").prefetch_related("transitions")
+        for image in batch:
+            yield {
+                **_photograph(image),
+                "file": files.get(image.pk),
+                "held_by_the_rights_desk": image.pk in frozen,
+                "kept_for_you_alone": image.pk in kept,
+                **_history(told[image.pk]),
+            }
+
+
+def _photograph(image: Image) -> Record:
+    reason = image.latest_reason()
+    return {
+        **values(image, "id", "consent_id", "client_name", "status", "received_at", "byte_size", "width", "height"),
+        "sha256": image.sha256,
+        "call": image.call.title if image.call else None,
+        "why": "" if image.status == ImageStatus.ACCEPTED else f"It {reason.says}. {reason.advice}".strip(),
+        "changes": [
+            values(change, "old", "new", "reason", "at")
+            for change in sorted(image.transitions.all(), key=lambda one: one.pk)
+        ],
+    }
+
+
+def _history(told: History) -> Record:
+    return {
+        "shown_to_people_who_label": [
+            {"campaign": seen.campaign, "times": seen.times, "first": _plain(seen.first), "last": _plain(seen.last)}
+            for seen in told.seen
+        ],
+        "releases": [
+            {
+                "dataset": held.dataset,
+                "version": held.version,
+                "published_at": _plain(held.published_at),
+                "dropped": held.dropped,
+                "fetched_by": [
+                    {"recipient": pull.recipient, "first": _plain(pull.first), "last": _plain(pull.last)}
+                    for pull in held.pulls
+                ],
+            }
+            for held in told.held
+        ],
+        "paid_for_labelling_it": {currency: str(amount) for currency, amount in told.paid.items()},
+    }
+
+
+def _annotator(row: Annotator) -> Record:
+    """What somebody did who labels for pay as well."""
+    earned = Earning.objects.filter(annotator=row).order_by("earned_at")
+    return {
+        **values(row, "id", "terms_accepted_at"),
+        "annotations": Annotation.objects.filter(annotator=row).count(),
+        "earnings": [values(one, "amount", "currency", "earned_at") for one in earned],
+    }
