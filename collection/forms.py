@@ -62,7 +62,9 @@ class CallForm(forms.ModelForm):
 
 
 class DecisionForm(forms.Form):
-    decision = forms.ChoiceField(choices=[("accept", "Accept"), ("duplicate", "Duplicate"), ("reject", "Reject"), ("minor", "Minor")])
+    decision = forms.ChoiceField(
+        choices=[("accept", "Accept"), ("duplicate", "Duplicate"), ("reject", "Reject"), ("minor", "Minor")]
+    )
     reason = forms.CharField(max_length=300, required=False)
 
 

@@ -201,35 +201,22 @@ CELERY_BEAT_SCHEDULE = {
         "exports.tasks.issue_certificates",
     )
 }
-for name, seconds in (("consent.tasks.seal_stragglers", 3600.0), ("consent.tasks.copy_checkpoint", 60.0)):
-    CELERY_BEAT_SCHEDULE[name] = {"task": name, "schedule": seconds}
-# It lists every folder of the storages, and touches nothing that is younger than an hour.
-# It counts the images of every licence.
-CELERY_BEAT_SCHEDULE["collection.tasks.warn_licences"] = {"task": "collection.tasks.warn_licences", "schedule": 300.0}
-CELERY_BEAT_SCHEDULE["collection.tasks.remove_orphans"] = {
-    "task": "collection.tasks.remove_orphans",
-    "schedule": 3600.0,
-}
-
-# These go by days.
+MINUTE, HOUR = 60.0, 3600.0
 CELERY_BEAT_SCHEDULE |= {
-    name: {"task": name, "schedule": 3600.0}
-    for name in (
-        "consent.tasks.end_lapsed",
-        "consent.tasks.remind_lapsing",
-        "consent.tasks.delete_old_records",
-        "consent.tasks.alarm_overdue",
-        "exports.tasks.remind_recipients",
+    name: {"task": name, "schedule": seconds}
+    for name, seconds in (
+        ("consent.tasks.copy_checkpoint", MINUTE),
+        ("collection.tasks.warn_licences", 5 * MINUTE),  # it counts the images of every licence
+        # These look at everything, or go by days.
+        ("consent.tasks.seal_stragglers", HOUR),
+        ("consent.tasks.end_lapsed", HOUR),
+        ("consent.tasks.remind_lapsing", HOUR),
+        ("consent.tasks.delete_old_records", HOUR),
+        ("consent.tasks.alarm_overdue", HOUR),
+        ("collection.tasks.remove_orphans", HOUR),
+        ("exports.tasks.remind_recipients", HOUR),
     )
 }
-
-# --- Retention (consent.retention_table) ---------------------------------------------------------
-
-RETENTION_CONTACT_DAYS = env.int("RETENTION_CONTACT_DAYS", 1095)  # without a word: permissions lapse
-EVIDENCE_DAYS = env.int("EVIDENCE_DAYS", 1095)  # after a permission ended: the signature's evidence and the receipt
-REQUEST_DAYS = env.int("REQUEST_DAYS", 1095)  # after the answer: who asked, and the words
-UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", 30)  # accounts whose address was never confirmed
-CLOCK_SETTLE_HOURS = env.int("CLOCK_SETTLE_HOURS", 24)  # a clock that jumped is believed after so long
 
 # --- People -------------------------------------------------------------------------------------
 

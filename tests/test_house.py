@@ -71,8 +71,9 @@ def test_every_table_of_proof_refuses_changes():
     assert {table for table in wanted if triggers[table] < 2} == set()
 
 
-def test_every_named_test_exists():
-    named = re.findall(r"`(\S+\.py)::(test_\w+)`", (ROOT / "docs" / "promises.md").read_text())
+@pytest.mark.parametrize("document", ["promises.md", "requirements.md"])
+def test_every_named_test_exists(document):
+    named = re.findall(r"`(\S+\.py)::(test_\w+)`", (ROOT / "docs" / document).read_text())
     assert len(named) > 50
     missing = {
         f"{file}::{name}"
@@ -80,3 +81,9 @@ def test_every_named_test_exists():
         if f"def {name}(" not in (ROOT / "tests" / file.removeprefix("tests/")).read_text()
     }
     assert missing == set()
+
+
+def test_every_requirement_is_in_the_table():
+    rows = re.findall(r"^\| R(\d\d) \| .+ \| (.+) \|$", (ROOT / "docs" / "requirements.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 41))
+    assert all(len(shown) > 10 for _, shown in rows)

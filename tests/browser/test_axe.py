@@ -1,9 +1,10 @@
-"""axe-core finds nothing to complain of on any page, at phone and at desktop width, and no page is wider than its screen.
+"""axe finds nothing to complain of on any page, at phone and at desktop width, and no page is wider than its screen.
 
 Every address of ours is either in PAGES or named in NOT_PAGES: a new page cannot be forgotten.
 """
 
 from pathlib import Path
+from typing import Any
 
 import axe_playwright_python
 import pytest
@@ -32,12 +33,12 @@ OURS = ("consent.urls", "collection.urls", "annotation.urls", "exports.urls")
 # Who looks at which pages. The words after the colon name the ids that `furnish` made for an address.
 PAGES = {
     "anybody": [
-        "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id", "certificate:act", "dataset:dataset",
-        "account_login", "account_signup", "account_reset_password",
+        "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id",
+        "certificate:act", "dataset:dataset", "account_login", "account_signup", "account_reset_password",
     ],
     "contributor": [
-        "me", "photos", "withdraw", "sign:form_slug", "upload:slug", "my_data", "my_data_ask:asking", "about_me", "account_delete",
-        "account_logout", "mfa_index",
+        "me", "photos", "withdraw", "sign:form_slug", "upload:slug", "my_data", "my_data_ask:asking", "about_me",
+        "account_delete", "account_logout", "mfa_index",
     ],
     "newcomer": ["about"],
     "annotator": ["work"],
@@ -69,7 +70,7 @@ def furnish() -> dict[str, object]:
     call = make_call(form=text.form, slug="portraits")
     person = make_contributor(make_user("ada@example.org"))
     consent = make_consent(person, ["research"], text=text)
-    for number in range(2):
+    for _ in range(2):
         make_checked_image(consent)
     make_checked_image(consent, picture=encoded(portrait(9, 9).convert("L").point(lambda _: 8)))  # too dark
     held = Image.objects.filter(consent=consent).first()
@@ -142,11 +143,13 @@ def complaints(page: Page, address: str) -> list[str]:
         assert answer.status == 200, (address, answer.status)
         page.evaluate(AXE)
         result = page.evaluate("rules => axe.run(document, rules)", RULES)
-        found += [
-            f"{address} at {size['width']}: {bad['id']}: {bad['help']}: {[node['html'][:120] for node in bad['nodes']][:3]}"
-            for bad in result["violations"]
-        ]
+        found += [f"{address} at {size['width']}: {told(bad)}" for bad in result["violations"]]
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             found.append(f"{address} at {size['width']}: {wide} pixels wider than the screen")
     return found
+
+
+def told(bad: dict[str, Any]) -> str:
+    """One violation in words, with the first elements that it is about."""
+    return f"{bad['id']}: {bad['help']}: {[node['html'][:120] for node in bad['nodes'][:3]]}"

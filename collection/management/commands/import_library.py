@@ -13,7 +13,10 @@ from consent.refusals import Refused
 
 
 class Command(BaseCommand):
-    help = "Import a folder or zip with manifest.csv (path, subject, model_release; release) under a licence. Safe to repeat."
+    help = (
+        "Import a folder or zip with manifest.csv (path, subject, model_release; release) under a licence. "
+        "Safe to repeat."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("source", type=Path, help="folder or zip file")
