@@ -218,6 +218,14 @@ CELERY_BEAT_SCHEDULE |= {
     )
 }
 
+# --- Retention (consent.retention_table) ---------------------------------------------------------
+
+RETENTION_CONTACT_DAYS = env.int("RETENTION_CONTACT_DAYS", 1095)  # without a word: permissions lapse
+EVIDENCE_DAYS = env.int("EVIDENCE_DAYS", 1095)  # after a permission ended: the signature's evidence and the receipt
+REQUEST_DAYS = env.int("REQUEST_DAYS", 1095)  # after the answer: who asked, and the words
+UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", 30)  # accounts whose address was never confirmed
+CLOCK_SETTLE_HOURS = env.int("CLOCK_SETTLE_HOURS", 24)  # a clock that jumped is believed after so long
+
 # --- People -------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "consent.User"

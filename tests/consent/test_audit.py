@@ -76,6 +76,14 @@ def test_a_ledger_sealed_before_tiles_and_peaks_were_kept_goes_on(big, without_t
     assert list(audit.problems()) == []
 
 
+def test_an_entry_whose_transaction_ended_late_is_sealed_next():
+    entries = append(3)
+    ledger.seal()
+    late = LedgerEntry.objects.create(pk=entries[0].pk - 1, payload=ledger.payload_text({"kind": "late"}))
+    assert ledger.sealed_head().tree_size == 4
+    assert late.leaf.index == 3
+
+
 def test_sealing_takes_a_batch_at_a_time_and_late_entries_later(monkeypatch):
     monkeypatch.setattr(ledger, "BATCH", 10)
     entries = append(25)

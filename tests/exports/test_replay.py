@@ -1,19 +1,31 @@
 """R20: a real backup, real withdrawals after it, a real restore; then the replay, and nothing is left."""
 
+import datetime
 import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import psycopg
 import pytest
 from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
+from collection import storage
+from consent import audit, demographics, erasure_list, ledger
+from consent.models import Demographics, LedgerEntry, Withdrawal
 from consent.signing import create_key
+from consent.withdrawals import withdraw
+from exports import replay
+from tests.consent.factories import make_consent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STEPS = Path(__file__).parent / "replay_steps.py"
@@ -173,3 +185,68 @@ def test_r20_bytes_that_are_newer_than_a_restored_database_go(installation):
     replayed = installation.run("manage.py", "replay_erasures")
     assert replayed.returncode == 0, replayed.stderr[-3000:]
     assert installation.step("look", *here["hashes"], *done["files"], *done["newer"]) == GONE
+
+
+# --- Notes one by one -----------------------------------------------------------------------------
+
+
+def listed_alone(kind, **facts):
+    """A note that lies in the list and is not in this database."""
+    one = erasure_list.note(kind, **facts)
+    erasure_list.write_notes()
+    one.delete()
+
+
+@pytest.mark.django_db
+def test_a_note_that_cannot_be_applied_is_named_the_others_are_and_the_site_stays_closed(client, capsys):
+    consent = make_consent()
+    listed_alone("from_the_future", at=timezone.now())
+    made = timezone.now() - datetime.timedelta(days=1)
+    listed_alone(
+        "withdrawal", id=uuid.uuid4(), consent_id=consent.pk, purpose_id=None, made_at=made, act=uuid.uuid4(),
+        cause="withdrawn", aftermath="erase",
+    )  # fmt: skip
+    with pytest.raises(CommandError, match="1 problems are left"):
+        call_command("replay_erasures")
+    said = capsys.readouterr()
+    assert "1 events applied again" in said.out
+    assert "safe" not in said.out
+    assert "'from_the_future'" in said.err
+    assert Withdrawal.objects.get().made_at == made
+    assert client.get("/").status_code == 503
+    assert LedgerEntry.objects.filter(payload__contains="erasure.replayed").count() == 1
+
+
+@pytest.mark.django_db
+def test_what_was_taken_back_again_before_the_replay_stands_and_is_told_once():
+    consent = make_consent()
+    first = withdraw(consent=consent)
+    erasure_list.write_notes()
+    listed_alone(
+        "withdrawal", id=uuid.uuid4(), consent_id=consent.pk, purpose_id=None, made_at=timezone.now(),
+        act=uuid.uuid4(), cause="withdrawn", aftermath="erase",
+    )  # fmt: skip
+    done = replay.replay()
+    assert (done.applied, done.problems) == (1, [])
+    assert Withdrawal.objects.get() == first
+    assert LedgerEntry.objects.filter(payload__contains="consent.withdrawn").count() == 1
+    ledger.seal()
+    assert list(audit.problems()) == []
+    assert not erasure_list.is_behind()
+
+
+@pytest.mark.django_db
+def test_a_replay_on_a_running_site_leaves_an_upload_alone_whose_row_is_about_to_be_written():
+    key = storage.key_for(uuid.uuid4(), "0" * 64, "jpg")
+    storages["originals"].save(key, ContentFile(b"on its way"))
+    assert replay.replay().problems == []
+    assert storages["originals"].exists(key)
+
+
+@pytest.mark.django_db
+def test_answers_given_after_their_deletion_stay():
+    consent = make_consent()
+    listed_alone("demographics", contributor=consent.contributor_id, at=timezone.now())
+    demographics.save_answers(contributor=consent.contributor, gender="woman")
+    assert replay.replay().unknown == 1
+    assert Demographics.objects.exists()
