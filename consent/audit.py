@@ -93,7 +93,8 @@ class Reading:
             self.frontier.add(computed)
             self._note(entry, payload, times)
             if not times.hold(created_at):
-                yield f"entry {entry}: its created_at ({utc_text(created_at)}) does not fit its place: it was changed"
+                told = f"entry {entry}: its created_at ({utc_text(created_at)}) does not fit its place"
+                yield f"{told}: it was changed, or the clock was wrong"
             yield from tiles.problems(index, computed)
             if head and head.tree_size == self.frontier.size:
                 yield from self._checkpoint_problems(head)

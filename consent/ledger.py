@@ -102,6 +102,7 @@ def _seal(pending: list[LedgerEntry], frontier: merkle.Frontier, key: Ed25519Pri
         root_hash=root.hex(),
         peaks=",".join(peak.hex() for peak in frontier.peaks),
         note=sign_note(head_text(frontier.size, root), settings.LEDGER_ORIGIN, key),
+        created_at=timezone.now(),
     )
 
 

@@ -21,6 +21,7 @@ from collection.models import Fingerprint, Image, ImageStatus
 from consent import audit
 from consent import tasks as consent_tasks
 from consent.models import Consent, LedgerEntry
+from consent.questions import questions_of
 from exports import tasks as export_tasks
 from exports.models import Release
 from tests.annotation.factories import good_result
@@ -57,7 +58,8 @@ def signed_form(client, text) -> dict[str, str]:
     """What the sign page's form would send with only `research` ticked."""
     form = client.get(f"/sign/{text.form.slug}/").context["form"]
     hidden = {field.html_name: field.value() or "" for field in form.hidden_fields()}
-    return {**hidden, "purpose_research": "on", "signer_name": "Ada Example", "agree": "on"}
+    answers = {f"question_{number}": question.right for number, question in enumerate(questions_of(text))}
+    return {**hidden, **answers, "purpose_research": "on", "signer_name": "Ada Example", "agree": "on"}
 
 
 def test_one_image_from_signature_to_withdrawal(site, label_studio, client, tmp_path):
