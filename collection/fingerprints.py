@@ -107,12 +107,18 @@ def similar(own: Fingerprint) -> dict[uuid.UUID, tuple[str, int]]:
     return found
 
 
-def matches(image: Image) -> list[Match]:
-    """What `image` (with its fingerprint) resembles among images that are accepted or held, nearest first."""
+def resembled(image: Image) -> dict[uuid.UUID, tuple[str, int]]:
+    """By image id, in whatever state those are: how and how far `image` (with its fingerprint) resembles them."""
     found = similar(image.fingerprint)
     for image_id in _identical(image):
         found[image_id] = (Resemblance.Kind.EXACT, 0)
     found.pop(image.pk, None)
+    return found
+
+
+def matches(image: Image) -> list[Match]:
+    """What `image` (with its fingerprint) resembles among images that are accepted or held, nearest first."""
+    found = resembled(image)
     others = Image.objects.with_live_basis().filter(pk__in=found, status__in=COMPARED)
     return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
 

@@ -121,6 +121,19 @@ def with_lookalikes(images: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     return found
 
 
+def hold_copy(*, image: Image, originals: Collection[uuid.UUID]) -> bool:
+    """Freeze what shows the same as photographs (ids) that the desk holds: sending one again does not free it.
+
+    True if a request holds `image` now. What the desk let go stays free.
+    """
+    holding = Freeze.objects.filter(image__in=originals, lifted_at__isnull=True).values("request")
+    waiting = RightsRequest.objects.filter(pk__in=holding, answered_at__isnull=True).exclude(freezes__image=image)
+    for request in waiting:
+        if held_images(request).filter(pk__in=originals).exists():
+            freeze_images(images=[image.pk], request=request)
+    return bool(frozen_images([image.pk]))
+
+
 def report_minor(*, image: Image) -> RightsRequest:
     """The person in an image may be a minor: everything of theirs is frozen, then the desk decides."""
     details = f"A reviewer thinks that the person in photograph {image.pk} may be a minor."

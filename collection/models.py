@@ -69,22 +69,16 @@ PIPELINE = (S.RECEIVED, S.SANITIZED, S.SCREENED)  # statuses in which the pipeli
 class ImageQuerySet(models.QuerySet["Image"]):
     """The rights checks, from the lasting one to the narrowest: entitled, with_live_basis, usable_for, open_for."""
 
-    def entitled(
-        self,
-        purpose: str | None = None,
-        at: datetime.datetime | None = None,
-        clock: datetime.datetime | None = None,
-    ) -> Self:
+    def entitled(self, purpose: str | None = None, at: datetime.datetime | None = None) -> Self:
         """Images whose basis is in force at `at` (default now), for `purpose` when one is given, and not removed.
 
-        What is not entitled never will be again: sweeps erase by this one. `clock` as in Consent.objects.live.
+        What sweeps destroy goes by `lost`, which is narrower than "not entitled".
         """
         at = at or timezone.now()
         removed = Removal.objects.filter(image=OuterRef("pk"), made_at__lte=at)
         return self.filter(
             ~Exists(removed),
-            Q(consent__in=Consent.objects.live(purpose, at, clock))
-            | Q(licence__in=Licence.objects.live(purpose, at, clock)),
+            Q(consent__in=Consent.objects.live(purpose, at)) | Q(licence__in=Licence.objects.live(purpose, at)),
         )
 
     def lost(self, purpose: str | None = None, *, clock: datetime.datetime) -> Self:

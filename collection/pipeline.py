@@ -12,7 +12,7 @@ from collections.abc import Callable
 from django.db import connection, transaction
 from django.utils import timezone
 
-from collection import fingerprints, storage
+from collection import fingerprints, freezes, storage
 from collection.imaging import BadImage, open_safely
 from collection.models import Fingerprint, Image, ImageStatus, Resemblance
 from consent.signing import sha256_hex
@@ -90,9 +90,12 @@ def deduplicate(image: Image) -> bool:
     """screened → accepted, or `duplicate` of the same person's own, or held when a person must decide.
 
     Looking and moving happen in one transaction under one lock, so of two copies that arrive together one is accepted.
+    A copy of what the rights desk holds is frozen too and waits for its decision.
     """
     with transaction.atomic():
         _lock_deduplication()
+        if freezes.hold_copy(image=image, originals=fingerprints.resembled(image)):
+            return False
         found = fingerprints.matches(image)
         if not found:
             return Image.objects.move(image.pk, ImageStatus.SCREENED, ImageStatus.ACCEPTED)

@@ -19,7 +19,7 @@ def purpose_end(request: HttpRequest, code: str) -> HttpResponse:
     refusal = ""
     if request.method == "POST":
         try:
-            texts.end_purpose(code=code, reason=request.POST.get("reason", ""))
+            texts.end_purpose(code=code, reason=request.POST.get("reason", "").replace("\0", ""))
             messages.success(request, f"The purpose {purpose.name} has ended.")
             return redirect("purpose_add")
         except Refused as refused:

@@ -21,6 +21,9 @@ from consent.withdrawals import withdraw as withdraw_consent
 from consent.withdrawals import withdraw_all
 
 DONE = "Done. From this moment nobody is given what you took back."
+RENEWED = (
+    "You took that back before, and signed again since, so it is allowed now. To take it back again, choose it below."
+)
 NOTHING = "There was nothing left to take back."
 
 
@@ -73,12 +76,21 @@ def _withdraw(request: HttpRequest, contributor: Contributor) -> uuid.UUID | Non
     except Refused as refused:
         messages.error(request, str(refused))
         return None
+    if consent is not None and _still_allowed(consent, form.cleaned_data["purpose"] or None):
+        messages.warning(request, RENEWED)
+        return None
     latest = made[0] if made else _latest(contributor)
     if latest:
         messages.success(request, DONE)
         return latest.act
     messages.info(request, NOTHING)
     return None
+
+
+def _still_allowed(consent: Consent, purpose: str | None) -> bool:
+    """True if an older page was sent: what it shows was taken back before, and signed anew since."""
+    live = Consent.objects.live(purpose).filter(contributor=consent.contributor_id)
+    return live.filter(text__form=consent.text.form_id).exists()
 
 
 def _latest(contributor: Contributor) -> Withdrawal | None:

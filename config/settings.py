@@ -99,8 +99,6 @@ CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{VAR_DIR /
 # --- Bytes --------------------------------------------------------------------------------------
 
 STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures")
-
-
 # The erasure list must survive what happens to the database: best on another disk, and never in its backup.
 STORAGE_DIRS = {"erasures": Path(env.str("ERASURES_DIR", str(VAR_DIR / "storage" / "erasures")))}
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")
@@ -203,7 +201,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 MINUTE, HOUR = 60.0, 3600.0
 CELERY_BEAT_SCHEDULE |= {
-    name: {"task": name, "schedule": seconds}
+    name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
     for name, seconds in (
         ("consent.tasks.copy_checkpoint", MINUTE),
         ("collection.tasks.warn_licences", 5 * MINUTE),  # it counts the images of every licence

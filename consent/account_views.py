@@ -53,7 +53,7 @@ def account_delete(request: HttpRequest, contributor: Contributor) -> HttpRespon
     user = contributor.user
     assert user is not None  # noqa: S101  # contributor_required came by way of it
     form = DeleteAccountForm(request.POST if request.method == "POST" else None, user=user)
-    if not ratelimit.consume(request, action="reauthenticate", user=user):
+    if request.method == "POST" and not ratelimit.consume(request, action="reauthenticate", user=user):
         form.add_error(None, "That was tried too often. Nothing was deleted. Please wait a minute and try again.")
     if request.method == "POST" and form.is_valid():
         address = EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True).first()

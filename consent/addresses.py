@@ -21,6 +21,6 @@ def client_ip(request: HttpRequest) -> str | None:
 
 def _address(text: str) -> str | None:
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(text.partition("%")[0]))  # the zone of fe80::1%eth0 means something to us only
     except ValueError:
         return None

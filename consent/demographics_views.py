@@ -84,7 +84,7 @@ def about_me(request: HttpRequest, contributor: Contributor) -> HttpResponse:
         try:
             kept = demographics.save_answers(contributor=contributor, **form.cleaned_data)
             words = (
-                f"Thank you. We delete it on {kept.delete_on:%d %B %Y}, or when you say so."
+                f"Thank you. We delete it on {kept.delete_on:%-d %B %Y}, or when you say so."
                 if kept
                 else "Nothing is kept."
             )

@@ -20,7 +20,7 @@ from consent.adulthood import is_adult
 from consent.models import Contributor, RightsRequest, User
 from consent.receipts import absolute
 from consent.refusals import Refused
-from consent.roles import PROTECTION_OFFICER
+from consent.roles import PROTECTION_OFFICER, addresses_of
 
 logger = logging.getLogger(__name__)
 
@@ -221,17 +221,11 @@ def alarm_overdue() -> int:
     """
     now = timezone.now()
     late = open_requests().filter(due_at__lt=now, alarm_due_at__lte=now)
-    to = officers()
+    to = addresses_of(PROTECTION_OFFICER)
     if late and not to:
         logger.error("%s requests are overdue, and there is no active %s to tell", len(late), PROTECTION_OFFICER)
         return 0
     return sum(_alarm(request, to) for request in late)
-
-
-def officers() -> list[str]:
-    """The e-mail addresses of every active data-protection officer."""
-    found = User.objects.filter(is_active=True, groups__name=PROTECTION_OFFICER)
-    return list(found.order_by("email").values_list("email", flat=True))
 
 
 def _alarm(request: RightsRequest, to: list[str]) -> bool:

@@ -45,10 +45,11 @@ def append(kind: str, *, at: datetime.datetime | None = None, **facts: Any) -> L
 
 def payload_text(facts: Facts) -> str:
     """The canonical text of an event's facts: what an entry holds."""
-    return canonical_json({name: _plain(value) for name, value in facts.items()})
+    return canonical_json({name: plain(value) for name, value in facts.items()})
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Times, dates, UUIDs and Decimals as text; anything else as it is."""
     if isinstance(value, datetime.datetime):
         return utc_text(value)
     if isinstance(value, datetime.date):

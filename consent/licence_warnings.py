@@ -11,9 +11,9 @@ from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from consent.models import Licence, LicenceWarning, User
+from consent.models import Licence, LicenceWarning
 from consent.receipts import absolute
-from consent.roles import DATA_MANAGER
+from consent.roles import DATA_MANAGER, addresses_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _ending(licence: Licence, today: datetime.date) -> str:
 def warn(*, used: Mapping[uuid.UUID, int]) -> None:
     """Find what is to be said of licences, once each, and mail what has not been mailed. `used`: images by licence."""
     _find(used)
-    to = managers()
+    to = addresses_of(DATA_MANAGER)
     due = LicenceWarning.objects.filter(mailed_at__isnull=True, mail_due_at__lte=timezone.now())
     if due and not to:
         logger.warning("%s licence warnings wait: there is no active %s to tell", len(due), DATA_MANAGER)
@@ -96,12 +96,6 @@ def _find(used: Mapping[uuid.UUID, int]) -> None:
         LicenceWarning.objects.bulk_create(
             [LicenceWarning(licence=licence, kind=kind) for licence in new], ignore_conflicts=True
         )
-
-
-def managers() -> list[str]:
-    """The e-mail addresses of every active data manager."""
-    found = User.objects.filter(is_active=True, groups__name=DATA_MANAGER)
-    return list(found.order_by("email").values_list("email", flat=True))
 
 
 def mail_warning(*, warning: LicenceWarning, to: list[str]) -> bool:

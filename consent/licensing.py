@@ -49,6 +49,7 @@ def add_licence(
     """
     if not purposes:
         raise Refused("Say what the library may be used for: choose at least one purpose.")
+    covered = known_purposes(purposes)
     if ends_on < starts_on:
         raise Refused("The licence ends before it starts. Please check the dates.")
     if price < 0:
@@ -71,9 +72,7 @@ def add_licence(
     )
     with transaction.atomic():
         licence.save(force_insert=True)
-        LicencePurpose.objects.bulk_create(
-            LicencePurpose(licence=licence, purpose=purpose) for purpose in known_purposes(purposes)
-        )
+        LicencePurpose.objects.bulk_create(LicencePurpose(licence=licence, purpose=purpose) for purpose in covered)
         events.record_licence(licence)
     return licence
 

@@ -53,13 +53,13 @@ def changes(old: FormText, new: FormText) -> list[str]:
 
 
 def _recipients_differ(old: FormText, new: FormText) -> bool:
-    """Compared within one language: words differ between languages. False if no language has both."""
+    """Compared within one language, since words differ between them; order does not count. False if none has both."""
     if old.language == new.language:
-        return bool(old.recipients != new.recipients)
+        return sorted(old.recipients) != sorted(new.recipients)
     if before := old.form.texts.filter(version=old.version, language=new.language).first():
-        return bool(before.recipients != new.recipients)
+        return sorted(before.recipients) != sorted(new.recipients)
     now = new.form.texts.filter(version=new.version, language=old.language).first()
-    return now is not None and old.recipients != now.recipients
+    return now is not None and sorted(old.recipients) != sorted(now.recipients)
 
 
 def is_renewal(consent: Consent) -> bool:

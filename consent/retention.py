@@ -15,11 +15,11 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.urls import reverse
 from django.utils import timezone
 
 from consent.clock import trusted_now
-from consent.models import Consent, Contributor, Receipt, RightsRequest, SignatureEvidence, User
+from consent.models import Consent, Contributor, Receipt, RightsRequest, SignatureEvidence, User, Withdrawal
+from consent.receipts import absolute
 from consent.retention_table import CONTACT, EVIDENCE, REQUESTS, UNCONFIRMED
 from consent.withdrawals import withdraw_all
 
@@ -43,7 +43,7 @@ def end_lapsed(*, clock: datetime.datetime | None = None) -> int:
 def _end(contributor_id: uuid.UUID, cutoff: datetime.datetime) -> bool:
     """False if they were heard of in the meantime."""
     silent = Contributor.objects.select_for_update().filter(pk=contributor_id, last_contact_at__lt=cutoff).first()
-    return silent is not None and bool(withdraw_all(contributor=silent, cause="lapsed"))
+    return silent is not None and bool(withdraw_all(contributor=silent, cause=Withdrawal.Cause.LAPSED))
 
 
 def remind_lapsing(*, clock: datetime.datetime | None = None) -> int:
@@ -81,9 +81,9 @@ def _mail_reminder(contributor: Contributor) -> None:
     send_mail(
         "Likeness: do you want to stay?",
         "Hello,\n\n"
-        f"we have not heard from you for a long time. On {ends:%d %B %Y} your permissions end and your photographs "
+        f"we have not heard from you for a long time. On {ends:%-d %B %Y} your permissions end and your photographs "
         "are erased, unless you sign in before then. Signing in is enough, and there is nothing else to do:\n\n"
-        f"{settings.BASE_URL}{reverse('account_login')}\n\n"
+        f"{absolute('account_login')}\n\n"
         "If you would rather have it end, you need not do anything.\n",
         None,
         [contributor.user.email],

@@ -1,7 +1,7 @@
 """What people do: they register and sign. (Texts: consent.texts, taking back: withdrawals, licences: licensing.)
 
-Each function refuses bad input with `Refused` and writes its rows and its ledger entry in one transaction; signing and
-withdrawing twice is the same as once.
+Each function refuses bad input with `Refused`; what is proof is written with its ledger entry in one transaction, and
+signing twice is the same as once.
 """
 
 import datetime
@@ -178,7 +178,7 @@ def _evidence(contributor: Contributor, signer_name: str, intent: str, evidence:
         email=verified_email(user) or "",
         email_verified_at=user.email_verified_at,
         ip=evidence.ip,
-        user_agent=evidence.user_agent[:400],
+        user_agent=evidence.user_agent.replace("\0", "")[:400],  # PostgreSQL keeps no NUL
         time_zone=evidence.time_zone[:60],
         answers=list(evidence.answers),
         drawing=evidence.drawing,

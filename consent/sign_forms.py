@@ -135,7 +135,8 @@ class SignForm(forms.Form):
 
     def ticked_words(self) -> list[str]:
         """What was ticked on a page whose text has changed since: names of purposes."""
-        codes = [name.removeprefix(PURPOSE) for name in self.data if name.startswith(PURPOSE)]
+        sent = (name.removeprefix(PURPOSE) for name in self.data if name.startswith(PURPOSE))
+        codes = [code for code in sent if "\0" not in code]  # PostgreSQL cannot be asked for it
         return [wording(purpose, self.text.language).name for purpose in Purpose.objects.filter(pk__in=codes)]
 
     # --- What was typed --------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def sign(request: HttpRequest, contributor: Contributor, form_slug: str) -> Http
 
 def _text_to_sign(request: HttpRequest, texts: list[FormText]) -> FormText:
     """What was read is what is signed, whatever the address says; else the language that the person asks for."""
-    sent = request.POST.get("text_sha256", "")
+    sent = request.POST.get("text_sha256", "").replace("\0", "")  # PostgreSQL cannot be asked for it
     for text in texts:
         if text.sha256 == sent:
             return text

@@ -1,9 +1,7 @@
 """Everything that we know of one contributor, as plain values (Art. 15 and 20 GDPR)."""
 
-import datetime
 import uuid
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -13,10 +11,10 @@ from annotation.models import Annotation, Annotator, Earning
 from collection import freezes, removals
 from collection.models import Image, ImageStatus, Removal
 from consent.demographics import answers_of
+from consent.ledger import plain
 from consent.models import Consent, Contributor, RightsRequest, SignatureEvidence, User, Withdrawal
 from consent.notice import wording
 from consent.retention_table import RULES
-from consent.signing import utc_text
 from exports.history import History, histories
 from exports.models import Certificate
 from exports.openness import controllers
@@ -77,15 +75,7 @@ def disclose(contributor: Contributor, files: dict[uuid.UUID, str]) -> Record:
 
 def values(row: Model, *names: str) -> Record:
     """These fields of a row as plain values."""
-    return {name: _plain(getattr(row, name)) for name in names}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime.datetime):
-        return utc_text(value)
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    return str(value) if isinstance(value, uuid.UUID | Decimal) else value
+    return {name: plain(getattr(row, name)) for name in names}
 
 
 def _account(contributor: Contributor) -> Record | None:
@@ -125,7 +115,7 @@ def _consent(consent: Consent) -> Record:
                 "code": state.purpose.pk,
                 **wording(state.purpose, text.language, text.published_at)._asdict(),
                 "allowed_now": state.live,
-                "withdrawn_at": _plain(state.withdrawn_at),
+                "withdrawn_at": plain(state.withdrawn_at),
             }
             for state in consent.purpose_states()
         ],
@@ -176,17 +166,17 @@ def _photograph(image: Image) -> Record:
 def _history(told: History) -> Record:
     return {
         "shown_to_people_who_label": [
-            {"campaign": seen.campaign, "times": seen.times, "first": _plain(seen.first), "last": _plain(seen.last)}
+            {"campaign": seen.campaign, "times": seen.times, "first": plain(seen.first), "last": plain(seen.last)}
             for seen in told.seen
         ],
         "releases": [
             {
                 "dataset": held.dataset,
                 "version": held.version,
-                "published_at": _plain(held.published_at),
+                "published_at": plain(held.published_at),
                 "dropped": held.dropped,
                 "fetched_by": [
-                    {"recipient": pull.recipient, "first": _plain(pull.first), "last": _plain(pull.last)}
+                    {"recipient": pull.recipient, "first": plain(pull.first), "last": plain(pull.last)}
                     for pull in held.pulls
                 ],
             }

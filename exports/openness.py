@@ -18,9 +18,10 @@ from collection.erasure import kept_images
 from collection.models import PIPELINE, Image, ImageStatus
 from consent.clock import trusted_now
 from consent.models import Consent, ConsentForm, FormText, Licence, RightsRequest, Withdrawal
+from consent.suppression import SMALL
 from exports.models import Release
 
-FEWEST = 5
+FEWEST = SMALL
 FIGURES_KEPT = 600  # seconds; counting is work, and anybody may ask
 
 

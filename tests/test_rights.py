@@ -144,6 +144,6 @@ def test_what_destroys_may_be_told_a_clock_of_its_own():
     image = make_image()
     far = timezone.now() + 4000 * DAY
     assert not Image.objects.entitled(at=far).exists()
-    assert Image.objects.entitled(at=far, clock=timezone.now()).get() == image
+    assert not Image.objects.lost(clock=timezone.now()).exists()
     withdraw(consent=image.consent)
-    assert not Image.objects.entitled(at=far, clock=timezone.now()).exists()
+    assert Image.objects.lost(clock=timezone.now()).get() == image

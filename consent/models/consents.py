@@ -81,10 +81,6 @@ class Consent(models.Model):
     def __str__(self) -> str:
         return f"consent {self.pk}"
 
-    def is_outdated(self) -> bool:
-        """True if its form has a newer major version: its images stay out of new uses until the person signs that."""
-        return self.text.major < self.text.form.current_major()
-
     def purpose_states(self) -> "list[PurposeState]":
         """Where each granted purpose stands now, for people to read. Rights are decided by ConsentQuerySet.live."""
         ended = {withdrawal.purpose_id: withdrawal.made_at for withdrawal in self.withdrawals.all()}

@@ -61,9 +61,9 @@ class ConsentForm(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def current_major(self, at: datetime.datetime | None = None) -> int:
-        """The newest major version at `at` (default now); 0 before anything is published."""
-        published = self.texts.filter(published_at__lte=at or timezone.now())
+    def current_major(self) -> int:
+        """The newest major version now; 0 before anything is published."""
+        published = self.texts.filter(published_at__lte=timezone.now())
         return published.aggregate(newest=models.Max("major"))["newest"] or 0
 
     def current_texts(self) -> "list[FormText]":

@@ -87,9 +87,16 @@ def test_the_european_economic_area_fits_into_one_record():
 )
 def test_records_that_cannot_be(changes, words):
     make_purpose()
+    before = contracts()
     with pytest.raises(Refused, match=words):
         licensing.add_licence(**{**plain(), **changes})
     assert not Licence.objects.exists()
+    assert contracts() == before
+
+
+def contracts():
+    storage = licensing.evidence_storage()
+    return set(storage.listdir("licences")[1]) if storage.exists("licences") else set()
 
 
 def plain():

@@ -84,7 +84,7 @@ def test_a_reminder_goes_out_once_per_silence(mailoutbox):
     (mail,) = mailoutbox
     assert mail.to == [consent.contributor.user.email]
     ends = timezone.now() + 29 * DAY
-    assert f"On {ends:%d %B %Y} your permissions end" in mail.body
+    assert f"On {ends:%-d %B %Y} your permissions end" in mail.body
     assert "Signing in is enough" in mail.body
     silent_for(consent.contributor, 0)  # they signed in, and three years later the same again
     Contributor.objects.update(reminded_at=timezone.now() - DAY)

@@ -512,6 +512,12 @@ def test_changes_are_told_in_the_language_of_the_new_text():
     ]
 
 
+def test_recipients_in_another_order_are_no_change():
+    before = make_text(recipients=["One", "Two"])
+    assert renewal.changes(before, make_text(recipients=["Two", "One"])) == []
+    assert len(renewal.changes(before, make_text(recipients=["Two", "Three"]))) == 1
+
+
 def test_r09_an_expired_permission_is_no_renewal_and_expires_when_the_receipt_says(client, contributor):
     long_ago = timezone.now() - datetime.timedelta(days=1100)
     with time_machine.travel(long_ago):
