@@ -17,6 +17,7 @@ from consent.clock import trusted_now
 
 State = LabelTask.State
 RETRY_AFTER = timedelta(seconds=10)
+SPOT_CHECKS = 10  # requests per batch
 
 
 def retract_withdrawn() -> int:
@@ -54,8 +55,9 @@ def _delete(project: LabelProject, batch: Sequence[LabelTask]) -> None:
     task_ids = [ref.external_id for ref in there]
     record_tasks(project=project, task_ids=task_ids)
     labelstudio.delete_tasks(project=project.external_id, task_ids=task_ids)
-    left = [ref for ref in there if labelstudio.task_exists(ref=ref)]
-    left += labelstudio.find_tasks(project=project.external_id, asset_ids=asset_ids)
+    left = labelstudio.find_tasks(project=project.external_id, asset_ids=asset_ids)
+    # The look-up has asked for all of them; that they really answer 404 is asked of some: each is a request of 40 ms.
+    left += [ref for ref in there[:: len(there) // SPOT_CHECKS + 1] if labelstudio.task_exists(ref=ref)]
     if left:
         raise LabelStudioError(f"Label Studio still has {len(left)} tasks that it was told to delete.", retry=True)
 
