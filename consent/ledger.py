@@ -8,7 +8,7 @@ tlog-checkpoint). Proofs of inclusion and consistency come from that; consent.au
 import base64
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -118,9 +118,8 @@ def frontier_of(head: Checkpoint) -> merkle.Frontier:
     if head.peaks:
         return merkle.Frontier(head.tree_size, [bytes.fromhex(peak) for peak in head.peaks.split(",")])
     frontier = merkle.Frontier()
-    hashes = LedgerLeaf.objects.filter(index__lt=head.tree_size).order_by("index").values_list("leaf_hash", flat=True)
-    for value in hashes.iterator():
-        frontier.add(bytes.fromhex(value))
+    for leaf in _leaves_between(0, head.tree_size):
+        frontier.add(leaf)
     return frontier
 
 
@@ -185,8 +184,7 @@ def consistency(first: int, second: int) -> list[str]:
 def root_between(begin: int, end: int) -> bytes:
     """The Merkle tree hash of the leaves begin..end-1, where begin is a multiple of a power of two >= end - begin."""
     if begin % TILE or end - begin < TILE:
-        hashes = LedgerLeaf.objects.filter(index__gte=begin, index__lt=end).order_by("index")
-        return merkle.root_hash([bytes.fromhex(value) for value in hashes.values_list("leaf_hash", flat=True)])
+        return merkle.root_hash(list(_leaves_between(begin, end)))
     return merkle.root_hash(_tile_roots(end)[begin // TILE :])
 
 
@@ -203,8 +201,13 @@ def _tile_roots(size: int) -> list[bytes]:
 def _leaves_of(tile: int, size: int | None = None) -> list[bytes]:
     """The leaf hashes of a tile, in a tree of `size` leaves if that ends inside it."""
     end = (tile + 1) * TILE if size is None else min((tile + 1) * TILE, size)
-    hashes = LedgerLeaf.objects.filter(index__gte=tile * TILE, index__lt=end).order_by("index")
-    return [bytes.fromhex(value) for value in hashes.values_list("leaf_hash", flat=True)]
+    return list(_leaves_between(tile * TILE, end))
+
+
+def _leaves_between(begin: int, end: int) -> Iterator[bytes]:
+    """The leaf hashes begin..end-1, in order."""
+    hashes = LedgerLeaf.objects.filter(index__gte=begin, index__lt=end).order_by("index")
+    return map(bytes.fromhex, hashes.values_list("leaf_hash", flat=True).iterator())
 
 
 def entry_hash(payload: str) -> bytes:
