@@ -1,43 +1,17 @@
-"""The images: what was asked for, what came in, where each one stands, and what it resembles."""
+"""The images and their state machine, and the rights checks that every use of one goes through."""
 
 import datetime
 import uuid
 from typing import Any, ClassVar, Self
 
-from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from collection.models.calls import Call
+from collection.models.holds import Freeze, Removal
 from collection.reasons import Reason, describe
-from consent.models import Aftermath, Consent, ConsentForm, Licence, RightsRequest
-
-
-class Call(models.Model):
-    """What photographs are wanted, under which form, until when."""
-
-    slug = models.SlugField(unique=True)
-    title = models.CharField(max_length=200)
-    description = models.TextField(help_text="What to photograph, in plain words (Markdown).")
-    form = models.ForeignKey(ConsentForm, on_delete=models.PROTECT, related_name="calls")
-    opens_at = models.DateTimeField(default=timezone.now)
-    closes_at = models.DateTimeField()
-    max_per_person = models.PositiveIntegerField(default=100)
-    dpia_reference = models.CharField(max_length=200, help_text="Reference of the data-protection impact assessment")
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(closes_at__gt=F("opens_at")), name="call_closes_after_opening"),
-            models.CheckConstraint(condition=~Q(dpia_reference=""), name="call_has_dpia"),
-        ]
-
-    def __str__(self) -> str:
-        return self.title
-
-    def is_open(self) -> bool:
-        return self.opens_at <= timezone.now() < self.closes_at
+from consent.models import Consent, Licence
 
 
 class ImageStatus(models.TextChoices):
@@ -226,142 +200,3 @@ class Transition(models.Model):
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"actor": "staff user id"}
-
-
-class Removal(models.Model):
-    """One photograph taken out for good (append-only), whatever its basis still covers.
-
-    What its owner kept may be erased later: then there is a second row, which says so.
-    """
-
-    class Cause(models.TextChoices):
-        WITHDRAWN = "withdrawn", "taken back by the contributor"
-        OBJECTED = "objected", "removed after an objection"
-        DEPICTED = "depicted", "somebody in it did not agree"
-        MINOR = "minor", "the person may be a minor"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="removals")
-    cause = models.CharField(max_length=20, choices=Cause)
-    aftermath = models.CharField(max_length=10, choices=Aftermath, default=Aftermath.ERASE)
-    act = models.UUIDField(default=uuid.uuid4, editable=False, db_index=True)  # as in consent.models.Withdrawal
-    request = models.ForeignKey(RightsRequest, null=True, on_delete=models.PROTECT, related_name="removals")
-    made_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["image", "aftermath"], name="removed_once_per_aftermath"),
-            models.CheckConstraint(condition=Q(aftermath__in=Aftermath.values), name="removal_aftermath_known"),
-        ]
-
-    def __str__(self) -> str:
-        return f"removal of {self.image_id}"
-
-
-class Freeze(models.Model):
-    """A photograph that the rights desk holds: nobody sees or uses it until `lifted_at`. Nothing is erased by it."""
-
-    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="freezes")
-    request = models.ForeignKey(RightsRequest, on_delete=models.PROTECT, related_name="freezes")
-    frozen_at = models.DateTimeField(default=timezone.now, editable=False)
-    lifted_at = models.DateTimeField(null=True)
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
-
-    class Meta:
-        constraints: ClassVar = [
-            # Lifted by mistake, it can be frozen again; the row of then stays as history.
-            models.UniqueConstraint(
-                fields=["image", "request"], condition=Q(lifted_at__isnull=True), name="frozen_once_at_a_time"
-            ),
-            models.CheckConstraint(
-                condition=Q(lifted_at__isnull=True) | Q(lifted_at__gte=F("frozen_at")), name="freeze_lifted_after"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"freeze of {self.image_id}"
-
-
-class ModelRelease(models.Model):
-    """The evidence that the person in one licensed image agreed: a file of the library (append-only)."""
-
-    image = models.OneToOneField(Image, primary_key=True, on_delete=models.PROTECT, related_name="model_release")
-    name = models.CharField(max_length=300)  # what to save it as; not its path in the library, which may name people
-    sha256 = models.CharField(max_length=64)
-    key = models.CharField(max_length=200)  # in the `evidence` storage
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"key": "a signed document of a person; its bytes go with the image's"}
-
-    def __str__(self) -> str:
-        return f"model release of {self.image_id}"
-
-
-class Fingerprint(models.Model):
-    """Perceptual hashes of one image, all from one canonical grey rendering. Deleted on purge.
-
-    `phash` and `mirror` are 64-bit pHashes (signed, so that both databases store them) of the image and its mirror
-    image; `band0..3` are the four 16-bit bands of `phash` (signed 16-bit), looked up by B-tree; `phash256` and
-    `mirror256` are 256-bit pHashes in hex, which decide.
-    """
-
-    image = models.OneToOneField(Image, primary_key=True, on_delete=models.CASCADE, related_name="fingerprint")
-    pixels_sha256 = models.CharField(max_length=64, db_index=True)  # of upright decoded RGB pixels and size
-    phash = models.BigIntegerField()
-    mirror = models.BigIntegerField()
-    band0 = models.SmallIntegerField()
-    band1 = models.SmallIntegerField()
-    band2 = models.SmallIntegerField()
-    band3 = models.SmallIntegerField()
-    phash256 = models.CharField(max_length=64)
-    mirror256 = models.CharField(max_length=64)
-    mean_luma = models.FloatField()  # 0..255
-    sharpness = models.FloatField()  # variance of the Laplacian of the canonical grey image
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("pixels_sha256", "phash", "mirror", "band0", "band1", "band2", "band3", "phash256", "mirror256"),
-        "identifies the photograph",
-    )
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=[f"band{i}", "phash", "image"], name=f"fingerprint_band{i}") for i in range(4)
-        ]
-
-
-class Resemblance(models.Model):
-    """`image` shows what `original` shows. Splits keep both ends together; erased with either end's fingerprint."""
-
-    class Kind(models.TextChoices):
-        EXACT = "exact", "the same bytes or pixels"
-        NEAR = "near", "recompressed or resized"
-        MIRRORED = "mirrored", "mirrored"
-
-    image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembles")
-    original = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembled_by")
-    kind = models.CharField(max_length=10, choices=Kind)
-    distance = models.PositiveSmallIntegerField()  # bits of 256 that differ
-    found_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["image", "original"], name="resemblance_once"),
-            models.CheckConstraint(condition=~Q(image=F("original")), name="resemblance_of_two"),
-        ]
-
-
-class LibraryImport(models.Model):
-    """One run of importing a library under a licence: counts and what was refused (path and reason, one line each)."""
-
-    licence = models.ForeignKey(Licence, on_delete=models.PROTECT, related_name="imports")
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
-    started_at = models.DateTimeField(default=timezone.now, editable=False)
-    imported = models.PositiveIntegerField(default=0)
-    already_there = models.PositiveIntegerField(default=0)
-    refused = models.JSONField(default=list)
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"started_by": "staff user"}
