@@ -64,7 +64,8 @@ def test_from_registration_to_withdrawal_on_a_phone(phone: Page, tmp_path):
     phone.goto("/me/photos/")
     shown = phone.locator("main li img").first
     expect(shown).to_be_visible()
-    assert shown.evaluate("i => i.complete && i.naturalWidth") > 0
+    expect(shown).to_have_js_property("complete", True)
+    assert shown.evaluate("i => i.naturalWidth") > 0
     assert overflow(phone) <= 0
 
     phone.get_by_role("navigation").get_by_role("link", name="Withdraw").click()
