@@ -98,6 +98,7 @@ def target_rows(data: Any = None, call: Call | None = None) -> TargetFormSet:
     targets = call.targets.order_by("pk") if call else ()
     initial = [{name: getattr(target, name) for name in TargetForm.base_fields} for target in targets]
     rows = _Targets(data, initial=initial, prefix=PREFIX)
+    rows.extra = 1 if initial else BLANK_ROWS
     assert isinstance(rows, TargetFormSet)  # noqa: S101  # what the factory was told to make
     return rows
 

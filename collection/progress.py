@@ -166,7 +166,7 @@ def count_people(call: Call) -> list[Person]:
     said = demographics.said_in_force(PERSON, DIMENSIONS)
     rows = (
         accepted.order_by()
-        .alias(**said)
+        .annotate(**said)
         .values(PERSON, *DIMENSIONS)
         .annotate(
             photographs=Count("pk"),

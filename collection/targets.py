@@ -26,6 +26,11 @@ HOLDING = (
 PERSON = "consent__contributor"
 CALLED = {"skin_tone": "skin tone", "age_band": "age", "gender": "gender", "country": "country"}
 
+UNSAID = (
+    "This call takes only photographs of people who told us what it asks for. You need not tell us: there may be other "
+    "calls, which are open to everybody."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -33,7 +38,7 @@ class Standing:
 
     sent: int  # photographs that count towards the most that the call takes of one person
     refusal: str = ""  # why the call takes no more of them; empty while it does
-    asks: bool = False  # the targets go by something that they have not answered
+    asks: bool = False  # the targets go by something that they have not answered, and it would matter
 
 
 def hold_place(*, contributor: Contributor, call: Call) -> None:
@@ -54,7 +59,7 @@ def standing(*, contributor: Contributor, call: Call) -> Standing:
     sent = call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count()
     targets = list(call.targets.order_by("pk"))
     answers = demographics.answers_in_force(contributor) if targets else {}
-    asks = any(not answers[name] for target in targets for name in target.asks())
+    silent = any(not answers[name] for target in targets for name in target.asks())
     refusal = (
         f"You have sent {sent} photographs to this call, which is as many as it takes."
         if sent >= call.max_per_person
@@ -62,7 +67,7 @@ def standing(*, contributor: Contributor, call: Call) -> Standing:
         if targets
         else ""
     )
-    return Standing(sent=sent, refusal=refusal, asks=asks)
+    return Standing(sent=sent, refusal=refusal, asks=silent and refusal in ("", UNSAID))
 
 
 def _refusal(contributor: Contributor, call: Call, targets: list[Target], answers: Mapping[str, str]) -> str:
@@ -87,10 +92,7 @@ def _refusal_outside(call: Call, targets: list[Target], answers: Mapping[str, st
         )
     if call.open_to_unsaid:
         return ""
-    return (
-        "This call takes only photographs of people who told us what it asks for. You need not tell us: other calls "
-        "are open to everybody."
-    )
+    return UNSAID
 
 
 def _may_fit(target: Target, answers: Mapping[str, str]) -> bool:

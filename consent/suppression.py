@@ -34,18 +34,23 @@ def showable(groups: Sequence[Collection[Hashable]], people: Mapping[Hashable, i
 
     A group is a collection of cells: the smallest groups that anybody can belong to, of which no two overlap; `people`
     says how many belong to each. One after the other, a group is shown if every region into which the groups shown so
-    far and itself cut one another holds at least SMALL people. Whatever is worked out from the numbers shown is then
-    about regions of that size, and what is not shown keeps several possible values. Order `groups` from the broad to the
-    narrow, and never by how many people they have: then the choice gives nothing away either.
+    far and itself cut one another holds at least SMALL people, and no group withheld so far contains it (as a large
+    part, it would say why that one is withheld). Whatever is worked out from the numbers shown is then about regions of
+    that size, and what is not shown keeps several possible values. Order `groups` from the broad to the narrow, and
+    never by how many people they have: then the choice gives nothing away either.
     """
     regions: list[set[Hashable]] = []
+    hidden: list[set[Hashable]] = []
     taken: set[Hashable] = set()
     shown = []
     for group in map(set, groups):
         cut = [part for region in regions for part in (region & group, region - group) if part]
         outside = group - taken
         cut += [outside] if outside else []
-        shown.append(all(sum(people.get(cell, 0) for cell in part) >= SMALL for part in cut))
+        large = all(sum(people.get(cell, 0) for cell in part) >= SMALL for part in cut)
+        shown.append(large and not any(group <= other for other in hidden))
         if shown[-1]:
             regions, taken = cut, taken | group
+        else:
+            hidden.append(group)
     return shown
