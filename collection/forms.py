@@ -1,11 +1,10 @@
 """Forms of the collection pages."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
-from collection.models import Call
 from consent.models import Licence
 
 
@@ -32,33 +31,6 @@ class UploadForm(forms.Form):
         help_text="JPEG, PNG, WebP or HEIC; several at once if you like.",
         widget=ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic,.heic"}),
     )
-
-
-class CallForm(forms.ModelForm):
-    class Meta:
-        model = Call
-        fields: ClassVar = [
-            "slug", "title", "description", "form", "opens_at", "closes_at", "max_per_person", "dpia_reference",
-        ]  # fmt: skip
-        labels: ClassVar = {
-            "slug": "Short name in the address",
-            "form": "Consent form",
-            "opens_at": "Opens at (UTC)",
-            "closes_at": "Closes at (UTC)",
-            "max_per_person": "Photographs per person, at most",
-            "dpia_reference": "DPIA reference",
-        }
-        widgets: ClassVar = {
-            name: forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-            for name in ("opens_at", "closes_at")
-        }
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        opens, closes = cleaned.get("opens_at"), cleaned.get("closes_at")
-        if opens and closes and closes <= opens:
-            self.add_error("closes_at", "The call must close after it opens.")
-        return cleaned
 
 
 class DecisionForm(forms.Form):

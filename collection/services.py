@@ -5,8 +5,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
+from django.db import transaction
 
-from collection import storage
+from collection import storage, targets
 from collection.imaging import sniff
 from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
@@ -52,14 +53,19 @@ def receive_image(
         raise Refused("This call has another form. Please sign that one before you send photographs.")
     if not call.is_open():
         raise Refused("This call is closed. Thank you for wanting to help.")
-    if call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count() >= (
-        call.max_per_person
-    ):
-        raise Refused(f"You have sent {call.max_per_person} photographs to this call, which is as many as it takes.")
-    image = Image.objects.create(
-        **store_original(file), consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255]
-    )
-    touch(contributor=contributor)
+    if refusal := targets.standing(contributor=contributor, call=call).refusal:
+        raise Refused(refusal)
+    stored = store_original(file)
+    try:
+        with transaction.atomic():
+            targets.hold_place(contributor=contributor, call=call)
+            image = Image.objects.create(
+                **stored, consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255]
+            )
+            touch(contributor=contributor)
+    except Refused:  # somebody was faster while the bytes were written
+        storage.originals().delete(stored["original_key"])
+        raise
     return image
 
 

@@ -1,4 +1,4 @@
-"""The staff pages of this app: the review desk, calls, libraries."""
+"""The staff pages of this app: the review desk, libraries. (Calls: collection.call_views.)"""
 
 import uuid
 
@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from collection import freezes, library, services, tasks
-from collection.forms import CallForm, DecisionForm, LibraryForm
+from collection.forms import DecisionForm, LibraryForm
 from collection.models import Image, ImageStatus, LibraryImport
 from collection.views import preview_response
 from consent.hints import hint
@@ -68,17 +68,6 @@ def _hold_minor(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
 @role_required(REVIEWER)
 def staff_preview(request: HttpRequest, image_id: uuid.UUID) -> HttpResponseBase:
     return preview_response(Image.objects.with_live_basis().filter(pk=image_id).first())
-
-
-@form_page
-@role_required(DATA_MANAGER)
-def call_add(request: HttpRequest) -> HttpResponse:
-    form = CallForm(request.POST or None)
-    if form.is_valid():
-        call = form.save()
-        messages.success(request, "The call is open." if call.is_open() else "The call is saved.")
-        return redirect("call", call.slug)
-    return render(request, "collection/call_add.html", {"form": form})
 
 
 @form_page

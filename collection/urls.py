@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from collection import desk_views, holdings_views, purpose_views, staff_views, views, withdraw_views
+from collection import call_views, desk_views, holdings_views, purpose_views, staff_views, views, withdraw_views
 
 urlpatterns = [
     path("calls/", views.calls, name="calls"),
@@ -19,7 +19,11 @@ urlpatterns = [
     path("staff/desk/", desk_views.desk_list, name="desk"),
     path("staff/desk/<uuid:request_id>/", desk_views.desk_request, name="desk_request"),
     path("staff/desk/<uuid:request_id>/<uuid:image_id>/preview", desk_views.desk_preview, name="desk_preview"),
-    path("staff/calls/new/", staff_views.call_add, name="call_add"),
+    path("staff/calls/", call_views.call_list, name="call_list"),
+    path("staff/calls/new/", call_views.call_add, name="call_add"),
+    path("staff/calls/<slug:slug>/", call_views.call_progress, name="call_progress"),
+    path("staff/calls/<slug:slug>/edit/", call_views.call_edit, name="call_edit"),
+    path("staff/calls/<slug:slug>/close/", call_views.call_close, name="call_close"),
     path("staff/images/<uuid:image_id>/model-release", holdings_views.model_release, name="model_release"),
     path("staff/licences/", holdings_views.licences, name="licences"),
     path("staff/purposes/<slug:code>/end/", purpose_views.purpose_end, name="purpose_end"),

@@ -10,11 +10,10 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from collection import services, storage, tasks
+from collection import progress, services, storage, targets, tasks
 from collection.forms import UploadForm
 from collection.models import Call, Image, ImageStatus
 from collection.removals import seen_by
@@ -39,16 +38,25 @@ SHOWN = {
 
 @require_GET
 def calls(request: HttpRequest) -> HttpResponse:
-    now = timezone.now()
-    found = Call.objects.filter(opens_at__lte=now, closes_at__gt=now).order_by("closes_at")
+    found = Call.objects.open().order_by("closes_at")
     shown = [(call, render_markdown(call.description)) for call in found]
     return render(request, "collection/calls.html", {"calls": shown})
 
 
 @require_GET
+@never_cache
 def call(request: HttpRequest, slug: str) -> HttpResponse:
-    call = get_object_or_404(Call, slug=slug)
-    return render(request, "collection/call.html", {"call": call, "description": render_markdown(call.description)})
+    """What is wanted and how far it is; to a contributor, also where they stand with it."""
+    call = get_object_or_404(Call.objects.select_related("form"), slug=slug)
+    contributor = Contributor.objects.filter(user=request.user.pk).first() if request.user.is_authenticated else None
+    context = {
+        "call": call,
+        "description": render_markdown(call.description),
+        "rows": progress.public_progress(call),
+        "versions": progress.versions(call),
+        "standing": targets.standing(contributor=contributor, call=call) if contributor and call.is_open() else None,
+    }
+    return render(request, "collection/call.html", context)
 
 
 @form_page
@@ -69,7 +77,9 @@ def upload(request: HttpRequest, contributor: Contributor, slug: str) -> HttpRes
         errors = [str(error) for error in form.errors.get("photos", [])]
         return JsonResponse({"files": results, "errors": errors}, status=400 if errors else 200)
     taken = sum(result["image_id"] is not None for result in results)
-    return render(request, "collection/upload.html", {"call": call, "form": form, "results": results, "taken": taken})
+    context = {"call": call, "form": form, "results": results, "taken": taken}
+    context["standing"] = targets.standing(contributor=contributor, call=call)
+    return render(request, "collection/upload.html", context)
 
 
 def _take(contributor: Contributor, consent: Consent, call: Call, file: UploadedFile) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """What contributors choose to say about themselves: the one way to write, read, count and delete it.
 
-It serves fairness checks only (Art. 10(5) AI Act), is never inferred, and lives apart from everything else: nobody but
-the person sees their own answers, and a fairness analyst sees counts in which nobody can be singled out.
+It serves fairness only (Art. 10(5) AI Act): to check what is made with the photographs, and to ask for photographs of
+groups that are missing (targets of calls). It is never inferred, and lives apart from everything else: nobody but the
+person sees their own answers, and staff see counts in which nobody can be singled out.
 """
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Case, CharField, Exists, F, OuterRef, Value, When
 from django.utils import timezone
 
 from consent.adulthood import age_on
@@ -117,6 +118,28 @@ def delete_due(*, clock: datetime.datetime | None = None) -> int:
     over = Consent.objects.over(clock=clock)
     standing = Consent.objects.filter(contributor=OuterRef("contributor")).exclude(pk__in=over.values("pk"))
     return gone + Demographics.objects.filter(~Exists(standing)).delete()[0]
+
+
+# --- Whom a call asks for ------------------------------------------------------------------------
+
+
+def answers_in_force(contributor: Contributor) -> dict[str, str]:
+    """This contributor's answers by attribute until the day they are deleted, the sweep late or not; else empty."""
+    said = Demographics.objects.filter(contributor=contributor, delete_on__gt=trusted_now().date()).first()
+    return {name: getattr(said, name) if said else NOT_ANSWERED for name in ATTRIBUTES}
+
+
+def said_in_force(path: str, names: Iterable[str]) -> dict[str, Case]:
+    """The same for counting in a query, of the contributor at `path` ("consent__contributor")."""
+    kept = {f"{path}__demographics__delete_on__gt": trusted_now().date()}
+    return {
+        name: Case(
+            When(**kept, then=F(f"{path}__demographics__{name}")),
+            default=Value(NOT_ANSWERED),
+            output_field=CharField(),
+        )
+        for name in names
+    }
 
 
 # --- Counts --------------------------------------------------------------------------------------

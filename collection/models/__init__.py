@@ -5,8 +5,10 @@ from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.targets import DIMENSIONS, Target
 
 __all__ = (
+    "DIMENSIONS",
     "MOVES",
     "PIPELINE",
     "Call",
@@ -19,5 +21,6 @@ __all__ = (
     "ModelRelease",
     "Removal",
     "Resemblance",
+    "Target",
     "Transition",
 )

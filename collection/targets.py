@@ -1,0 +1,130 @@
+"""Whose photographs a call still takes: the targets, what counts towards them, and where one contributor stands.
+
+A photograph counts from its arrival until it is turned down or its permission ends, so a place that a check or a
+withdrawal frees is free again. A group is only ever what people say of themselves; who leaves out what a target asks
+for counts in none.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from collection.models import DIMENSIONS, Call, Image, ImageQuerySet, ImageStatus, Target
+from consent import demographics
+from consent.models import PREFER_NOT_TO_SAY, Contributor
+from consent.refusals import Refused
+
+# Statuses in which a photograph holds a place: it has arrived and is not turned down.
+HOLDING = (
+    ImageStatus.RECEIVED,
+    ImageStatus.SANITIZED,
+    ImageStatus.SCREENED,
+    ImageStatus.NEEDS_REVIEW,
+    ImageStatus.ACCEPTED,
+)
+PERSON = "consent__contributor"
+CALLED = {"skin_tone": "skin tone", "age_band": "age", "gender": "gender", "country": "country"}
+
+UNSAID = (
+    "This call takes only photographs of people who told us what it asks for. You need not tell us: there may be other "
+    "calls, which are open to everybody."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where one contributor stands with a call, in words for them alone."""
+
+    sent: int  # photographs that count towards the most that the call takes of one person
+    refusal: str = ""  # why the call takes no more of them; empty while it does
+    asks: bool = False  # the targets go by something that they have not answered, and it would matter
+
+
+def hold_place(*, contributor: Contributor, call: Call) -> None:
+    """Refused if the call takes no more of this person. For the transaction that creates the image.
+
+    Until that transaction ends nobody else gets a place, of this person or of a group: so neither the most per person
+    nor a target is exceeded, however many send at once.
+    """
+    Contributor.objects.select_for_update(no_key=True).get(pk=contributor.pk)
+    if call.targets.exists():
+        Call.objects.select_for_update(no_key=True).get(pk=call.pk)
+    if refusal := standing(contributor=contributor, call=call).refusal:
+        raise Refused(refusal)
+
+
+def standing(*, contributor: Contributor, call: Call) -> Standing:
+    """Where this contributor stands with the call at this moment."""
+    sent = call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count()
+    targets = list(call.targets.order_by("pk"))
+    answers = demographics.answers_in_force(contributor) if targets else {}
+    silent = any(not answers[name] for target in targets for name in target.asks())
+    refusal = (
+        f"You have sent {sent} photographs to this call, which is as many as it takes."
+        if sent >= call.max_per_person
+        else _refusal(contributor, call, targets, answers)
+        if targets
+        else ""
+    )
+    return Standing(sent=sent, refusal=refusal, asks=silent and refusal in ("", UNSAID))
+
+
+def _refusal(contributor: Contributor, call: Call, targets: list[Target], answers: Mapping[str, str]) -> str:
+    mine = [target for target in targets if target.fits(answers)]
+    if not mine:
+        return _refusal_outside(call, targets, answers)
+    full = [target for target in mine if _is_full(target, contributor)]
+    if not full:
+        return ""
+    return (
+        f"We have enough photographs of {_people_like(full)} at the moment, so this call takes no more of this group. "
+        "What you have sent already stays welcome."
+    )
+
+
+def _refusal_outside(call: Call, targets: list[Target], answers: Mapping[str, str]) -> str:
+    """For somebody who belongs to no target."""
+    if not any(_may_fit(target, answers) for target in targets):
+        return (
+            "At the moment this call looks for photographs of other groups of people than those that you told us you "
+            "belong to. What you have sent already stays welcome."
+        )
+    if call.open_to_unsaid:
+        return ""
+    return UNSAID
+
+
+def _may_fit(target: Target, answers: Mapping[str, str]) -> bool:
+    """Whether they would belong to the target if they said more than they did."""
+    return all(answers[name] == value or not is_said(answers[name]) for name, value in target.asks().items())
+
+
+def is_said(answer: str) -> bool:
+    return answer not in (demographics.NOT_ANSWERED, PREFER_NOT_TO_SAY)
+
+
+def _people_like(targets: Iterable[Target]) -> str:
+    names = {name for target in targets for name in target.asks()}
+    words = [CALLED[name] for name in DIMENSIONS if name in names]
+    if not words or any(not target.asks() for target in targets):
+        return "everybody"
+    listed = " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return f"people of your {listed}"
+
+
+def _is_full(target: Target, contributor: Contributor) -> bool:
+    """Whether the target takes no further photograph of this person, who belongs to it."""
+    held = held_places(target.call_id).alias(**demographics.said_in_force(PERSON, target.asks()))
+    found = held.filter(**target.asks()).aggregate(
+        photographs=Count("pk"),
+        people=Count(PERSON, distinct=True),
+        mine=Count("pk", filter=Q(consent__contributor=contributor)),
+    )
+    enough_people = target.people is not None and not found["mine"] and found["people"] >= target.people
+    return enough_people or (target.photographs is not None and found["photographs"] >= target.photographs)
+
+
+def held_places(call_id: int) -> ImageQuerySet:
+    """The photographs that count towards the targets of a call; those that the rights desk holds keep their place."""
+    return Image.objects.entitled().filter(call=call_id, consent__isnull=False, status__in=HOLDING)
