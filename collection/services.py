@@ -15,7 +15,7 @@ from consent.models import Consent, Contributor, RightsRequest, User
 from consent.refusals import Refused
 from consent.signing import file_sha256
 
-__all__ = ("Refused", "receive_image", "settle_review", "signed_consent", "store_original")
+__all__ = ("Refused", "check_sender", "receive_image", "settle_review", "signed_consent", "store_original")
 
 # Where each decision leads, and the reason that the contributor reads.
 DECISIONS = {
@@ -31,10 +31,8 @@ def signed_consent(*, contributor: Contributor, call: Call) -> Consent | None:
     return live.order_by("-signed_at").first()
 
 
-def receive_image(
-    *, contributor: Contributor, consent: Consent, call: Call, file: File, client_name: str = ""
-) -> Image:
-    """Take in one upload: bytes first, then the row in status `received`. Refused says what is wrong with it."""
+def check_sender(*, contributor: Contributor, consent: Consent, call: Call) -> None:
+    """Refused unless this person may send photographs to this call under this consent, now."""
     if consent.contributor_id != contributor.pk:
         raise Refused("This consent is somebody else's.")
     if not Consent.objects.live().filter(pk=consent.pk).exists():
@@ -56,8 +54,28 @@ def receive_image(
         call.max_per_person
     ):
         raise Refused(f"You have sent {call.max_per_person} photographs to this call, which is as many as it takes.")
+
+
+def receive_image(
+    *,
+    contributor: Contributor,
+    consent: Consent,
+    call: Call,
+    file: File,
+    client_name: str = "",
+    image_id: uuid.UUID | None = None,
+) -> Image:
+    """Take in one upload: bytes first, then the row in status `received`. Refused says what is wrong with it.
+
+    Whoever may be killed on the way and tries again names the `image_id`, which exists once.
+    """
+    check_sender(contributor=contributor, consent=consent, call=call)
     image = Image.objects.create(
-        **store_original(file), consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255]
+        **store_original(file, image_id),
+        consent=consent,
+        call=call,
+        subject=str(contributor.pk),
+        client_name=client_name[:255],
     )
     touch(contributor=contributor)
     return image
@@ -70,7 +88,7 @@ def _may_be_minor(contributor: Contributor) -> bool:
     return asked.filter(answered_at__isnull=True).exists() or found.exists()
 
 
-def store_original(file: File) -> dict[str, Any]:
+def store_original(file: File, image_id: uuid.UUID | None = None) -> dict[str, Any]:
     """Check a file, write its bytes, and give the fields of Image that say so. Refused says what is wrong with it."""
     head = file.read(16)
     extension = sniff(head)
@@ -80,7 +98,7 @@ def store_original(file: File) -> dict[str, Any]:
         raise _refusal("not_an_image")
     if file.size > settings.UPLOAD_MAX_BYTES:
         raise _refusal("too_large_file")
-    image_id, digest = uuid.uuid4(), file_sha256(file)
+    image_id, digest = image_id or uuid.uuid4(), file_sha256(file)
     key = storage.key_for(image_id, digest, extension)
     storage.write_once(storage.originals(), key, file)
     return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}

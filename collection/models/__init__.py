@@ -5,6 +5,7 @@ from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.uploads import Upload
 
 __all__ = (
     "MOVES",
@@ -20,4 +21,5 @@ __all__ = (
     "Removal",
     "Resemblance",
     "Transition",
+    "Upload",
 )
