@@ -32,6 +32,15 @@ def key_of(upload_id: uuid.UUID) -> str:
     return f"{upload_id.hex[:2]}/{upload_id.hex}/{NAME}"
 
 
+def upload_id_of(key: str) -> uuid.UUID | None:
+    """The upload that a key of `key_of` belongs to; None: it is none."""
+    try:
+        upload_id = uuid.UUID(hex=key.split("/")[1])
+    except (IndexError, ValueError):
+        return None
+    return upload_id if key_of(upload_id) == key else None
+
+
 def _path(upload_id: uuid.UUID) -> Path:
     return Path(storage.uploads().path(key_of(upload_id)))
 

@@ -1,7 +1,7 @@
 // One JavaScript and one CSS file, and the licence texts of every package in them.
 import { build } from "esbuild";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 const OUT = "../../collection/static/collection/vendor";
 const { metafile } = await build({
@@ -15,17 +15,17 @@ const { metafile } = await build({
   metafile: true,
 });
 
-const root = (file) => {
-  let folder = dirname(file);
-  while (!(existsSync(join(folder, "package.json")) && JSON.parse(readFileSync(join(folder, "package.json"))).version)) {
-    folder = dirname(folder);
-  }
-  return folder;
+const folderOf = (file) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(file)[0];
+const inputs = Object.keys(metafile.inputs).filter((file) => file.includes("node_modules/"));
+const licenceOf = (folder) => {
+  const names = readdirSync(folder);
+  const own = names.find((name) => /^licen[cs]e/i.test(name));
+  if (own) return readFileSync(join(folder, own), "utf8").trim();
+  const readme = readFileSync(join(folder, names.find((name) => /^readme/i.test(name))), "utf8");
+  return readme.slice(readme.search(/^#+ licen[cs]e/im)).trim();
 };
-const folders = [...new Set(Object.keys(metafile.inputs).filter((file) => file.startsWith("node_modules")).map(root))].sort();
-const text = folders.map((folder) => {
+const texts = [...new Set(inputs.map(folderOf))].sort().map((folder) => {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json")));
-  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-  return `${name} ${version} (${license})\n\n${file ? readFileSync(join(folder, file), "utf8").trim() : "No licence file in the package."}\n`;
+  return `${name} ${version} (${license})\n\n${licenceOf(folder)}\n`;
 });
-writeFileSync(join(OUT, "uppy.LICENSES.txt"), text.join(`\n${"-".repeat(78)}\n\n`));
+writeFileSync(join(OUT, "uppy.LICENSES.txt"), texts.join(`\n${"-".repeat(78)}\n\n`));
