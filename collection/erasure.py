@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from collection import storage
 from collection.licensed import purged_path
-from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance
+from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance, Upload
 from consent.clock import trusted_now
 from consent.models import Aftermath, Consent, Withdrawal
 from consent.models.consents import EVER
@@ -105,6 +105,7 @@ def purge(image: Image) -> bool:
     reason = reason_of(image)
     with transaction.atomic():
         _forget(image.pk)
+        Upload.objects.filter(pk=image.pk).delete()
         path = {"external_id": purged_path(image.licence_id, image.external_id)} if image.licence_id else {}
         purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **NOTHING, **path)
         if not purged:  # it moved on in the meantime; the next sweep sees it as it is then

@@ -7,6 +7,8 @@ from django.core.files.uploadedfile import UploadedFile
 
 from consent.models import Licence
 
+ACCEPTED = "image/jpeg,image/png,image/webp,image/heic,image/heif,image/avif,image/tiff,.heic,.heif,.avif,.tif,.tiff"
+
 
 class ManyFilesInput(forms.ClearableFileInput):
     allow_multiple_selected = True
@@ -28,8 +30,8 @@ class ManyFilesField(forms.FileField):
 class UploadForm(forms.Form):
     photos = ManyFilesField(
         label="Your photographs",
-        help_text="JPEG, PNG, WebP or HEIC; several at once if you like.",
-        widget=ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic,.heic"}),
+        help_text="JPEG, HEIC, PNG, WebP, AVIF or TIFF; several at once if you like.",
+        widget=ManyFilesInput(attrs={"accept": ACCEPTED}),
     )
 
 

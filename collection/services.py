@@ -16,7 +16,7 @@ from consent.models import Consent, Contributor, RightsRequest, User
 from consent.refusals import Refused
 from consent.signing import file_sha256
 
-__all__ = ("Refused", "receive_image", "settle_review", "signed_consent", "store_original")
+__all__ = ("Refused", "check_sender", "receive_image", "settle_review", "signed_consent", "store_original")
 
 # Where each decision leads, and the reason that the contributor reads.
 DECISIONS = {
@@ -32,10 +32,8 @@ def signed_consent(*, contributor: Contributor, call: Call) -> Consent | None:
     return live.order_by("-signed_at").first()
 
 
-def receive_image(
-    *, contributor: Contributor, consent: Consent, call: Call, file: File, client_name: str = ""
-) -> Image:
-    """Take in one upload: bytes first, then the row in status `received`. Refused says what is wrong with it."""
+def check_sender(*, contributor: Contributor, consent: Consent, call: Call) -> None:
+    """Refused unless this person may send photographs to this call under this consent, now."""
     if consent.contributor_id != contributor.pk:
         raise Refused("This consent is somebody else's.")
     if not Consent.objects.live().filter(pk=consent.pk).exists():
@@ -55,7 +53,23 @@ def receive_image(
         raise Refused("This call is closed. Thank you for wanting to help.")
     if refusal := targets.standing(contributor=contributor, call=call).refusal:
         raise Refused(refusal)
-    stored = store_original(file)
+
+
+def receive_image(
+    *,
+    contributor: Contributor,
+    consent: Consent,
+    call: Call,
+    file: File,
+    client_name: str = "",
+    image_id: uuid.UUID | None = None,
+) -> Image:
+    """Take in one upload: bytes first, then the row in status `received`. Refused says what is wrong with it.
+
+    Whoever may be killed on the way and tries again names the `image_id`, which exists once.
+    """
+    check_sender(contributor=contributor, consent=consent, call=call)
+    stored = store_original(file, image_id)
     try:
         with transaction.atomic():
             targets.hold_place(contributor=contributor, call=call)
@@ -64,7 +78,8 @@ def receive_image(
             )
             touch(contributor=contributor)
     except Refused:  # somebody was faster while the bytes were written
-        storage.originals().delete(stored["original_key"])
+        if not Image.objects.filter(pk=stored["id"]).exists():
+            storage.originals().delete(stored["original_key"])
         raise
     return image
 
@@ -76,7 +91,7 @@ def _may_be_minor(contributor: Contributor) -> bool:
     return asked.filter(answered_at__isnull=True).exists() or found.exists()
 
 
-def store_original(file: File) -> dict[str, Any]:
+def store_original(file: File, image_id: uuid.UUID | None = None) -> dict[str, Any]:
     """Check a file, write its bytes, and give the fields of Image that say so. Refused says what is wrong with it."""
     head = file.read(16)
     extension = sniff(head)
@@ -86,7 +101,7 @@ def store_original(file: File) -> dict[str, Any]:
         raise _refusal("not_an_image")
     if file.size > settings.UPLOAD_MAX_BYTES:
         raise _refusal("too_large_file")
-    image_id, digest = uuid.uuid4(), file_sha256(file)
+    image_id, digest = image_id or uuid.uuid4(), file_sha256(file)
     key = storage.key_for(image_id, digest, extension)
     storage.write_once(storage.originals(), key, file)
     return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}

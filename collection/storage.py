@@ -23,6 +23,11 @@ def evidence() -> Storage:
     return storages["evidence"]
 
 
+def uploads() -> Storage:
+    """Photographs on their way, one folder per upload: plaintext that leaves for `originals` or is deleted."""
+    return storages["uploads"]
+
+
 def key_for(image_id: uuid.UUID, sha256: str, extension: str) -> str:
     """`<2 hex>/<image id>/<sha256>.<extension>`: nothing in it says who or what is depicted."""
     return f"{image_id.hex[:2]}/{image_id.hex}/{sha256}.{extension}"
@@ -49,7 +54,7 @@ def open_preview(image: Image) -> IO[bytes]:
 
 def delete_all(image: Image) -> None:
     """Delete every byte of an image, also bytes that a killed worker wrote without noting them."""
-    for storage in (originals(), derivatives(), evidence()):
+    for storage in (originals(), derivatives(), evidence(), uploads()):
         for key in list(keys_of(storage, image.pk)):
             storage.delete(key)
 

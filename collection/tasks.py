@@ -4,8 +4,8 @@ import uuid
 
 from celery import shared_task
 
-from collection import erasure, licensed, pipeline
-from collection.models import Image
+from collection import erasure, licensed, pipeline, uploads
+from collection.models import Image, Upload
 from consent import licence_warnings
 
 SWEPT_AT_ONCE = 200
@@ -29,6 +29,21 @@ def sweep_due() -> None:
 def purge_withdrawn() -> None:
     """Erase images whose basis has ended."""
     erasure.purge_withdrawn()
+
+
+@shared_task
+def finish_upload_task(upload_id: str) -> None:
+    """Take in one photograph that has arrived in a bucket, and take it as far as it gets."""
+    upload = Upload.objects.select_related("contributor", "consent", "call").filter(pk=upload_id).first()
+    if upload and uploads.offset_of(upload=upload) >= upload.byte_length and uploads.finish_upload(upload=upload):
+        pipeline.advance(upload.pk)
+
+
+@shared_task
+def settle_uploads() -> None:
+    """Take in what arrived and was left lying, and drop what expired or lost its consent."""
+    for image_id in uploads.settle_uploads():
+        pipeline.advance(image_id)
 
 
 @shared_task

@@ -2,12 +2,26 @@
 
 from django.urls import path
 
-from collection import call_views, desk_views, holdings_views, purpose_views, staff_views, views, withdraw_views
+from collection import (
+    call_views,
+    desk_views,
+    holdings_views,
+    multipart_views,
+    purpose_views,
+    staff_views,
+    tus_views,
+    views,
+    withdraw_views,
+)
 
 urlpatterns = [
     path("calls/", views.calls, name="calls"),
     path("calls/<slug:slug>/", views.call, name="call"),
     path("calls/<slug:slug>/upload/", views.upload, name="upload"),
+    path("calls/<slug:slug>/uploads/", tus_views.uploads_create, name="uploads_create"),
+    path("me/uploads/<uuid:upload_id>/", tus_views.upload_bytes, name="upload_bytes"),
+    path("calls/<slug:slug>/uploads/sign/", multipart_views.uploads_sign, name="uploads_sign"),
+    path("me/uploads/<uuid:upload_id>/arrived/", multipart_views.upload_arrived, name="upload_arrived"),
     path("me/withdraw/", withdraw_views.withdraw, name="withdraw"),
     path("me/photos/remove/", withdraw_views.photos_remove, name="photos_remove"),
     path("me/photos/erase/", withdraw_views.kept_erase, name="kept_erase"),

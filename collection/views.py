@@ -4,6 +4,7 @@ import uuid
 from pathlib import PurePath
 from typing import Any
 
+from csp.constants import SELF
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.files.uploadedfile import UploadedFile
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from collection import progress, services, storage, targets, tasks
+from collection import multipart, parts, progress, services, storage, targets, tasks
 from collection.forms import UploadForm
 from collection.models import Call, Image, ImageStatus
 from collection.removals import seen_by
@@ -77,9 +78,16 @@ def upload(request: HttpRequest, contributor: Contributor, slug: str) -> HttpRes
         errors = [str(error) for error in form.errors.get("photos", [])]
         return JsonResponse({"files": results, "errors": errors}, status=400 if errors else 200)
     taken = sum(result["image_id"] is not None for result in results)
-    context = {"call": call, "form": form, "results": results, "taken": taken}
+    context = {"call": call, "form": form, "results": results, "taken": taken, "on_disk": parts.on_disk()}
     context["standing"] = targets.standing(contributor=contributor, call=call)
-    return render(request, "collection/upload.html", context)
+    return _reaching_the_bucket(render(request, "collection/upload.html", context))
+
+
+def _reaching_the_bucket(page: HttpResponse) -> HttpResponse:
+    """Where browsers send photographs to a bucket, the page may talk to that one."""
+    if not parts.on_disk():
+        vars(page)["_csp_update"] = {"connect-src": [SELF, multipart.browser_origin()]}
+    return page
 
 
 def _take(contributor: Contributor, consent: Consent, call: Call, file: UploadedFile) -> dict[str, Any]:

@@ -98,10 +98,11 @@ CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{VAR_DIR /
 
 # --- Bytes --------------------------------------------------------------------------------------
 
-STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures")
+STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures", "uploads")
 # The erasure list must survive what happens to the database: best on another disk, and never in its backup.
 STORAGE_DIRS = {"erasures": Path(env.str("ERASURES_DIR", str(VAR_DIR / "storage" / "erasures")))}
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")
+S3_BROWSER_ENDPOINT_URL = env.str("S3_BROWSER_ENDPOINT_URL", "")  # if browsers reach it by another address than we
 S3_ACCESS_KEY = env.str("S3_ACCESS_KEY", "")
 S3_SECRET_KEY = env.str("S3_SECRET_KEY", "")
 S3_REGION = env.str("S3_REGION", "us-east-1")
@@ -137,6 +138,10 @@ STORAGES = {
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 60 * 1024 * 1024)  # one photograph
+# Photographs on their way (collection.uploads): how long and how many, per person.
+UPLOAD_DAYS = env.int("UPLOAD_DAYS", 2)
+UPLOADS_UNFINISHED = env.int("UPLOADS_UNFINISHED", 100)
+UPLOADS_UNFINISHED_BYTES = env.int("UPLOADS_UNFINISHED_BYTES", 2 * 1024**3)
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
 FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or None
@@ -190,6 +195,7 @@ CELERY_BEAT_SCHEDULE = {
         "consent.tasks.mail_requests",
         "collection.tasks.sweep_due",
         "collection.tasks.purge_withdrawn",
+        "collection.tasks.settle_uploads",
         "annotation.tasks.push_running",
         "annotation.tasks.pull_hinted",
         "annotation.tasks.sweep_updated",

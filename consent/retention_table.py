@@ -87,7 +87,15 @@ UNCONFIRMED = Rule(
     setting="UNCONFIRMED_DAYS",
     sweep="consent.tasks.delete_old_records",
 )
+ON_THEIR_WAY = Rule(
+    what="Photographs that are still on their way, and the names of their files",
+    why="So that an upload can go on after the connection broke off.",
+    until="They have arrived, you take your permission back, or {time} pass.",
+    setting="UPLOAD_DAYS",
+    sweep="collection.tasks.settle_uploads",
+)
 RULES = (
+    ON_THEIR_WAY,
     Rule(
         what="Photographs and their previews",
         why="For the purposes that their permission or licence names.",

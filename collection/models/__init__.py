@@ -6,6 +6,7 @@ from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
 from collection.models.targets import DIMENSIONS, Target
+from collection.models.uploads import Upload
 
 __all__ = (
     "DIMENSIONS",
@@ -23,4 +24,5 @@ __all__ = (
     "Resemblance",
     "Target",
     "Transition",
+    "Upload",
 )

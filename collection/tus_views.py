@@ -1,0 +1,286 @@
+"""Uploads that can be interrupted: tus 1.0 (https://tus.io/protocols/resumable-upload), for signed-in contributors.
+
+Core, creation, creation-with-upload, expiration, checksum, termination. The pages send the CSRF token as a header, as
+anything else that changes something does. Answers are plain sentences: the upload page shows them.
+"""
+
+import base64
+import hashlib
+import logging
+import re
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import http_date
+
+from collection import parts, services, tasks, uploads
+from collection.models import Call, ImageStatus, Upload
+from collection.views import SHOWN
+from consent.hints import hint
+from consent.models import Contributor
+from consent.refusals import Refused
+
+logger = logging.getLogger(__name__)
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
+DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}  # sha1 because every tus server has it: it finds accidents
+BODY = "application/offset+octet-stream"
+PIECE = 256 * 1024
+SILENCE = 30.0  # seconds without a byte: the sender has gone through a tunnel and will come back by another connection
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Handler = Callable[..., HttpResponseBase]
+
+
+class BadRequest(Exception):
+    """What was asked is not tus, with the HTTP status and a sentence for whoever writes a client."""
+
+    def __init__(self, status: int, says: str) -> None:
+        super().__init__(says)
+        self.status, self.says = status, says
+
+
+# --- Every request -------------------------------------------------------------------------------
+
+
+def tus_view(view: Handler) -> Handler:
+    """A view called with (request, contributor, …), which answers as tus has it. Strangers get 401, no sign-in page."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "OPTIONS":
+            answer: HttpResponseBase = _abilities()
+        else:
+            answer = _answer(view, request, *args, **kwargs)
+        answer["Tus-Resumable"] = VERSION
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    return guarded
+
+
+def _answer(view: Handler, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    if request.method != "GET" and request.headers.get("Tus-Resumable") != VERSION:
+        return _says(412, "This server speaks tus 1.0.0.", **{"Tus-Version": VERSION})
+    user = request.user
+    contributor = Contributor.objects.filter(user=user.pk).first() if user.is_authenticated else None
+    if contributor is None:
+        return _says(401, "You are signed out. Please sign in again; what was sent so far is kept.")
+    try:
+        return view(request, contributor, *args, **kwargs)
+    except uploads.TooLarge as refused:
+        return _says(413, str(refused))
+    except Refused as refused:
+        return _says(403, str(refused))
+    except BadRequest as bad:
+        return _says(bad.status, bad.says)
+    except Http404:
+        return _says(404, "There is no such upload. Please send the photograph again.")
+
+
+def _says(status: int, sentence: str, **headers: str) -> HttpResponse:
+    return HttpResponse(sentence, "text/plain; charset=utf-8", status=status, headers=headers)
+
+
+def _abilities() -> HttpResponse:
+    return HttpResponse(
+        status=204,
+        headers={
+            "Tus-Version": VERSION,
+            "Tus-Extension": EXTENSIONS,
+            "Tus-Max-Size": str(settings.UPLOAD_MAX_BYTES),
+            "Tus-Checksum-Algorithm": ",".join(DIGESTS),
+        },
+    )
+
+
+# --- Creation ------------------------------------------------------------------------------------
+
+
+@tus_view
+def uploads_create(request: HttpRequest, contributor: Contributor, slug: str) -> HttpResponseBase:
+    """POST: announce a photograph for a call, perhaps with its first bytes."""
+    if request.method != "POST":
+        raise BadRequest(405, "Announce an upload by POST.")
+    if not parts.on_disk():
+        raise Http404("Photographs go straight to the bucket here.")
+    call = get_object_or_404(Call.objects.select_related("form"), slug=slug)
+    upload = begin(
+        contributor, call, _number(request, "Upload-Length"), _metadata(request.headers.get("Upload-Metadata", ""))
+    )
+    if request.headers.get("Content-Type") == BODY and upload.settled_at is None:
+        offset = uploads.offset_of(upload=upload)
+        if offset == 0:  # else it was announced before, and its sender asks how far it is
+            offset = _append(request, upload, 0)
+    else:
+        offset = uploads.offset_of(upload=upload)
+    return _at(201, upload, offset, Location=reverse("upload_bytes", args=[upload.pk]))
+
+
+def begin(contributor: Contributor, call: Call, byte_length: int, told: dict[str, str]) -> Upload:
+    """Announce one photograph with what its sender told about it: filename, sha256, reference."""
+    consent = services.signed_consent(contributor=contributor, call=call)
+    if consent is None:
+        raise Refused("Before you send photographs, please read and sign what happens with them.")
+    sha256 = told.get("sha256", "")
+    return uploads.begin_upload(
+        contributor=contributor,
+        consent=consent,
+        call=call,
+        byte_length=byte_length,
+        client_name=told.get("filename", "").replace("\x00", ""),
+        sha256=sha256 if SHA256.fullmatch(sha256) else "",
+        reference=told.get("reference", "")[:64].replace("\x00", ""),
+    )
+
+
+def _metadata(header: str) -> dict[str, str]:
+    """`name base64, name base64, …`"""
+    told = {}
+    for pair in filter(None, header.split(",")):
+        name, _, value = pair.strip().partition(" ")
+        try:
+            told[name] = base64.b64decode(value, validate=True).decode()
+        except ValueError:
+            raise BadRequest(400, f"Upload-Metadata: {name!r} is not base64 of UTF-8.") from None
+    return told
+
+
+def _number(request: HttpRequest, header: str) -> int:
+    value = request.headers.get(header, "")
+    if not re.fullmatch(r"[0-9]{1,15}", value):
+        raise BadRequest(400, f"{header} must be a number.")
+    return int(value)
+
+
+# --- One upload ----------------------------------------------------------------------------------
+
+
+@tus_view
+def upload_bytes(request: HttpRequest, contributor: Contributor, upload_id: uuid.UUID) -> HttpResponseBase:
+    """HEAD: how far it is. PATCH: more of it. DELETE: drop it. GET (not tus): what became of it, as JSON."""
+    own = Upload.objects.select_related("contributor", "consent", "call").filter(contributor=contributor)
+    upload = get_object_or_404(own, pk=upload_id)
+    method = (
+        request.headers.get("X-HTTP-Method-Override", request.method) if request.method == "POST" else request.method
+    )
+    handler = {"HEAD": _head, "PATCH": _patch, "DELETE": _delete, "GET": _told}.get(method or "")
+    if handler is None:
+        raise BadRequest(405, "An upload knows HEAD, PATCH, DELETE and GET.")
+    if upload.settled_at is None and upload.expires_at <= timezone.now():
+        raise BadRequest(410, "This upload began too long ago. Please send the photograph again.")
+    return handler(request, upload)
+
+
+def _head(request: HttpRequest, upload: Upload) -> HttpResponse:
+    offset = uploads.offset_of(upload=upload)
+    _finish_if_whole(upload, offset)  # it was killed, or its answer lost, at the last byte
+    return _at(200, upload, offset, **{"Upload-Length": str(upload.byte_length)})
+
+
+def _patch(request: HttpRequest, upload: Upload) -> HttpResponse:
+    if request.headers.get("Content-Type") != BODY:
+        raise BadRequest(415, f"The bytes of an upload are {BODY}.")
+    begins = _number(request, "Upload-Offset")
+    there = uploads.offset_of(upload=upload)
+    if begins != there:
+        raise BadRequest(409, f"The upload is at byte {there}.")
+    return _at(204, upload, _append(request, upload, begins))
+
+
+def _delete(request: HttpRequest, upload: Upload) -> HttpResponse:
+    if upload.settled_at is None:
+        uploads.drop_upload(upload)
+    return HttpResponse(status=204)
+
+
+def _told(request: HttpRequest, upload: Upload) -> HttpResponse:
+    told = uploads.outcome(upload=upload)
+    badge, word = {"refused": ("bad", "not taken"), "arriving": ("quiet", "on its way")}.get(told.state) or SHOWN[
+        ImageStatus(told.image.status) if told.image else ImageStatus.RECEIVED
+    ]
+    return JsonResponse({"state": told.state, "badge": badge, "word": word, "message": told.message})
+
+
+def _at(status: int, upload: Upload, offset: int, **headers: str) -> HttpResponse:
+    expires = http_date(upload.expires_at.timestamp())
+    return HttpResponse(status=status, headers={"Upload-Offset": str(offset), "Upload-Expires": expires, **headers})
+
+
+# --- Bytes ---------------------------------------------------------------------------------------
+
+
+def _append(request: HttpRequest, upload: Upload, offset: int) -> int:
+    """Append the body; the offset after it. What came before the connection broke off stays."""
+    length = _number(request, "Content-Length")
+    if offset + length > upload.byte_length:
+        raise BadRequest(413, "That is more than was announced.")
+    services.check_sender(contributor=upload.contributor, consent=upload.consent, call=upload.call)
+    _hang_up_on_silence(request)
+    digest = request.headers.get("Upload-Checksum")
+    try:
+        if digest is None:
+            offset = parts.append(upload.pk, offset, _pieces(request, length))
+        else:
+            offset = _append_checked(request, upload, offset, length, digest)
+    except parts.Moved:
+        raise BadRequest(409, "Somebody else sends the same upload.") from None
+    except FileNotFoundError:
+        raise Http404 from None
+    _finish_if_whole(upload, offset)
+    return offset
+
+
+def _append_checked(request: HttpRequest, upload: Upload, offset: int, length: int, digest: str) -> int:
+    """Append the body if it has the digest that its sender announced: nothing of it is kept otherwise."""
+    algorithm, _, expected = digest.partition(" ")
+    if algorithm not in DIGESTS:
+        raise BadRequest(400, f"Upload-Checksum: one of {', '.join(DIGESTS)}.")
+    found = DIGESTS[algorithm]()
+    with tempfile.SpooledTemporaryFile(max_size=4 * PIECE) as held:
+        for piece in _pieces(request, length):
+            found.update(piece)
+            held.write(piece)
+        if base64.b64encode(found.digest()).decode() != expected.strip():
+            raise BadRequest(460, "The bytes were damaged on their way. Send them again.")
+        held.seek(0)
+        return parts.append(upload.pk, offset, iter(lambda: held.read(PIECE), b""))
+
+
+def _pieces(request: HttpRequest, length: int) -> Iterator[bytes]:
+    while length > 0:
+        try:
+            piece = request.read(min(PIECE, length))
+        except OSError:  # broken off, or silent for too long
+            return
+        if not piece:
+            return
+        length -= len(piece)
+        yield piece
+
+
+def _hang_up_on_silence(request: HttpRequest) -> None:
+    """Where the server hands us the connection (gunicorn does), let it end when nothing comes for a while."""
+    connection = request.environ.get("gunicorn.socket") if hasattr(request, "environ") else None
+    if connection is not None:
+        connection.settimeout(SILENCE)
+
+
+def _finish_if_whole(upload: Upload, offset: int) -> None:
+    """Take the photograph in when its last byte is there. Whatever keeps us from it, the sweep tries again."""
+    if offset < upload.byte_length or upload.settled_at is not None:
+        return
+    try:
+        if uploads.finish_upload(upload=upload):
+            hint(tasks.advance_task, str(upload.pk))
+    except Exception:
+        logger.exception("upload %s: not taken in yet", upload.pk)

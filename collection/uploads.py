@@ -1,0 +1,277 @@
+"""Photographs on their way: announced, arrived, taken in exactly once or refused in words, dropped in time.
+
+Where the bytes lie is the business of collection.parts (our disk) and collection.multipart (a bucket).
+"""
+
+import datetime
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from collection import multipart, parts, storage
+from collection.models import PIPELINE, Call, Image, ImageStatus, Upload
+from collection.reasons import describe
+from collection.services import check_sender, receive_image
+from consent.clock import trusted_now
+from consent.models import Consent, Contributor
+from consent.refusals import Refused
+from consent.signing import file_sha256
+
+logger = logging.getLogger(__name__)
+
+LEASE = datetime.timedelta(seconds=30)  # for taking one in; whoever is killed in it is succeeded after that
+LOOK_AGAIN = datetime.timedelta(seconds=60)  # at an upload that has not arrived
+WEEK = datetime.timedelta(days=6)
+
+
+class TooLarge(Refused):
+    """More bytes than one photograph may have."""
+
+
+# --- Announced -----------------------------------------------------------------------------------
+
+
+def begin_upload(
+    *,
+    contributor: Contributor,
+    consent: Consent,
+    call: Call,
+    byte_length: int,
+    client_name: str = "",
+    sha256: str = "",
+    reference: str = "",
+) -> Upload:
+    """Announce one photograph. The same `reference` of the same person gives the same upload: an answer may be lost.
+
+    Refused before a byte is sent if it could not be taken in anyway.
+    """
+    if reference and (known := _known(contributor, reference, byte_length)):
+        return known
+    check_sender(contributor=contributor, consent=consent, call=call)
+    _check_length(byte_length)
+    if sha256:
+        refuse_own_copy(contributor=contributor, sha256=sha256)
+    upload = _announce(contributor, consent, call, byte_length, client_name[:255], sha256, reference)
+    if parts.on_disk():
+        parts.create(upload.pk)
+    return upload
+
+
+def _announce(
+    contributor: Contributor, consent: Consent, call: Call, byte_length: int, name: str, sha256: str, reference: str
+) -> Upload:
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            Contributor.objects.select_for_update(no_key=True).get(pk=contributor.pk)  # quotas are counted in turn
+            _check_quotas(contributor, call, byte_length)
+            return Upload.objects.create(
+                contributor=contributor,
+                consent=consent,
+                call=call,
+                reference=reference,
+                client_name=name,
+                byte_length=byte_length,
+                sha256=sha256,
+                begun_at=now,
+                expires_at=now + datetime.timedelta(days=settings.UPLOAD_DAYS),
+                look_at=now + LOOK_AGAIN,
+            )
+    except IntegrityError:  # the same reference, announced twice at the same moment
+        return Upload.objects.get(contributor=contributor, reference=reference)
+
+
+def _known(contributor: Contributor, reference: str, byte_length: int) -> Upload | None:
+    found = Upload.objects.filter(contributor=contributor, reference=reference).first()
+    if found and found.byte_length != byte_length:
+        raise Refused("Another photograph was announced under this reference. Please choose the file again.")
+    return found
+
+
+def _check_length(byte_length: int) -> None:
+    if byte_length <= 0:
+        raise Refused(_sentence("empty"))
+    if byte_length > settings.UPLOAD_MAX_BYTES:
+        raise TooLarge(_sentence("too_large_file"))
+
+
+def _check_quotas(contributor: Contributor, call: Call, byte_length: int) -> None:
+    under_way = Upload.objects.filter(contributor=contributor, settled_at__isnull=True)
+    counted = under_way.aggregate(all=Count("pk"), here=Count("pk", filter=Q(call=call)), bytes=Sum("byte_length"))
+    if (
+        counted["all"] >= settings.UPLOADS_UNFINISHED
+        or (counted["bytes"] or 0) + byte_length > settings.UPLOADS_UNFINISHED_BYTES
+    ):
+        raise Refused(
+            "You have many photographs on their way that did not arrive yet. Let them finish, or remove some, and then "
+            "send this one."
+        )
+    sent = call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count()
+    if sent + counted["here"] >= call.max_per_person:
+        raise Refused(
+            f"With those on their way you have sent {call.max_per_person} photographs to this call, which is as many "
+            "as it takes."
+        )
+
+
+def refuse_own_copy(*, contributor: Contributor, sha256: str) -> None:
+    """Refused if this person sent the very same file before, with the day of it."""
+    own = Image.objects.with_live_basis().filter(consent__contributor=contributor, sha256=sha256)
+    earlier = own.exclude(status=ImageStatus.PURGED).order_by("received_at").first()
+    if earlier:
+        raise Refused(f"You sent this one {_day(earlier.received_at)}. There is nothing to do; the first one counts.")
+
+
+def _day(moment: datetime.datetime) -> str:
+    today, day = timezone.localdate(), timezone.localtime(moment).date()
+    if day == today:
+        return "earlier today"
+    return f"on {date_format(day, 'l' if today - day <= WEEK else 'j F Y')}"
+
+
+def _sentence(code: str) -> str:
+    reason = describe(code)
+    return f"This {reason.says}. {reason.advice}"
+
+
+# --- Where the bytes are -------------------------------------------------------------------------
+
+
+def _discard(upload_id: uuid.UUID) -> None:
+    if parts.on_disk():
+        parts.delete(upload_id)
+    else:
+        multipart.delete(upload_id)
+
+
+def offset_of(*, upload: Upload) -> int:
+    """How many bytes of an upload are there (on S3: all or none)."""
+    if upload.settled_at:
+        return upload.byte_length
+    return (parts.size(upload.pk) if parts.on_disk() else multipart.size(upload.pk)) or 0
+
+
+# --- Taken in ------------------------------------------------------------------------------------
+
+
+def finish_upload(*, upload: Upload) -> bool:
+    """Take in what has arrived: an image, or a refusal in words. Harmless to do twice, killed anywhere it goes on.
+
+    False: it is settled already, or in other hands. Storage that is away raises; the sweep tries again.
+    """
+    now = timezone.now()
+    free = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True, claimed_until__lte=now)
+    if not free.update(claimed_until=now + LEASE):
+        return False
+    refusal = ""
+    if not Image.objects.filter(pk=upload.pk).exists():
+        refusal = _take_in(upload)
+    Upload.objects.filter(pk=upload.pk, settled_at__isnull=True).update(
+        settled_at=timezone.now(), refusal=refusal[:400]
+    )
+    _discard(upload.pk)
+    return True
+
+
+def _take_in(upload: Upload) -> str:
+    """The image of an upload; what the sender has to know if there is none."""
+    try:
+        with storage.uploads().open(parts.key_of(upload.pk), "rb") as file:
+            _check_bytes(upload, file.size, file_sha256(file))
+            receive_image(
+                contributor=upload.contributor,
+                consent=upload.consent,
+                call=upload.call,
+                file=file,
+                client_name=upload.client_name,
+                image_id=upload.pk,
+            )
+    except (IntegrityError, Refused) as failure:
+        if Image.objects.filter(pk=upload.pk).exists():  # somebody whose lease was over had made it
+            return ""
+        if isinstance(failure, Refused):
+            return str(failure)
+        raise
+    return ""
+
+
+def _check_bytes(upload: Upload, byte_size: int, sha256: str) -> None:
+    if byte_size != upload.byte_length or (upload.sha256 and sha256 != upload.sha256):
+        raise Refused("This photograph was damaged on its way. Please send it again.")
+    refuse_own_copy(contributor=upload.contributor, sha256=sha256)
+
+
+# --- Gone ----------------------------------------------------------------------------------------
+
+
+def drop_upload(upload: Upload) -> bool:
+    """Forget an upload and its bytes. Bytes go first: killed in between, the row still names the work."""
+    _discard(upload.pk)
+    return bool(Upload.objects.filter(pk=upload.pk).delete()[0])
+
+
+def settle_uploads(*, clock: datetime.datetime | None = None, most: int = 500) -> list[uuid.UUID]:
+    """Take in what arrived and was left lying, and drop what expired or lost its consent; the ids of new images."""
+    for upload in _over(clock or trusted_now())[:most]:
+        _try(drop_upload, upload)
+    now = timezone.now()
+    waiting = Upload.objects.filter(settled_at__isnull=True, look_at__lte=now).order_by("look_at")
+    taken = [
+        upload.pk for upload in waiting.select_related("contributor", "consent", "call")[:most] if _try(_look, upload)
+    ]
+    return list(Image.objects.filter(pk__in=taken).values_list("pk", flat=True))
+
+
+def _look(upload: Upload) -> bool:
+    """Take in one upload that may have arrived; else it is looked at again after a while."""
+    Upload.objects.filter(pk=upload.pk).update(look_at=timezone.now() + LOOK_AGAIN)
+    made = Image.objects.filter(pk=upload.pk).exists()  # killed before it was noted
+    return (made or offset_of(upload=upload) >= upload.byte_length) and finish_upload(upload=upload)
+
+
+def _try(work: Callable[[Upload], bool], upload: Upload) -> bool:
+    """One upload whose storage is away does not hold up the others."""
+    try:
+        return work(upload)
+    except Exception:
+        logger.exception("upload %s: %s failed", upload.pk, work.__name__)
+        return False
+
+
+def _over(clock: datetime.datetime) -> QuerySet[Upload]:
+    """Expired, or without a consent; an image that was taken in is erased by its own rules and takes its row along."""
+    taken = Image.objects.filter(pk=OuterRef("pk")).exclude(status=ImageStatus.PURGED)
+    ended = Q(consent__in=Consent.objects.over(clock=clock)) & ~Exists(taken)
+    return Upload.objects.filter(Q(expires_at__lte=clock) | ended)
+
+
+# --- What the sender hears -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an upload so far: `state` is arriving, checking, taken or refused."""
+
+    state: str
+    message: str
+    image: Image | None = None
+
+
+def outcome(*, upload: Upload) -> Outcome:
+    """What its sender is told now."""
+    if upload.refusal:
+        return Outcome("refused", upload.refusal)
+    image = Image.objects.with_live_basis().filter(pk=upload.pk).prefetch_related("transitions").first()
+    if image is None:
+        return Outcome("checking" if upload.settled_at else "arriving", "")
+    if image.status in PIPELINE:
+        return Outcome("checking", "", image)
+    reason = image.latest_reason()
+    return Outcome("taken", f"It {reason.says}. {reason.advice}".strip() if reason.says else "", image)
