@@ -38,7 +38,8 @@ class CallForm(forms.ModelForm):
     class Meta:
         model = Call
         fields: ClassVar = [
-            "slug", "title", "description", "form", "opens_at", "closes_at", "max_per_person", "dpia_reference",
+            "slug", "title", "description", "form", "opens_at", "closes_at", "max_per_person", "look_at_all",
+            "dpia_reference",
         ]  # fmt: skip
         labels: ClassVar = {
             "slug": "Short name in the address",
@@ -46,6 +47,7 @@ class CallForm(forms.ModelForm):
             "opens_at": "Opens at (UTC)",
             "closes_at": "Closes at (UTC)",
             "max_per_person": "Photographs per person, at most",
+            "look_at_all": "A reviewer looks at each photograph before it is accepted",
             "dpia_reference": "DPIA reference",
         }
         widgets: ClassVar = {

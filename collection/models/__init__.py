@@ -2,16 +2,25 @@
 
 from collection.models.calls import Call
 from collection.models.fingerprints import Fingerprint, Resemblance
+from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.screening import FaceMark, Screening, VendorCall
 
 __all__ = (
     "MOVES",
     "PIPELINE",
     "Call",
+    "FaceMark",
     "Fingerprint",
     "Freeze",
+    "HarmAlarm",
+    "HarmBand",
+    "HarmHash",
+    "HarmList",
+    "HarmMatch",
+    "HarmReport",
     "Image",
     "ImageQuerySet",
     "ImageStatus",
@@ -19,5 +28,7 @@ __all__ = (
     "ModelRelease",
     "Removal",
     "Resemblance",
+    "Screening",
     "Transition",
+    "VendorCall",
 )

@@ -19,6 +19,7 @@ class Call(models.Model):
     opens_at = models.DateTimeField(default=timezone.now)
     closes_at = models.DateTimeField()
     max_per_person = models.PositiveIntegerField(default=100)
+    look_at_all = models.BooleanField(default=False)  # a person looks at each photograph before it is accepted
     dpia_reference = models.CharField(max_length=200, help_text="Reference of the data-protection impact assessment")
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
