@@ -62,7 +62,7 @@ def hold_image(*, image: Image, found: dict[int, int]) -> bool:
 
 
 def _request_for(image: Image) -> RightsRequest:
-    """One open request per image. It names nobody: whoever sent the photograph is not to be warned by a mail of ours."""
+    """One open request per image. It names nobody: no mail of ours must warn whoever sent the photograph."""
     waiting = RightsRequest.objects.filter(kind=RightsRequest.Kind.HARM, answered_at__isnull=True)
     request = waiting.filter(freezes__image=image).first()
     if request is None:
@@ -198,7 +198,7 @@ def erase_case(*, request: RightsRequest, user: User) -> int:
 
 
 def dismiss_case(*, request: RightsRequest, user: User) -> int:
-    """It is another picture: let it go, and close the case; returns how many photographs. These matches stay decided."""
+    """It is another picture: let it go and close the case; returns how many. These matches stay decided."""
     if HarmReport.objects.filter(request=request).exists():
         raise Refused("This was reported. Until the authority has answered it stays frozen; then erase it.")
     with transaction.atomic():

@@ -14,7 +14,7 @@ Moderator = Vendor
 
 
 class HumanDesk:
-    """The default. Nothing is called: the desk looks when a call wants each photograph looked at, or a reviewer does."""
+    """The default. Nothing is called: people look when a call wants every photograph looked at."""
 
     name = "desk"
     price: Decimal | None = None
