@@ -18,8 +18,8 @@ class CallForm(forms.ModelForm):
     class Meta:
         model = Call
         fields: ClassVar = [
-            "slug", "title", "description", "form", "opens_at", "closes_at", "max_per_person", "dpia_reference",
-            "open_to_unsaid",
+            "slug", "title", "description", "form", "opens_at", "closes_at", "max_per_person", "look_at_all",
+            "dpia_reference", "open_to_unsaid",
         ]  # fmt: skip
         labels: ClassVar = {
             "slug": "Short name in the address",
@@ -27,6 +27,7 @@ class CallForm(forms.ModelForm):
             "opens_at": "Opens at (UTC)",
             "closes_at": "Closes at (UTC)",
             "max_per_person": "Photographs per person, at most",
+            "look_at_all": "A reviewer looks at each photograph before it is accepted",
             "dpia_reference": "DPIA reference",
             "open_to_unsaid": "Also take photographs of people who do not say what the targets ask for",
         }

@@ -44,6 +44,8 @@ def desk_list(request: HttpRequest) -> HttpResponse:
 def desk_request(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
     """One request: what it says, what it holds, and everything that can be done about it."""
     found = get_object_or_404(RightsRequest.objects.select_related("contributor__user", "handled_by"), pk=request_id)
+    if found.kind == RightsRequest.Kind.HARM:  # only harm officers look and decide
+        return redirect("harm_case", found.pk)
     action = request.POST.get("action", "")
     offered = _forms(found, request, action)
     form = offered.get(action)
@@ -104,7 +106,8 @@ def _errors(form: forms.Form) -> list[str]:
 def _lookable(found: RightsRequest) -> Any:
     """What the desk may look at for this request: what it holds, while the request is open and the right lasts."""
     held = freezes.held_images(found)
-    return held.entitled() if found.answered_at is None else held.none()
+    lookable = found.answered_at is None and found.kind != RightsRequest.Kind.HARM  # that needs the special duty
+    return held.entitled() if lookable else held.none()
 
 
 @require_GET

@@ -10,9 +10,20 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collection import storage
+from collection import fingerprints, storage
 from collection.licensed import purged_path
-from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance, Upload
+from collection.models import (
+    FaceMark,
+    Fingerprint,
+    Image,
+    ImageQuerySet,
+    ImageStatus,
+    Removal,
+    Resemblance,
+    Screening,
+    Upload,
+    VendorCall,
+)
 from consent.clock import trusted_now
 from consent.models import Aftermath, Consent, Withdrawal
 from consent.models.consents import EVER
@@ -76,14 +87,17 @@ def _forget_kept(clock: datetime.datetime) -> None:
     kept = kept_images(clock=clock)
     with_hashes = kept.filter(Exists(Fingerprint.objects.filter(image=OuterRef("pk")))).values_list("pk", flat=True)
     related = kept.filter(Exists(_resemblances(OuterRef("pk")))).values_list("pk", flat=True)
-    for image_id in {*with_hashes, *related}:
+    measured = kept.filter(Exists(Screening.objects.filter(image=OuterRef("pk")))).values_list("pk", flat=True)
+    for image_id in {*with_hashes, *related, *measured}:
         _forget(image_id)
 
 
 @transaction.atomic
 def _forget(image_id: uuid.UUID) -> None:
-    Fingerprint.objects.filter(image=image_id).delete()
-    _resemblances(image_id).delete()
+    fingerprints.forget(image_id)
+    Screening.objects.filter(image=image_id).delete()
+    FaceMark.objects.filter(image=image_id).delete()
+    VendorCall.objects.filter(image=image_id).update(image=None)  # what was paid stays, for whom does not
 
 
 def _resemblances(image: uuid.UUID | OuterRef) -> QuerySet[Resemblance]:

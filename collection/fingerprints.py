@@ -160,3 +160,9 @@ def _identical(image: Image) -> set[uuid.UUID]:
 
 def _same_pixels(pixels_sha256: str) -> Iterable[uuid.UUID]:
     return Fingerprint.objects.filter(pixels_sha256=pixels_sha256).values_list("image_id", flat=True)
+
+
+def forget(image_id: uuid.UUID) -> None:
+    """Delete everything by which copies of an image are found: it is erased, or measured anew because it is covered."""
+    Fingerprint.objects.filter(image=image_id).delete()
+    Resemblance.objects.filter(Q(image=image_id) | Q(original=image_id)).delete()

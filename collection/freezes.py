@@ -20,7 +20,12 @@ from consent.refusals import Refused
 
 Kind, Cause = RightsRequest.Kind, Removal.Cause
 # Why a photograph is erased, by what was asked; anything else is the contributor taking it back.
-CAUSES = {Kind.DEPICTED: Cause.DEPICTED, Kind.MINOR: Cause.MINOR, Kind.OBJECTION: Cause.OBJECTED}
+CAUSES = {
+    Kind.DEPICTED: Cause.DEPICTED,
+    Kind.MINOR: Cause.MINOR,
+    Kind.OBJECTION: Cause.OBJECTED,
+    Kind.HARM: Cause.HARM,
+}
 
 
 def held_images(request: RightsRequest) -> ImageQuerySet:

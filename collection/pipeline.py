@@ -12,16 +12,13 @@ from collections.abc import Callable
 from django.db import connection, transaction
 from django.utils import timezone
 
-from collection import fingerprints, freezes, storage
+from collection import face_marks, fingerprints, freezes, harm_matches, masking, screening, storage
 from collection.imaging import BadImage, open_safely
 from collection.models import Fingerprint, Image, ImageStatus, Resemblance
 from consent.signing import sha256_hex
 
 logger = logging.getLogger(__name__)
 
-MIN_SIDE = 640  # pixels of the shorter side
-TOO_DARK, TOO_BRIGHT = 35.0, 235.0  # mean luma of the canonical picture, 0..255
-BLURRED = 12.0  # variance of the Laplacian of the canonical picture
 LEASE = datetime.timedelta(seconds=10)  # for one step; whoever is killed in it is succeeded after that
 # After a step failed: four more attempts, spread so that storage may be away for an hour or two.
 DELAYS = tuple(datetime.timedelta(seconds=seconds) for seconds in (10, 60, 600, 7200))
@@ -34,7 +31,12 @@ def sanitize(image: Image) -> bool:
         data = file.read()
     if sha256_hex(data) != image.sha256:
         raise BadImage("broken", "the stored bytes are not those that were received")
+    if harm_matches.hold_known_file(image=image, data=data):
+        return False
     opened = open_safely(data)
+    if covers := face_marks.covers_of(image):
+        storage.delete_derivatives(image)  # the copies from before the faces were covered
+        opened = open_safely(masking.cover(opened.clean, covers))
     clean_sha256 = sha256_hex(opened.clean)
     clean_key = storage.key_for(image.pk, clean_sha256, opened.extension)
     preview_key = storage.key_for(image.pk, sha256_hex(opened.preview), "preview.jpg")
@@ -67,23 +69,19 @@ def _forget_bytes_of_purged(image: Image) -> None:
 
 
 def screen(image: Image) -> bool:
-    """sanitized → screened, or turned down for size or light, or held for a reviewer."""
-    measured = image.fingerprint
-    if min(image.width or 0, image.height or 0) < MIN_SIDE:
-        raise BadImage("too_small", f"{image.width} x {image.height}")
-    if measured.mean_luma < TOO_DARK:
-        raise BadImage("too_dark", f"mean luma {measured.mean_luma:.0f}")
-    if measured.mean_luma > TOO_BRIGHT:
-        raise BadImage("too_bright", f"mean luma {measured.mean_luma:.0f}")
-    if measured.sharpness < BLURRED:
-        return Image.objects.move(
-            image.pk,
-            ImageStatus.SANITIZED,
-            ImageStatus.NEEDS_REVIEW,
-            reason="blurred",
-            detail=f"{measured.sharpness:.1f}",
+    """sanitized → screened, or turned down for size or light, or held for a person; frozen if it is known to harm."""
+    if harm_matches.hold_known_picture(image=image):
+        return False
+    with storage.open_preview(image) as file:
+        preview = file.read()
+    found = screening.look_at(image=image, preview=preview, last_try=image.attempts >= len(DELAYS))
+    with transaction.atomic():
+        moved = Image.objects.move(
+            image.pk, ImageStatus.SANITIZED, found.status, reason=found.reason, detail=found.detail[:300]
         )
-    return Image.objects.move(image.pk, ImageStatus.SANITIZED, ImageStatus.SCREENED)
+        if moved:
+            screening.store_finding(image=image, finding=found)
+    return moved
 
 
 def deduplicate(image: Image) -> bool:

@@ -25,6 +25,24 @@ REASONS: dict[str, Reason] = {
     "too_small": Reason("is too small", "Please send it as large as the camera took it: at least 640 pixels each way."),
     "too_dark": Reason("is too dark", "Face a window or a lamp and try again."),
     "too_bright": Reason("is too bright", "Step out of direct light and try again."),
+    "backlit": Reason(
+        "has the light behind the person",
+        "Somebody looks at it. Next time, turn round and face the window or the lamp.",
+    ),
+    "flat_face": Reason(
+        "shows the face with hardly any light and shade",
+        "Somebody looks at it. Next time, wipe the lens and let the light come from one side.",
+    ),
+    "no_face": Reason("shows no face that the machine found", "The machine often overlooks faces. Look for yourself."),
+    "more_than_one_face": Reason(
+        "shows more than one face",
+        "Only people who agreed may be in it. Cover the other faces, or wait: somebody looks at it.",
+    ),
+    "faces_marked": Reason("is being made anew with faces covered"),
+    "faces_covered": Reason("has faces covered"),
+    "call_looks": Reason("is for a call in which a person looks at each one", "There is nothing to do."),
+    "moderation": Reason("waits until a person has looked at it", "There is nothing to do."),
+    "age": Reason("waits until a person has looked at it", "There is nothing to do."),
     "blurred": Reason("may be blurred", "Somebody looks at it. Hold the phone with both hands next time."),
     "duplicate": Reason("shows the same as one you sent before", "There is nothing to do; the first one counts."),
     "copy": Reason("shows the same as another one that we have", "There is nothing to do; the first one counts."),
@@ -42,6 +60,7 @@ REASONS: dict[str, Reason] = {
     "objected": Reason("was erased after an objection"),
     "depicted": Reason("was erased because somebody in it did not agree"),
     "minor": Reason("was erased because the person may be a minor"),
+    "harm": Reason("was erased by the rights desk"),
 }
 
 

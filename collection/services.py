@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
 
-from collection import storage, targets
+from collection import face_marks, storage, targets
 from collection.imaging import sniff
 from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
@@ -122,6 +122,8 @@ def settle_review(*, image: Image, decision: str, reviewer: User, reason: str = 
     status, code = DECISIONS[decision]
     if status == ImageStatus.ACCEPTED and _held_by_screening(image):
         status = ImageStatus.SCREENED  # nobody has looked for copies of it yet: the pipeline goes on
+    if decision == "accept" and len(face_marks.open_faces(image)) > 1:
+        raise Refused("More than one face is in it. Please say for each further face whether it is to be covered.")
     settled = Image.objects.move(
         image.pk,
         ImageStatus.NEEDS_REVIEW,

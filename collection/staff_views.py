@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from collection import freezes, library, services, tasks
+from collection import face_marks, freezes, library, screening, services, tasks
 from collection.forms import DecisionForm, LibraryForm
 from collection.models import Image, ImageStatus, LibraryImport
 from collection.views import preview_response
@@ -52,7 +52,13 @@ def review_image(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     return render(
         request,
         "collection/review_image.html",
-        {"image": image, "form": form, "resembles": resembles.order_by("distance")},
+        {
+            "image": image,
+            "form": form,
+            "resembles": resembles.order_by("distance"),
+            "hints": screening.hints_of(image),
+            "faces": len(face_marks.open_faces(image)),
+        },
     )
 
 

@@ -59,6 +59,12 @@ def delete_all(image: Image) -> None:
             storage.delete(key)
 
 
+def delete_derivatives(image: Image) -> None:
+    """Delete every copy that was made of an image; the original stays."""
+    for key in list(keys_of(derivatives(), image.pk)):
+        derivatives().delete(key)
+
+
 def keys_of(storage: Storage, image_id: uuid.UUID) -> Iterator[str]:
     """Every key in an image's folder."""
     folder = f"{image_id.hex[:2]}/{image_id.hex}"

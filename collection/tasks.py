@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from collection import erasure, licensed, pipeline, uploads
+from collection import erasure, harm_matches, licensed, pipeline, uploads
 from collection.models import Image, Upload
 from consent import licence_warnings
 
@@ -56,3 +56,15 @@ def remove_orphans() -> None:
 def warn_licences() -> None:
     """Tell data managers which licences end soon, have ended, or are used up."""
     licence_warnings.warn(used=licensed.used_by_licence())
+
+
+@shared_task
+def compare_harm_lists() -> None:
+    """Hold the images that we have against lists that are new."""
+    harm_matches.compare_due()
+
+
+@shared_task
+def mail_harm_alarms() -> None:
+    """Tell the data-protection officers of matches."""
+    harm_matches.mail_due()

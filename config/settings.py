@@ -1,5 +1,6 @@
 """The one settings file. What differs between installations is an environment variable; docs/settings.md lists them."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ CELERY_BEAT_SCHEDULE = {
         "consent.tasks.mail_requests",
         "collection.tasks.sweep_due",
         "collection.tasks.purge_withdrawn",
+        "collection.tasks.mail_harm_alarms",
         "collection.tasks.settle_uploads",
         "annotation.tasks.push_running",
         "annotation.tasks.pull_hinted",
@@ -218,6 +220,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("consent.tasks.delete_old_records", HOUR),
         ("consent.tasks.alarm_overdue", HOUR),
         ("collection.tasks.remove_orphans", HOUR),
+        ("collection.tasks.compare_harm_lists", MINUTE),
         ("exports.tasks.remind_recipients", HOUR),
     )
 }
@@ -321,6 +324,20 @@ LABEL_STUDIO_TOKEN = env.str("LABEL_STUDIO_TOKEN", "")
 LABEL_STUDIO_DATA_DIR = env.str("LABEL_STUDIO_DATA_DIR", "")
 # Label Studio sends this header with every webhook; it has no HMAC.
 LABEL_STUDIO_WEBHOOK_SECRET = env.str("LABEL_STUDIO_WEBHOOK_SECRET", "")
+
+# --- Screening (collection.vendors) --------------------------------------------------------------
+
+# Who is asked about what a photograph shows, and about the age of who is in it. Default: nobody; people look.
+MODERATION = {
+    "BACKEND": env.str("MODERATION_BACKEND", "collection.moderation.HumanDesk"),
+    "OPTIONS": env.json("MODERATION_OPTIONS", default={}),
+}
+AGE_ESTIMATION = {
+    "BACKEND": env.str("AGE_BACKEND", "collection.age.HumanDesk"),
+    "OPTIONS": env.json("AGE_OPTIONS", default={}),
+}
+VENDOR_MONTHLY_CAP = Decimal(env.str("VENDOR_MONTHLY_CAP", "20"))
+VENDOR_CURRENCY = env.str("VENDOR_CURRENCY", "USD")
 
 # --- House --------------------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ REVIEWER = "reviewer"
 DATA_MANAGER = "data manager"
 PROTECTION_OFFICER = "data-protection officer"
 FAIRNESS_ANALYST = "fairness analyst"
-ROLES = (REVIEWER, DATA_MANAGER, PROTECTION_OFFICER, FAIRNESS_ANALYST)
+HARM_OFFICER = "harm officer"  # alone may look at what lists of known harm match
+ROLES = (REVIEWER, DATA_MANAGER, PROTECTION_OFFICER, FAIRNESS_ANALYST, HARM_OFFICER)
 
 View = Callable[..., HttpResponseBase]
 

@@ -5,7 +5,16 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from consent import licence_warnings
-from consent.roles import DATA_MANAGER, FAIRNESS_ANALYST, PROTECTION_OFFICER, REVIEWER, ROLES, has_role, role_required
+from consent.roles import (
+    DATA_MANAGER,
+    FAIRNESS_ANALYST,
+    HARM_OFFICER,
+    PROTECTION_OFFICER,
+    REVIEWER,
+    ROLES,
+    has_role,
+    role_required,
+)
 
 
 @require_GET
@@ -17,6 +26,7 @@ def staff(request: HttpRequest) -> HttpResponse:
         "protect": has_role(request.user, PROTECTION_OFFICER),
     }
     may["licences"] = any(may.values())
+    may["harm"] = has_role(request.user, HARM_OFFICER)
     may["fairness"] = has_role(request.user, FAIRNESS_ANALYST)
     notices = licence_warnings.notices() if may["licences"] else []
     return render(request, "consent/staff.html", {"may": may, "notices": notices})

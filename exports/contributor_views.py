@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from collection import removals
+from collection.face_marks import holding_faces
 from collection.freezes import frozen_images
 from collection.models import Image, ImageStatus
 from collection.views import SHOWN
@@ -39,6 +40,7 @@ def photos(request: HttpRequest, contributor: Contributor) -> HttpResponse:
 def _rows(contributor: Contributor, images: list[Image]) -> list[dict[str, Any]]:
     ids = [image.pk for image in images]
     told, frozen = histories(ids), frozen_images(ids)
+    crowded = set(holding_faces(ids).values_list("pk", flat=True))
     seen, kept, removable = (
         set(found(contributor).filter(pk__in=ids).values_list("pk", flat=True))
         for found in (removals.seen_by, removals.kept_by, removals.removable_by)
@@ -51,6 +53,7 @@ def _rows(contributor: Contributor, images: list[Image]) -> list[dict[str, Any]]
             "visible": image.pk in seen,
             "kept": image.pk in kept,
             "removable": image.pk in removable,
+            "crowded": image.pk in crowded,
             **_standing(image, kept=image.pk in kept, removable=image.pk in removable, frozen=image.pk in frozen),
         }
         for image in images

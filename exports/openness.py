@@ -93,7 +93,8 @@ def _figures(*counted: tuple[str, int]) -> list[Figure]:
 def answers() -> list[Answers]:
     """How requests were answered, by kind; kinds of which fewer than FEWEST were answered show no more than that."""
     answered = list(RightsRequest.objects.filter(answered_at__isnull=False).defer("name", "email", "details", "answer"))
-    kinds = RightsRequest.Kind.choices
+    # What a list of known harm matches is nobody's request.
+    kinds = [choice for choice in RightsRequest.Kind.choices if choice[0] != RightsRequest.Kind.HARM]
     return [_answers(label, [request for request in answered if request.kind == kind]) for kind, label in kinds]
 
 

@@ -2,9 +2,11 @@
 
 from collection.models.calls import Call
 from collection.models.fingerprints import Fingerprint, Resemblance
+from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.screening import FaceMark, Screening, VendorCall
 from collection.models.targets import DIMENSIONS, Target
 from collection.models.uploads import Upload
 
@@ -13,8 +15,15 @@ __all__ = (
     "MOVES",
     "PIPELINE",
     "Call",
+    "FaceMark",
     "Fingerprint",
     "Freeze",
+    "HarmAlarm",
+    "HarmBand",
+    "HarmHash",
+    "HarmList",
+    "HarmMatch",
+    "HarmReport",
     "Image",
     "ImageQuerySet",
     "ImageStatus",
@@ -22,7 +31,9 @@ __all__ = (
     "ModelRelease",
     "Removal",
     "Resemblance",
+    "Screening",
     "Target",
     "Transition",
     "Upload",
+    "VendorCall",
 )

@@ -28,6 +28,7 @@ class Call(models.Model):
     closes_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, editable=False)  # closed early, for good
     max_per_person = models.PositiveIntegerField(default=100)
+    look_at_all = models.BooleanField(default=False)  # a person looks at each photograph before it is accepted
     dpia_reference = models.CharField(max_length=200, help_text="Reference of the data-protection impact assessment")
     # With targets, whether photographs of people who leave out what the targets ask for are taken: they count in none.
     open_to_unsaid = models.BooleanField(default=True)

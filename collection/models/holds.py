@@ -21,6 +21,7 @@ class Removal(models.Model):
         OBJECTED = "objected", "removed after an objection"
         DEPICTED = "depicted", "somebody in it did not agree"
         MINOR = "minor", "the person may be a minor"
+        HARM = "harm", "a list of known harmful pictures has it"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     image = models.ForeignKey("collection.Image", on_delete=models.PROTECT, related_name="removals")

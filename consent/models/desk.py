@@ -22,6 +22,7 @@ class RightsRequest(models.Model):
         ERASURE = "erasure", "erasure (Art. 17)"
         DEPICTED = "depicted", "I am in a photo I did not agree to"
         MINOR = "minor", "the person may be a minor"
+        HARM = "harm", "a list of known harmful pictures matches"
 
     class Outcome(models.TextChoices):
         DONE = "done", "done"
