@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from collection import storage
 from collection.licensed import purged_path
-from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance
+from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance, ReviewNote
 from consent.clock import trusted_now
 from consent.models import Aftermath, Consent, Withdrawal
 from consent.models.consents import EVER
@@ -84,6 +84,7 @@ def _forget_kept(clock: datetime.datetime) -> None:
 def _forget(image_id: uuid.UUID) -> None:
     Fingerprint.objects.filter(image=image_id).delete()
     _resemblances(image_id).delete()
+    ReviewNote.objects.filter(decision__image=image_id).delete()
 
 
 def _resemblances(image: uuid.UUID | OuterRef) -> QuerySet[Resemblance]:

@@ -61,13 +61,6 @@ class CallForm(forms.ModelForm):
         return cleaned
 
 
-class DecisionForm(forms.Form):
-    decision = forms.ChoiceField(
-        choices=[("accept", "Accept"), ("duplicate", "Duplicate"), ("reject", "Reject"), ("minor", "Minor")]
-    )
-    reason = forms.CharField(max_length=300, required=False)
-
-
 class LibraryForm(forms.Form):
     licence = forms.ModelChoiceField(Licence.objects.order_by("-created_at"))
     archive = forms.FileField(

@@ -137,6 +137,8 @@ STORAGES = {
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 60 * 1024 * 1024)  # one photograph
+REVIEW_CLAIM_SECONDS = env.int("REVIEW_CLAIM_SECONDS", 300)  # a case without a sign of its reviewer is free again
+REVIEW_UNDO_SECONDS = env.int("REVIEW_UNDO_SECONDS", 20)  # before a reviewer's decision takes effect
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
 FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or None
@@ -190,6 +192,7 @@ CELERY_BEAT_SCHEDULE = {
         "consent.tasks.mail_requests",
         "collection.tasks.sweep_due",
         "collection.tasks.purge_withdrawn",
+        "collection.tasks.apply_reviews",
         "annotation.tasks.push_running",
         "annotation.tasks.pull_hinted",
         "annotation.tasks.sweep_updated",

@@ -5,6 +5,7 @@ from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.review import ReviewCase, ReviewDecision, ReviewNote, ReviewOutcome
 
 __all__ = (
     "MOVES",
@@ -19,5 +20,9 @@ __all__ = (
     "ModelRelease",
     "Removal",
     "Resemblance",
+    "ReviewCase",
+    "ReviewDecision",
+    "ReviewNote",
+    "ReviewOutcome",
     "Transition",
 )
