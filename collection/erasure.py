@@ -20,6 +20,7 @@ from collection.models import (
     ImageStatus,
     Removal,
     Resemblance,
+    ReviewNote,
     Screening,
     Upload,
     VendorCall,
@@ -98,6 +99,7 @@ def _forget(image_id: uuid.UUID) -> None:
     Screening.objects.filter(image=image_id).delete()
     FaceMark.objects.filter(image=image_id).delete()
     VendorCall.objects.filter(image=image_id).update(image=None)  # what was paid stays, for whom does not
+    ReviewNote.objects.filter(decision__image=image_id).delete()
 
 
 def _resemblances(image: uuid.UUID | OuterRef) -> QuerySet[Resemblance]:

@@ -39,6 +39,12 @@ def open_faces(image: Image) -> list[Box]:
     return without_mark(image, faces_of(image))
 
 
+def refuse_open_faces(image: Image) -> None:
+    """Refused if more than one face is in it that nobody has decided on: it cannot be accepted."""
+    if len(open_faces(image)) > 1:
+        raise Refused("More than one face is in it. Please say for each further face whether it is to be covered.")
+
+
 def covers_of(image: Image) -> list[Box]:
     """What is painted over in every copy but the original."""
     return [box_of(mark) for mark in image.face_marks.filter(kind=Kind.COVER)]

@@ -35,13 +35,6 @@ class UploadForm(forms.Form):
     )
 
 
-class DecisionForm(forms.Form):
-    decision = forms.ChoiceField(
-        choices=[("accept", "Accept"), ("duplicate", "Duplicate"), ("reject", "Reject"), ("minor", "Minor")]
-    )
-    reason = forms.CharField(max_length=300, required=False)
-
-
 class LibraryForm(forms.Form):
     licence = forms.ModelChoiceField(Licence.objects.order_by("-created_at"))
     archive = forms.FileField(

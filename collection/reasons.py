@@ -51,6 +51,21 @@ REASONS: dict[str, Reason] = {
     "could_not_open": Reason("could not be processed, although we tried several times", "Please send it again."),
     "reviewer": Reason("was looked at by a reviewer"),
     "unsuitable": Reason("is not what this call asks for", "Please read what the call asks for and try another one."),
+    # What a reviewer turns down for (collection.review.REJECTIONS).
+    "too_blurred": Reason("is too blurred to use", "Please rest the phone on something and try again."),
+    "bad_light": Reason("has light that hides the face", "Face a window or a lamp and try again."),
+    "face_hidden": Reason("does not show the face well enough", "Please send one that shows your whole face."),
+    "other_people": Reason("shows more than one person", "Please send one in which you are alone."),
+    "not_a_photograph": Reason("does not look like a photograph of a person", "Please send one from your camera."),
+    "not_allowed": Reason("shows something that we do not take", "Please read what the call asks for."),
+    "not_the_signer": Reason(
+        "seems to show somebody other than the person who gave permission",
+        "Please send photographs of yourself only. If this is you, write to us and we look again.",
+    ),
+    "somebody_elses": Reason(
+        "seems to be a photograph that somebody else gave us",
+        "If it is yours, write to us and we look again.",
+    ),
     "withdrawn": Reason("was erased because permission was withdrawn"),
     "ended": Reason("was erased because the right to use it ended"),
     "expired": Reason("was erased because the time that you gave us was over"),

@@ -112,24 +112,26 @@ def _refusal(code: str) -> Refused:
     return Refused(f"This {reason.says}. {reason.advice}")
 
 
-def settle_review(*, image: Image, decision: str, reviewer: User, reason: str = "") -> None:
+def settle_review(*, image: Image, decision: str, reviewer: User, code: str = "") -> None:
     """A reviewer's word on a held image: "accept", "duplicate" or "reject". Refused if somebody was faster.
+
+    `code` is the reason that the contributor reads, a key of collection.reasons, if not the usual one. (The desk,
+    collection.review, lets a word take effect once it cannot be undone any more.)
 
     An image that was held before duplicates were looked for goes on to that step when it is accepted.
     """
     if decision not in DECISIONS:
         raise Refused("Choose accept, duplicate or reject.")
-    status, code = DECISIONS[decision]
+    status, usual = DECISIONS[decision]
     if status == ImageStatus.ACCEPTED and _held_by_screening(image):
         status = ImageStatus.SCREENED  # nobody has looked for copies of it yet: the pipeline goes on
-    if decision == "accept" and len(face_marks.open_faces(image)) > 1:
-        raise Refused("More than one face is in it. Please say for each further face whether it is to be covered.")
+    if decision == "accept":
+        face_marks.refuse_open_faces(image)
     settled = Image.objects.move(
         image.pk,
         ImageStatus.NEEDS_REVIEW,
         status,
-        reason=code,
-        detail=reason[:300],
+        reason=code or usual,
         actor=f"user:{reviewer.pk}",
     )
     if not settled:

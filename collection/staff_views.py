@@ -1,73 +1,18 @@
-"""The staff pages of this app: the review desk, libraries. (Calls: collection.call_views.)"""
+"""The staff pages of this app: previews, libraries. (Reviews and calls have views of their own.)"""
 
 import uuid
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import never_cache
+from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from collection import face_marks, freezes, library, screening, services, tasks
-from collection.forms import DecisionForm, LibraryForm
+from collection import library, services, tasks
+from collection.forms import LibraryForm
 from collection.models import Image, ImageStatus, LibraryImport
 from collection.views import preview_response
 from consent.hints import hint
 from consent.pages import form_page
 from consent.roles import DATA_MANAGER, REVIEWER, role_required, staff_user
-
-
-@require_GET
-@never_cache
-@role_required(REVIEWER)
-def review_queue(request: HttpRequest) -> HttpResponse:
-    """What is held, oldest first."""
-    held = Image.objects.filter(status=ImageStatus.NEEDS_REVIEW).with_live_basis().order_by("received_at")
-    return render(request, "collection/review_queue.html", {"images": held.prefetch_related("transitions")[:200]})
-
-
-@form_page
-@never_cache
-@role_required(REVIEWER)
-def review_image(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
-    """One held image beside what it resembles, and the decision."""
-    form = DecisionForm(request.POST or None)
-    if form.is_valid() and form.cleaned_data["decision"] == "minor":
-        return _hold_minor(request, image_id)
-    image = get_object_or_404(Image.objects.with_live_basis(), pk=image_id)
-    if form.is_valid():
-        try:
-            services.settle_review(
-                image=image,
-                decision=form.cleaned_data["decision"],
-                reviewer=staff_user(request),
-                reason=form.cleaned_data["reason"],
-            )
-            hint(tasks.advance_task, str(image.pk))
-            messages.success(request, "Settled.")
-        except services.Refused as refused:
-            messages.warning(request, str(refused))
-        return redirect("review_queue")
-    resembles = image.resembles.filter(original__in=Image.objects.with_live_basis()).select_related("original")
-    return render(
-        request,
-        "collection/review_image.html",
-        {
-            "image": image,
-            "form": form,
-            "resembles": resembles.order_by("distance"),
-            "hints": screening.hints_of(image),
-            "faces": len(face_marks.open_faces(image)),
-        },
-    )
-
-
-def _hold_minor(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
-    """Sent twice, the image is frozen already the second time."""
-    image = get_object_or_404(Image.objects.entitled(), pk=image_id)
-    freezes.report_minor(image=image)
-    messages.success(request, "All photographs of this person are frozen. The data-protection officer decides.")
-    return redirect("review_queue")
 
 
 @require_GET

@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from collection import erasure, harm_matches, licensed, pipeline, uploads
+from collection import erasure, harm_matches, licensed, pipeline, review, uploads
 from collection.models import Image, Upload
 from consent import licence_warnings
 
@@ -23,6 +23,14 @@ def sweep_due() -> None:
     due = Image.objects.with_live_basis().due().order_by("next_attempt_at").values_list("pk", flat=True)
     for image_id in due[:SWEPT_AT_ONCE]:
         pipeline.advance(image_id)
+
+
+@shared_task
+def apply_reviews() -> None:
+    """Let reviewers' decisions take effect, and forget cases that are none any more."""
+    for image_id in review.apply_due():
+        pipeline.advance(image_id)
+    review.forget_settled()
 
 
 @shared_task

@@ -143,6 +143,8 @@ UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 60 * 1024 * 1024)  # one photogra
 UPLOAD_DAYS = env.int("UPLOAD_DAYS", 2)
 UPLOADS_UNFINISHED = env.int("UPLOADS_UNFINISHED", 100)
 UPLOADS_UNFINISHED_BYTES = env.int("UPLOADS_UNFINISHED_BYTES", 2 * 1024**3)
+REVIEW_CLAIM_SECONDS = env.int("REVIEW_CLAIM_SECONDS", 300)  # a case without a sign of its reviewer is free again
+REVIEW_UNDO_SECONDS = env.int("REVIEW_UNDO_SECONDS", 20)  # before a reviewer's decision takes effect
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
 FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or None
@@ -196,6 +198,7 @@ CELERY_BEAT_SCHEDULE = {
         "consent.tasks.mail_requests",
         "collection.tasks.sweep_due",
         "collection.tasks.purge_withdrawn",
+        "collection.tasks.apply_reviews",
         "collection.tasks.mail_harm_alarms",
         "collection.tasks.settle_uploads",
         "annotation.tasks.push_running",

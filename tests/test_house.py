@@ -16,7 +16,7 @@ OURS = ("consent", "collection", "annotation", "exports")
 PROOF = {
     "consent": "purpose formtext formtextpurpose consent consentpurpose withdrawal licence licencepurpose "
     "ledgerentry ledgerleaf checkpoint purposewording purposeend checkpointcopy ledgertile",
-    "collection": "transition removal modelrelease harmmatch harmreport",
+    "collection": "transition removal modelrelease harmmatch harmreport reviewdecision reviewoutcome",
     "annotation": "annotation earning imageview",
     "exports": "release attestation item releasefile filepurge split download notice revocation "
     "acknowledgement noticemail certificate",

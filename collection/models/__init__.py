@@ -6,6 +6,7 @@ from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, Harm
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.review import ReviewCase, ReviewDecision, ReviewNote, ReviewOutcome
 from collection.models.screening import FaceMark, Screening, VendorCall
 from collection.models.targets import DIMENSIONS, Target
 from collection.models.uploads import Upload
@@ -31,6 +32,10 @@ __all__ = (
     "ModelRelease",
     "Removal",
     "Resemblance",
+    "ReviewCase",
+    "ReviewDecision",
+    "ReviewNote",
+    "ReviewOutcome",
     "Screening",
     "Target",
     "Transition",

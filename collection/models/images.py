@@ -201,3 +201,9 @@ class Transition(models.Model):
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"actor": "staff user id"}
+
+    class Meta:
+        indexes: ClassVar = [
+            # Why an image is held: the reason of its latest row here (collection.queues).
+            models.Index(fields=["image", "-id"], condition=Q(new=S.NEEDS_REVIEW), name="transition_held"),
+        ]

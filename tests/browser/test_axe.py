@@ -3,8 +3,9 @@
 Every address of ours is either in PAGES or named in NOT_PAGES: a new page cannot be forgotten.
 """
 
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import axe_playwright_python
 import pytest
@@ -12,7 +13,8 @@ from django.urls import URLPattern, get_resolver, reverse
 from playwright.sync_api import BrowserContext, Page
 
 from annotation.models import Campaign
-from collection.models import Image, ImageStatus
+from collection import claims
+from collection.models import Image, ImageStatus, Resemblance
 from consent import desk, ledger
 from consent.models import FormDraft, User
 from consent.roles import ROLES
@@ -45,7 +47,8 @@ PAGES = {
     "staff": [
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
-        "licences", "licence_add", "review_queue", "review_image:held", "desk", "desk_request:request_id", "call_add",
+        "licences", "licence_add", "review_queue", "review_list:queue",
+        "review_image:held", "review_image:mine", "review_times", "desk", "desk_request:request_id", "call_add",
         "holdings", "library_import", "records", "campaign_add", "campaign:campaign", "annotators", "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness",
     ],
@@ -53,10 +56,12 @@ PAGES = {
 NOT_PAGES = {
     # files and machine-readable answers
     "receipt_json", "receipt_pdf", "public_key", "checkpoint", "consistency", "inclusion", "licence_evidence",
-    "photo_original", "photo_thumb", "staff_preview", "desk_preview", "model_release", "certificate_json",
+    "photo_original", "photo_thumb", "staff_preview", "desk_preview", "review_full", "review_times_csv",
+    "model_release", "certificate_json",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     # only ever posted to
-    "photos_remove", "kept_erase", "draft_discard", "release_publish",
+    "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start",
+    "review_take", "review_leave", "review_beat", "review_undo",
     # shown once by a mailed link, which is used up
     "work_join",
 }  # fmt: skip
@@ -77,6 +82,9 @@ def furnish() -> dict[str, object]:
     assert held is not None
     held_copy = make_checked_image(make_consent(), picture=None)
     Image.objects.filter(pk=held_copy.pk).update(status=ImageStatus.NEEDS_REVIEW)
+    mine = make_checked_image(make_consent(), picture=None)
+    Image.objects.filter(pk=mine.pk).update(status=ImageStatus.NEEDS_REVIEW)
+    Resemblance.objects.create(image=mine, original=held_copy, kind="mirrored", distance=3)
     act = withdraw(consent=make_consent(person, ["research"], text=make_text(slug="other"))).act
     request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details="That is me.")
     make_licence()
@@ -89,7 +97,7 @@ def furnish() -> dict[str, object]:
     return {
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
-        "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
+        "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
     }  # fmt: skip
 
 
@@ -122,7 +130,10 @@ def sign_in(client, context: BrowserContext, url: str, who: str, furnished: dict
         "staff": lambda: make_user("", *ROLES),
     }
     if who in people:
-        client.force_login(people[who]())
+        person = people[who]()
+        client.force_login(person)
+        if who == "staff":
+            claims.take_case(image_id=cast(uuid.UUID, furnished["mine"]), reviewer=person)
         context.add_cookies(
             [{"name": "likeness_session", "value": client.cookies["likeness_session"].value, "url": url}]
         )

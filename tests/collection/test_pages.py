@@ -111,7 +111,8 @@ def test_thumbnails_are_mine_alone_and_end_with_the_withdrawal(client, consent):
     assert client.get(address).status_code == 404
 
 
-def test_a_reviewer_sees_pairs_and_decides(client):
+def test_a_reviewer_sees_pairs_and_decides(client, settings):
+    settings.REVIEW_UNDO_SECONDS = 0
     make_image(picture=encoded(portrait(8, 8)))
     held = make_image(picture=encoded(portrait(8, 8), quality=50))
     client.force_login(make_user("", "reviewer"))
@@ -120,7 +121,8 @@ def test_a_reviewer_sees_pairs_and_decides(client):
     assert page.count("<figure>") == 2
     assert "somebody else&#x27;s" in page or "somebody else's" in page
     assert client.get(f"/staff/images/{held.pk}/preview").status_code == 200
-    client.post(f"/staff/review/{held.pk}/", {"decision": "duplicate", "reason": "the same picture"})
+    client.post(f"/staff/review/{held.pk}/take/")
+    client.post(f"/staff/review/{held.pk}/", {"decision": "duplicate", "note": "the same picture"})
     held.refresh_from_db()
     assert held.status == ImageStatus.DUPLICATE
 

@@ -1,0 +1,441 @@
+"""The review desk's rules: queues, claims, undo, taking effect once, four eyes, and what erasure leaves."""
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from PIL import ImageFilter
+
+from collection import claims, erasure, queues, review, tasks
+from collection.models import (
+    Image,
+    ImageStatus,
+    ReviewCase,
+    ReviewDecision,
+    ReviewNote,
+    ReviewOutcome,
+    Transition,
+)
+from consent.models import User
+from consent.refusals import Refused
+from consent.withdrawals import withdraw
+from tests.collection.factories import make_image
+from tests.collection.pictures import encoded, portrait
+from tests.consent.factories import make_consent, make_user
+
+pytestmark = pytest.mark.django_db
+Outcome = ReviewOutcome.Kind
+
+
+def hold(reason: str = "backlit", image: Image | None = None) -> Image:
+    """An image that screening holds for `reason`."""
+    image = image or make_image()
+    Image.objects.filter(pk=image.pk).update(status=ImageStatus.NEEDS_REVIEW)
+    Transition.objects.create(image=image, old="sanitized", new=ImageStatus.NEEDS_REVIEW, reason=reason)
+    return image
+
+
+def hold_copy() -> Image:
+    """Somebody else's photograph sent again, as the pipeline holds it."""
+    picture = portrait(int(uuid.uuid4().int % 500), 1)
+    make_image(picture=encoded(picture, quality=90))
+    copy = make_image(picture=encoded(picture, quality=60))
+    assert copy.status == ImageStatus.NEEDS_REVIEW
+    return copy
+
+
+@pytest.fixture
+def ann() -> User:
+    return make_user("ann@example.org", "reviewer")
+
+
+@pytest.fixture
+def ben() -> User:
+    return make_user("ben@example.org", "reviewer")
+
+
+def decide(image: Image, reviewer: User, kind: str = "accept", **more: str) -> ReviewDecision:
+    claims.take_case(image_id=image.pk, reviewer=reviewer)
+    return review.decide(image_id=image.pk, reviewer=reviewer, kind=kind, **more)
+
+
+def later(seconds: float = 21) -> time_machine.travel:
+    return time_machine.travel(timezone.now() + timedelta(seconds=seconds), tick=False)
+
+
+def settle(image: Image) -> str:
+    """Time passes, the sweep runs; the image's status."""
+    with later():
+        tasks.apply_reviews()
+    return Image.objects.get(pk=image.pk).status
+
+
+def outcome(decision: ReviewDecision) -> str:
+    return ReviewOutcome.objects.get(decision=decision).kind
+
+
+def at_once(*works: Callable[[], None]) -> None:
+    def run(work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[work]) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# --- Queues --------------------------------------------------------------------------------------
+
+
+def test_rows_and_querysets_sort_alike():
+    reasons = [reason for queue in queues.QUEUES.values() for reason in queue.reasons]
+    reasons += ["blurred", "more_than_one_face", "no_face_found", "backlit", "never heard of", ""]
+    images = {hold(reason).pk: reason for reason in reasons}
+    for name in queues.QUEUES:
+        found = set(queues.in_queue(queues.held(Image.objects.all()), name).values_list("pk", flat=True))
+        assert found == {pk for pk, reason in images.items() if queues.queue_of(reason) == name}
+        assert found
+
+
+def test_the_latest_reason_counts():
+    image = hold("age", hold("mirrored"))
+    assert [q for q in queues.QUEUES if claims.waiting(q).filter(pk=image.pk).exists()] == ["age"]
+
+
+def test_why_an_image_is_held_is_looked_up_by_an_index():
+    image = hold()
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET enable_seqscan = off")
+        plan = queues.held(Image.objects.filter(pk=image.pk)).order_by().explain()
+    assert "transition_held" in plan
+
+
+# --- Claims --------------------------------------------------------------------------------------
+
+
+def test_a_held_case_is_refused_to_others_until_its_time_is_over(ann, ben):
+    image = hold()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    until = ReviewCase.objects.get().held_until
+    with pytest.raises(Refused, match=f"until {until:%H:%M:%S} UTC"):
+        claims.take_case(image_id=image.pk, reviewer=ben)
+    assert claims.take_next(reviewer=ben) is None
+    with pytest.raises(Refused, match="Another reviewer has"):
+        review.decide(image_id=image.pk, reviewer=ben, kind="accept")
+    with later(301):
+        assert claims.take_next(reviewer=ben) == image.pk
+        with pytest.raises(Refused, match="Another reviewer has"):
+            review.decide(image_id=image.pk, reviewer=ann, kind="reject", reason="unsuitable")
+        assert not ReviewDecision.objects.exists()
+
+
+def test_late_but_wanted_by_nobody_the_decision_stands(ann):
+    image = hold()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    with later(900):
+        assert review.decide(image_id=image.pk, reviewer=ann, kind="accept").seconds == claims.IDLE.total_seconds()
+
+
+def test_a_sign_of_life_keeps_it_and_counts_the_time(ann, ben):
+    image = hold()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    with later(20):
+        claims.keep_case(image_id=image.pk, reviewer=ann)
+    with later(310):
+        with pytest.raises(Refused):
+            claims.take_case(image_id=image.pk, reviewer=ben)
+        decision = review.decide(image_id=image.pk, reviewer=ann, kind="accept")
+    assert decision.seconds == 20 + 60  # of the long silence one minute is work
+    with pytest.raises(Refused, match="a moment ago"):
+        claims.keep_case(image_id=image.pk, reviewer=ann)
+
+
+def test_who_leaves_a_case_gives_it_to_the_next(ann, ben):
+    first, second = hold(), hold()
+    assert claims.take_next(reviewer=ann) == first.pk
+    assert claims.leave_case(image_id=first.pk, reviewer=ann)
+    assert claims.take_next(reviewer=ann, after=first.pk) == second.pk
+    assert claims.take_next(reviewer=ben) == first.pk
+    assert claims.take_next(reviewer=ben, after=first.pk) is None
+    claims.leave_case(image_id=second.pk, reviewer=ann)
+    assert claims.take_next(reviewer=ben, after=first.pk, back=True) == second.pk  # round again
+
+
+def test_nobody_decides_about_a_photograph_of_their_own(ann):
+    consent = make_consent()
+    image = hold(image=make_image(consent))
+    own = consent.contributor.user
+    own.groups.set(ann.groups.all())
+    assert claims.take_next(reviewer=own) is None
+    with pytest.raises(Refused, match="your own"):
+        claims.take_case(image_id=image.pk, reviewer=own)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_take_one_case_at_once_one_gets_it(ann):
+    image = hold()
+    people = [make_user("", "reviewer") for _ in range(6)]
+    got: list[uuid.UUID | None] = []
+    at_once(*(lambda p=p: got.append(claims.take_next(reviewer=p)) for p in people))
+    assert sorted(got, key=str) == sorted([image.pk, *[None] * 5], key=str)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_who_start_at_once_get_different_cases():
+    images = {hold().pk for _ in range(6)}
+    people = [make_user("", "reviewer") for _ in range(6)]
+    got: list[uuid.UUID | None] = []
+    at_once(*(lambda p=p: got.append(claims.take_next(reviewer=p)) for p in people))
+    assert set(got) == images
+    assert len(got) == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_decision_and_a_new_claim_race_and_one_wins(ann, ben):
+    for _ in range(4):
+        image = hold()
+        claims.take_case(image_id=image.pk, reviewer=ann)
+        ReviewCase.objects.update(held_until=timezone.now())  # its time is over
+        won: list[str] = []
+
+        def late(image: Image = image, won: list[str] = won) -> None:
+            try:
+                review.decide(image_id=image.pk, reviewer=ann, kind="accept")
+                won.append("ann")
+            except Refused:
+                pass
+
+        def take(image: Image = image, won: list[str] = won) -> None:
+            try:
+                claims.take_case(image_id=image.pk, reviewer=ben)
+                won.append("ben")
+            except Refused:
+                pass
+
+        at_once(late, take)
+        case = ReviewCase.objects.get(pk=image.pk)
+        assert won == (["ann"] if case.pending_id else ["ben"])
+
+
+# --- Deciding, undoing, taking effect ------------------------------------------------------------
+
+
+def test_a_decision_takes_effect_after_the_time_to_undo_it(ann):
+    image = hold_copy()
+    decision = decide(image, ann, "duplicate", note="same shirt")
+    tasks.apply_reviews()
+    assert Image.objects.get(pk=image.pk).status == ImageStatus.NEEDS_REVIEW
+    assert not claims.waiting().exists()  # nobody else sees it meanwhile
+    assert settle(image) == ImageStatus.DUPLICATE
+    assert outcome(decision) == Outcome.APPLIED
+    assert not ReviewCase.objects.exists()
+    last = image.transitions.order_by("pk").last()
+    assert (last.reason, last.actor, last.detail) == ("copy", f"user:{ann.pk}", "")
+
+
+def test_what_screening_held_goes_on_to_the_search_for_copies(ann):
+    image = make_image(picture=encoded(portrait(4, 1).filter(ImageFilter.GaussianBlur(30)), quality=90))
+    decide(image, ann)
+    assert settle(image) == ImageStatus.ACCEPTED
+    assert [t.new for t in image.transitions.order_by("pk")][-2:] == ["screened", "accepted"]
+
+
+def test_undone_it_is_the_same_persons_again_and_nothing_happened(ann, ben):
+    image = hold()
+    decision = decide(image, ann, "reject", reason="unsuitable")
+    with pytest.raises(Refused, match="no such decision"):
+        review.undo(decision_id=decision.pk, reviewer=ben)
+    review.undo(decision_id=decision.pk, reviewer=ann)
+    assert (outcome(decision), ReviewCase.objects.get().holder) == (Outcome.UNDONE, ann)
+    with pytest.raises(Refused, match="Another reviewer"):
+        claims.take_case(image_id=image.pk, reviewer=ben)
+    assert settle(image) == ImageStatus.NEEDS_REVIEW
+    again = review.decide(image_id=image.pk, reviewer=ann, kind="accept")
+    assert settle(image) == ImageStatus.ACCEPTED
+    assert again.claimed_at == decision.claimed_at
+    with pytest.raises(Refused, match="taken effect"):
+        review.undo(decision_id=again.pk, reviewer=ann)
+
+
+def test_sent_twice_it_is_one_decision(ann):
+    image = hold()
+    one, two = decide(image, ann), review.decide(image_id=image.pk, reviewer=ann, kind="accept")
+    assert one == two
+    assert settle(image) == ImageStatus.ACCEPTED
+    with pytest.raises(Refused, match="settled"):
+        review.decide(image_id=image.pk, reviewer=ann, kind="accept")
+    assert ReviewDecision.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sent_by_many_threads_it_is_one_decision_and_takes_effect_once(ann, settings):
+    image = hold("mirrored", hold_copy())
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    at_once(*[lambda: review.decide(image_id=image.pk, reviewer=ann, kind="duplicate")] * 5)
+    decision = ReviewDecision.objects.get()
+    with later():
+        at_once(*[review.apply_due] * 5)
+    assert outcome(decision) == Outcome.APPLIED
+    assert image.transitions.filter(new=ImageStatus.DUPLICATE).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_undo_and_the_sweep_race_and_one_wins(ann):
+    for _ in range(5):
+        image = hold()
+        decision = decide(image, ann, "reject", reason="unsuitable")
+
+        def undo(decision: ReviewDecision = decision) -> None:
+            with contextlib.suppress(Refused):
+                review.undo(decision_id=decision.pk, reviewer=ann)
+
+        with later():
+            at_once(undo, review.apply_due)
+        status = Image.objects.get(pk=image.pk).status
+        expected = {Outcome.UNDONE: ImageStatus.NEEDS_REVIEW, Outcome.APPLIED: ImageStatus.REJECTED}
+        assert status == expected[Outcome(outcome(decision))]
+        claims.leave_case(image_id=image.pk, reviewer=ann)
+
+
+def test_killed_while_it_takes_effect_the_next_sweep_finds_it_as_it_was(ann, monkeypatch):
+    image = hold()
+    decision = decide(image, ann, "reject", reason="unsuitable")
+
+    class Killed(BaseException):
+        pass
+
+    def die(*args: object, **kwargs: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ReviewOutcome.objects, "create", die)
+        with later(), pytest.raises(Killed), transaction.atomic():
+            review.apply_due()
+    assert Image.objects.get(pk=image.pk).status == ImageStatus.NEEDS_REVIEW
+    assert settle(image) == ImageStatus.REJECTED
+    assert outcome(decision) == Outcome.APPLIED
+
+
+def test_turned_down_it_wants_a_reason_that_the_contributor_reads(ann):
+    image = hold()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    for reason in ("", "because"):
+        with pytest.raises(Refused, match="Choose a reason"):
+            review.decide(image_id=image.pk, reviewer=ann, kind="reject", reason=reason)
+    review.decide(image_id=image.pk, reviewer=ann, kind="reject", reason="bad_light")
+    assert settle(image) == ImageStatus.REJECTED
+    assert Image.objects.get(pk=image.pk).latest_reason().says == "has light that hides the face"
+    now, soon = timezone.now(), timezone.now() + timedelta(minutes=1)
+    with pytest.raises(IntegrityError, match="review_reason_if_rejected"), transaction.atomic():
+        ReviewDecision.objects.create(
+            image=image, reviewer=ann, kind="reject", queue="held", claimed_at=now, takes_effect_at=soon, seconds=1
+        )
+
+
+def test_what_resembles_nothing_is_no_copy(ann):
+    image = hold_copy()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    withdraw(consent=image.resembles.get().original.consent)
+    with pytest.raises(Refused, match="is gone"):
+        review.decide(image_id=image.pk, reviewer=ann, kind="duplicate")
+
+
+# --- Four eyes -----------------------------------------------------------------------------------
+
+
+def turn_down_first(image: Image, reviewer: User, reason: str = "not_the_signer") -> ReviewDecision:
+    first = decide(image, reviewer, "reject", reason=reason, note="another face")
+    assert settle(image) == ImageStatus.NEEDS_REVIEW
+    return first
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "status", "of_first"),
+    [
+        ("reject", "not_the_signer", ImageStatus.REJECTED, Outcome.CONFIRMED),
+        ("reject", "somebody_elses", ImageStatus.REJECTED, Outcome.CONFIRMED),
+        ("reject", "bad_light", ImageStatus.REJECTED, Outcome.OVERRULED),
+        ("accept", "", ImageStatus.ACCEPTED, Outcome.OVERRULED),
+    ],
+)
+def test_identity_takes_a_second_person(ann, ben, kind, reason, status, of_first):
+    image = hold()
+    first = turn_down_first(image, ann)
+    assert claims.take_next(reviewer=ann) is None
+    with pytest.raises(Refused, match="second person"):
+        claims.take_case(image_id=image.pk, reviewer=ann)
+    second = decide(image, ben, kind, reason=reason)
+    assert (second.first, second.first_reviewer) == (first, ann)
+    assert settle(image) == status
+    assert (outcome(first), outcome(second)) == (of_first, Outcome.APPLIED)
+
+
+def test_a_second_word_that_was_undone_leaves_the_first_waiting(ann, ben):
+    image = hold()
+    first = turn_down_first(image, ann)
+    review.undo(decision_id=decide(image, ben).pk, reviewer=ben)
+    assert ReviewCase.objects.get().first == first
+    assert not ReviewOutcome.objects.filter(decision=first).exists()
+
+
+def test_the_database_refuses_one_pair_of_eyes(ann, ben):
+    image = hold()
+    first = turn_down_first(image, ann)
+    now = timezone.now()
+    row = {"image": image, "reviewer": ann, "kind": "reject", "reason": "not_the_signer", "queue": "held"}
+    row |= {"claimed_at": now, "takes_effect_at": now + timedelta(minutes=1), "seconds": 1, "first": first}
+    for first_reviewer in (ann, None):
+        with pytest.raises(IntegrityError, match="review_four_eyes"), transaction.atomic():
+            ReviewDecision.objects.create(**row, first_reviewer=first_reviewer)
+    ReviewDecision.objects.create(**{**row, "reviewer": ben}, first_reviewer=ann)
+
+
+# --- Rights --------------------------------------------------------------------------------------
+
+
+def test_withdrawn_it_is_off_the_desk_at_once(ann, ben):
+    image, other = hold(), hold()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    withdraw(consent=image.consent)
+    withdraw(consent=other.consent)
+    assert not claims.waiting().exists()
+    with pytest.raises(Refused, match="permission for it ended"):
+        claims.take_case(image_id=other.pk, reviewer=ben)
+    with pytest.raises(Refused, match="permission for it ended"):
+        claims.keep_case(image_id=image.pk, reviewer=ann)
+    with pytest.raises(Refused, match="permission for it ended"):
+        review.decide(image_id=image.pk, reviewer=ann, kind="accept")
+
+
+def test_a_decision_that_the_withdrawal_overtook_is_void_and_its_words_are_erased(ann, ben):
+    image = hold()
+    first = turn_down_first(image, ann)
+    second = decide(image, ben, "reject", reason="not_the_signer", note="a man with a beard")
+    assert ReviewNote.objects.count() == 2
+    withdraw(consent=image.consent)
+    erasure.purge_withdrawn()
+    assert not ReviewNote.objects.exists()
+    assert settle(image) == ImageStatus.PURGED
+    assert (outcome(first), outcome(second)) == (Outcome.VOID, Outcome.VOID)
+    assert not ReviewCase.objects.exists()
+
+
+def test_words_written_while_it_was_being_erased_go_with_the_next_sweep(ann):
+    image = hold()
+    decision = decide(image, ann)
+    withdraw(consent=image.consent)
+    erasure.purge_withdrawn()
+    ReviewNote.objects.create(decision=decision, text="a man with a beard")
+    tasks.apply_reviews()
+    assert not ReviewNote.objects.exists()
