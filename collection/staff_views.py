@@ -1,4 +1,4 @@
-"""The staff pages of this app: the review desk, calls, libraries."""
+"""The staff pages of this app: the review desk, calls. (Libraries: collection.library_views.)"""
 
 import uuid
 
@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from collection import freezes, library, services, tasks
-from collection.forms import CallForm, DecisionForm, LibraryForm
-from collection.models import Image, ImageStatus, LibraryImport
+from collection import freezes, services, tasks
+from collection.forms import CallForm, DecisionForm
+from collection.models import Image, ImageStatus
 from collection.views import preview_response
 from consent.hints import hint
 from consent.pages import form_page
@@ -79,22 +79,3 @@ def call_add(request: HttpRequest) -> HttpResponse:
         messages.success(request, "The call is open." if call.is_open() else "The call is saved.")
         return redirect("call", call.slug)
     return render(request, "collection/call_add.html", {"form": form})
-
-
-@form_page
-@role_required(DATA_MANAGER)
-def library_import(request: HttpRequest) -> HttpResponse:
-    """Import a zip under a licence and report what was refused."""
-    form = LibraryForm(request.POST or None, request.FILES or None)
-    run: LibraryImport | None = None
-    if form.is_valid():
-        try:
-            with library.open_library(form.cleaned_data["archive"].file) as files:
-                run = library.import_library(
-                    library=files, licence=form.cleaned_data["licence"], user=staff_user(request)
-                )
-            for image in Image.objects.filter(licence=run.licence, status=ImageStatus.RECEIVED):
-                hint(tasks.advance_task, str(image.pk))
-        except services.Refused as refused:
-            form.add_error(None, str(refused))
-    return render(request, "collection/library_import.html", {"form": form, "run": run})

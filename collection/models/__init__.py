@@ -4,7 +4,7 @@ from collection.models.calls import Call
 from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
-from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.libraries import LibraryImport, LicensedAttributes, ModelRelease, RefusedRow
 
 __all__ = (
     "MOVES",
@@ -16,7 +16,9 @@ __all__ = (
     "ImageQuerySet",
     "ImageStatus",
     "LibraryImport",
+    "LicensedAttributes",
     "ModelRelease",
+    "RefusedRow",
     "Removal",
     "Resemblance",
     "Transition",
