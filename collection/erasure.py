@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collection import fingerprints, storage
+from collection import fingerprints, licensed_attributes, storage
 from collection.licensed import purged_path
 from collection.models import (
     FaceMark,
@@ -18,6 +18,7 @@ from collection.models import (
     Image,
     ImageQuerySet,
     ImageStatus,
+    RefusedRow,
     Removal,
     Resemblance,
     ReviewNote,
@@ -124,9 +125,17 @@ def purge(image: Image) -> bool:
         Upload.objects.filter(pk=image.pk).delete()
         path = {"external_id": purged_path(image.licence_id, image.external_id)} if image.licence_id else {}
         purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **NOTHING, **path)
+        if purged and image.licence_id:
+            _forget_library_row(image)
         if not purged:  # it moved on in the meantime; the next sweep sees it as it is then
             transaction.set_rollback(True)
     return purged
+
+
+def _forget_library_row(image: Image) -> None:
+    """What libraries said of it elsewhere: of its person, and in reports of rows that were refused before it came."""
+    licensed_attributes.forget(image.subject)
+    RefusedRow.objects.filter(run__licence=image.licence_id, path=image.external_id).delete()
 
 
 def reason_of(image: Image) -> str:

@@ -40,5 +40,6 @@ class LibraryForm(forms.Form):
     archive = forms.FileField(
         label="The library as a zip file",
         help_text="With manifest.csv in it: columns path, subject, model_release (yes for every row to be taken) and, "
-        "where the licence asks for it, release (path of the signed model release).",
+        "where the licence asks for it, release (path of the signed model release); where it covers them, skin_tone, "
+        "age_band, gender, ancestry, country as the people gave them.",
     )

@@ -1,182 +1,183 @@
-"""Importing a bought or permitted library: a folder or zip with manifest.csv.
+"""Importing a bought or permitted library (a folder, zip or S3 prefix with manifest.csv): its rows, batch by batch.
 
-Its columns: path, subject, model_release (yes) and, where the licence wants it, release (path of the signed one).
+Columns: path, subject, model_release (yes) and, where the licence wants it, release (path of the signed one); where the
+licence covers them, the attributes of consent.demographics. What a run is stands in library_runs.
 """
 
-import csv
-import io
-import lzma
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import PurePosixPath
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
 
-from collection import licensed
-from collection.models import LibraryImport
-from consent.models import Licence, User
+from collection import licensed, licensed_attributes
+from collection.library_manifest import Row
+from collection.library_sources import BROKEN, Library
+from consent.models import Licence
 from consent.refusals import Refused
 
-MANIFEST = "manifest.csv"
-COLUMNS = {"path", "subject", "model_release"}
-OPTIONAL = {"release"}  # path of the signed release of the person depicted
-BATCH = 100  # rows
+BATCH = 200  # rows
+READERS = 4  # files read ahead, each at most UPLOAD_MAX_BYTES
 LONGEST_PATH = 300
 RELEASE_MAX_BYTES = 20 * 1024 * 1024
-MANIFEST_MAX_BYTES = 50 * 1024 * 1024
 YES = {"yes", "true", "1"}
-# What reading a damaged, encrypted or hostile zip file raises; NotImplementedError is a RuntimeError.
-BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError, struct.error)
 
 
-class Library(Protocol):
-    """Files by their path inside the library."""
+@dataclass(frozen=True)
+class Checked:
+    """A row that may be taken in, with what its files hold."""
 
-    def read(self, path: str, limit: int) -> bytes:
-        """At most `limit` bytes. KeyError if there is no such file."""
-
-
-class ZipLibrary:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.archive = archive
-
-    def read(self, path: str, limit: int) -> bytes:
-        with self.archive.open(path) as file:
-            return file.read(limit)
+    row: Row
+    file: ContentFile
+    release: ContentFile | None
 
 
-class FolderLibrary:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
+@dataclass
+class Outcome:
+    """What became of one batch of rows, each of which is in one of the three."""
 
-    def read(self, path: str, limit: int) -> bytes:
-        found = (self.folder / path).resolve()
-        if not found.is_relative_to(self.folder) or not found.is_file():
-            raise KeyError(path)
-        with found.open("rb") as file:
-            return file.read(limit)
-
-
-@contextmanager
-def open_library(source: Path | io.IOBase) -> Iterator[Library]:
-    """A folder, a zip file, or an uploaded zip. Refused if it is neither."""
-    if isinstance(source, Path) and source.is_dir():
-        yield FolderLibrary(source)
-        return
-    try:
-        archive = zipfile.ZipFile(source)  # type: ignore[arg-type]
-    except BROKEN as error:
-        raise Refused("This is neither a folder nor a zip file. Please choose the library's zip file.") from error
-    with archive:
-        yield ZipLibrary(archive)
-
-
-def import_library(*, library: Library, licence: Licence, user: User | None = None) -> LibraryImport:
-    """Import every row of the manifest under `licence`; a row that cannot be taken is noted and the rest goes on.
-
-    Rows come in by BATCH: their bytes first, then in one transaction the images, their model releases and the report.
-    Killed anywhere, importing again takes in only what is missing. Refused for a licence that is not in force, or an
-    unreadable manifest.
-    """
-    licensed.check_live(licence)
-    rows = read_manifest(library)
-    run = LibraryImport.objects.create(licence=licence, started_by=user)
-    for start in range(0, len(rows), BATCH):
-        _import_batch(run, library, rows[start : start + BATCH])
-    return run
-
-
-def read_manifest(library: Library) -> list[dict[str, str]]:
-    """The rows of manifest.csv. Refused names what is missing."""
-    try:
-        text = library.read(MANIFEST, MANIFEST_MAX_BYTES).decode("utf-8-sig")
-    except KeyError:
-        raise Refused(
-            "The library has no manifest.csv. It needs one with the columns path, subject, model_release."
-        ) from None
-    except UnicodeDecodeError:
-        raise Refused("manifest.csv is not UTF-8 text. Please save it as UTF-8.") from None
-    except BROKEN:
-        raise Refused("manifest.csv cannot be read: the zip file is damaged. Please make it again.") from None
-    if "\0" in text:  # PostgreSQL keeps none
-        raise Refused("manifest.csv holds NUL characters. Please save it as plain UTF-8 text.")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        if missing := COLUMNS - set(reader.fieldnames or ()):
-            raise Refused(f"manifest.csv lacks the column {', '.join(sorted(missing))}.")
-        return [{name: (row.get(name) or "").strip() for name in COLUMNS | OPTIONAL} for row in reader]
-    except csv.Error as error:
-        raise Refused(f"manifest.csv is not a table in CSV form: {error}.") from None
+    taken: list[licensed.Parcel] = field(default_factory=list)
+    known: list[Row] = field(default_factory=list)
+    refused: list[tuple[Row, Refused]] = field(default_factory=list)
 
 
 # --- One batch -----------------------------------------------------------------------------------
 
 
-def _import_batch(run: LibraryImport, library: Library, rows: list[dict[str, str]]) -> None:
-    parcels = _store_batch(run, library, rows)
-    left = parcels
+def import_batch(
+    *, licence: Licence, library: Library, rows: list[Row], note: Callable[[Outcome], None], alive: Callable[[], None]
+) -> None:
+    """Take in what is new among `rows`: the bytes first, then all rows in one transaction, in which `note` is called.
+
+    `alive` is called between images; what it or `note` raises ends the batch, as a licence that ended does (Refused).
+    Killed anywhere, importing again takes in only what is missing; bytes without rows are swept.
+    """
+    outcome = Outcome()
+    stored: list[tuple[Row, licensed.Parcel]] = []
+    _store(licence, library, rows, stored, outcome, alive)
     try:
         with transaction.atomic():
-            taken = licensed.take_in(licence=run.licence, parcels=parcels)
-            left = [parcel for parcel in parcels if parcel not in taken]
-            _report(run, taken, left)
-    finally:
-        licensed.discard(left)
+            outcome.taken = licensed.take_in(licence=licence, parcels=[parcel for _, parcel in stored])
+            _sort_out_left(licence, stored, outcome)
+            note(outcome)
+    finally:  # not what was taken: if the commit's answer was lost, its rows are there
+        taken = {parcel.image.pk for parcel in outcome.taken}
+        licensed.discard([parcel for _, parcel in stored if parcel.image.pk not in taken])
 
 
-def _store_batch(run: LibraryImport, library: Library, rows: list[dict[str, str]]) -> list[licensed.Parcel]:
-    """Write the bytes of the rows that are new, as far as the licence has room; note the others in the report."""
-    known = licensed.known_paths(run.licence, {row["path"] for row in rows})
-    room = licensed.room(run.licence)
-    parcels: list[licensed.Parcel] = []
-    for row in rows:
-        if row["path"] in known:
-            run.already_there += 1
-            continue
+def _store(
+    licence: Licence,
+    library: Library,
+    rows: list[Row],
+    stored: list[tuple[Row, licensed.Parcel]],
+    outcome: Outcome,
+    alive: Callable[[], None],
+) -> None:
+    """Write the bytes of the rows that are new, as far as the licence has room."""
+    new = _new_rows(licence, rows, outcome)
+    room = licensed.room(licence)
+    said = licensed_attributes.said_of({licensed.subject_of(licence, row.subject) for row in new})
+    for row, checked in read_ahead(licence, library, new):
+        alive()
         try:
-            if room is not None and len(parcels) >= room:
-                raise licensed.over_cap(run.licence)
-            parcels.append(_store_row(run.licence, library, row))
-            known.add(row["path"])
+            if room is not None and len(stored) >= room:
+                raise licensed.over_cap(licence)
+            if isinstance(checked, Refused):
+                raise checked
+            agree(licence, row, said)
+            stored.append((row, _store_checked(licence, checked)))
         except Refused as refused:
-            _refuse(run, row["path"], refused)
-    return parcels
+            outcome.refused.append((row, refused))
 
 
-def _report(run: LibraryImport, taken: list[licensed.Parcel], left: list[licensed.Parcel]) -> None:
-    run.imported += len(taken)
-    known = licensed.known_paths(run.licence, {parcel.image.external_id for parcel in left})
-    run.already_there += len(known)  # another import of the same library was faster
-    for parcel in left:
-        if parcel.image.external_id not in known:
-            _refuse(run, parcel.image.external_id, licensed.over_cap(run.licence))
-    run.save()
+def _new_rows(licence: Licence, rows: list[Row], outcome: Outcome) -> list[Row]:
+    """Those that were not taken in before, each path once."""
+    known = licensed.known_paths(licence, {row.path for row in rows})
+    new = list[Row]()
+    for row in rows:
+        if row.path in known:
+            outcome.known.append(row)
+        else:
+            new.append(row)
+            known.add(row.path)
+    return new
 
 
-def _refuse(run: LibraryImport, path: str, refused: Refused) -> None:
-    run.refused.append({"path": path, "reason": str(refused)})
-
-
-# --- One row -------------------------------------------------------------------------------------
-
-
-def _store_row(licence: Licence, library: Library, row: dict[str, str]) -> licensed.Parcel:
-    path = _inside(row["path"], "path")
-    if not row["subject"]:
-        raise Refused("The row does not say who is depicted (column subject).")
-    if row["model_release"].lower() not in YES:
-        raise Refused("There is no model release for the person depicted (column model_release).")
-    release = _read_release(licence, library, row["release"])
-    file = _read(library, path, settings.UPLOAD_MAX_BYTES)
+def _store_checked(licence: Licence, checked: Checked) -> licensed.Parcel:
+    row = checked.row
     return licensed.store_parcel(
-        licence=licence, external_id=row["path"], subject=row["subject"], file=file, release=release
+        licence=licence,
+        external_id=row.path,
+        subject=row.subject,
+        file=checked.file,
+        release=checked.release,
+        said=row.said if licence.self_reported_attributes else {},
     )
+
+
+def _sort_out_left(licence: Licence, stored: list[tuple[Row, licensed.Parcel]], outcome: Outcome) -> None:
+    """Stored and not taken in: another import of the same library was faster, or used up the licence."""
+    taken = {parcel.image.pk for parcel in outcome.taken}
+    left = [row for row, parcel in stored if parcel.image.pk not in taken]
+    known = licensed.known_paths(licence, {row.path for row in left})
+    outcome.known += [row for row in left if row.path in known]
+    outcome.refused += [(row, licensed.over_cap(licence)) for row in left if row.path not in known]
+
+
+# --- Rows ----------------------------------------------------------------------------------------
+
+
+def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def read_ahead(licence: Licence, library: Library, rows: Iterable[Row]) -> Iterator[tuple[Row, Checked | Refused]]:
+    """Check rows in order, with the next files being read by other threads meanwhile; these touch no database."""
+    coming: list[tuple[Row, Future[Checked | Refused]]] = []
+    waiting = iter(rows)
+    with ThreadPoolExecutor(READERS) as readers:
+        try:
+            while True:
+                for row in islice(waiting, READERS - len(coming)):
+                    coming.append((row, readers.submit(_check, licence, library, row)))
+                if not coming:
+                    return
+                row, result = coming.pop(0)
+                yield row, result.result()
+        finally:
+            readers.shutdown(cancel_futures=True)
+
+
+def _check(licence: Licence, library: Library, row: Row) -> Checked | Refused:
+    try:
+        return check_row(licence, library, row)
+    except Refused as refused:
+        return refused
+
+
+def check_row(licence: Licence, library: Library, row: Row) -> Checked:
+    """What can be said of one row by itself. Refused says what is wrong."""
+    path = _inside(row.path, "path")
+    if not row.subject:
+        raise Refused("The row does not say who is depicted (column subject).")
+    if row.model_release.lower() not in YES:
+        raise Refused("There is no model release for the person depicted (column model_release).")
+    if licence.self_reported_attributes:
+        licensed_attributes.check(row.said)
+    release = _read_release(licence, library, row.release)
+    return Checked(row, _read(library, path, settings.UPLOAD_MAX_BYTES), release)
+
+
+def agree(licence: Licence, row: Row, said: dict[str, dict[str, str]]) -> None:
+    """Refused if `said` (by Image.subject) has something else of the same person; noted there otherwise."""
+    if licence.self_reported_attributes:
+        who = licensed.subject_of(licence, row.subject)
+        licensed_attributes.check_agrees(row.said, said.setdefault(who, row.said))
 
 
 def _read_release(licence: Licence, library: Library, path: str) -> ContentFile | None:

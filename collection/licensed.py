@@ -1,14 +1,14 @@
 """Images under a licence: taken in once each, and never more of them than the licence covers."""
 
 import uuid
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from django.core.files.base import File
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
-from collection import storage
+from collection import licensed_attributes, storage
 from collection.models import Image, ImageQuerySet, ImageStatus, ModelRelease, Transition
 from collection.services import store_original
 from consent.models import Licence
@@ -25,6 +25,7 @@ class Parcel:
 
     image: Image
     release: ModelRelease | None
+    said: Mapping[str, str] = field(default_factory=dict)  # self-reported attributes of the person depicted
 
 
 # --- The volume cap ------------------------------------------------------------------------------
@@ -52,6 +53,13 @@ def room(licence: Licence) -> int | None:
     if licence.volume_cap is None:
         return None
     return max(0, licence.volume_cap - counted().filter(licence=licence).count())
+
+
+def _fitting(licence: Licence, wanted: int) -> int:
+    """How many of `wanted` images the licence still covers. Counts what was turned down only if it comes to that."""
+    if licence.volume_cap is None or licence.volume_cap - Image.objects.filter(licence=licence).count() >= wanted:
+        return wanted
+    return min(wanted, room(licence) or 0)
 
 
 # --- Taking in -----------------------------------------------------------------------------------
@@ -85,12 +93,26 @@ def known_paths(licence: Licence, paths: Collection[str]) -> set[str]:
 
 
 def store_parcel(
-    *, licence: Licence, external_id: str, subject: str, file: File, release: File | None = None
+    *,
+    licence: Licence,
+    external_id: str,
+    subject: str,
+    file: File,
+    release: File | None = None,
+    said: Mapping[str, str] | None = None,
 ) -> Parcel:
-    """Write the bytes of one image, and of the signed release of whom it depicts. Refused says what is wrong."""
-    person = sha256_hex(f"{licence.pk}:{subject}".encode())[:32]  # a library may give names
-    image = Image(**store_original(file), licence=licence, subject=f"{licence.pk}:{person}", external_id=external_id)
-    return Parcel(image=image, release=_store_release(image, release) if release else None)
+    """Write the bytes of one image, and of the signed release of whom it depicts. Refused says what is wrong.
+
+    `subject` is the library's own key of that person, `said` what they said about themselves.
+    """
+    who = subject_of(licence, subject)
+    image = Image(**store_original(file), licence=licence, subject=who, external_id=external_id)
+    return Parcel(image=image, release=_store_release(image, release) if release else None, said=said or {})
+
+
+def subject_of(licence: Licence, key: str) -> str:
+    """Image.subject of a person in a library, which may give names."""
+    return f"{licence.pk}:{sha256_hex(f'{licence.pk}:{key}'.encode())[:32]}"
 
 
 def _store_release(image: Image, file: File) -> ModelRelease:
@@ -112,9 +134,11 @@ def take_in(*, licence: Licence, parcels: Sequence[Parcel]) -> list[Parcel]:
         Licence.objects.select_for_update().get(pk=licence.pk)
         check_live(licence)
         known = known_paths(licence, [parcel.image.external_id for parcel in parcels])
-        taken = [parcel for parcel in parcels if parcel.image.external_id not in known][: room(licence)]
+        taken = [parcel for parcel in parcels if parcel.image.external_id not in known]
+        taken = taken[: _fitting(licence, len(taken))]
         Image.objects.bulk_create(parcel.image for parcel in taken)
         ModelRelease.objects.bulk_create(parcel.release for parcel in taken if parcel.release)
+        licensed_attributes.save(licence=licence, said={parcel.image.subject: parcel.said for parcel in taken})
     return taken
 
 

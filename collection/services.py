@@ -93,18 +93,23 @@ def _may_be_minor(contributor: Contributor) -> bool:
 
 def store_original(file: File, image_id: uuid.UUID | None = None) -> dict[str, Any]:
     """Check a file, write its bytes, and give the fields of Image that say so. Refused says what is wrong with it."""
-    head = file.read(16)
-    extension = sniff(head)
+    extension = check_original(file)
+    image_id, digest = image_id or uuid.uuid4(), file_sha256(file)
+    key = storage.key_for(image_id, digest, extension)
+    storage.write_once(storage.originals(), key, file)
+    return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}
+
+
+def check_original(file: File) -> str:
+    """The extension of an image's file, by what it begins with. Refused says what is wrong with it."""
+    extension = sniff(file.read(16))
     if file.size == 0:
         raise _refusal("empty")
     if extension is None:
         raise _refusal("not_an_image")
     if file.size > settings.UPLOAD_MAX_BYTES:
         raise _refusal("too_large_file")
-    image_id, digest = image_id or uuid.uuid4(), file_sha256(file)
-    key = storage.key_for(image_id, digest, extension)
-    storage.write_once(storage.originals(), key, file)
-    return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}
+    return extension
 
 
 def _refusal(code: str) -> Refused:

@@ -1,14 +1,17 @@
 """What runs in the background. A task calls one service; the sweeps find what a lost message left."""
 
+import time
 import uuid
 
 from celery import shared_task
 
-from collection import erasure, harm_matches, licensed, pipeline, review, uploads
+from collection import erasure, harm_matches, library_runs, licensed, licensed_attributes, pipeline, review, uploads
 from collection.models import Image, Upload
 from consent import licence_warnings
+from consent.hints import hint
 
 SWEPT_AT_ONCE = 200
+SLICE_SECONDS = 120.0  # of one import, then others have their turn; well within the time limit of tasks
 
 
 @shared_task
@@ -76,3 +79,28 @@ def compare_harm_lists() -> None:
 def mail_harm_alarms() -> None:
     """Tell the data-protection officers of matches."""
     harm_matches.mail_due()
+
+
+@shared_task
+def import_library(run_id: int) -> None:
+    """Work on one library import; what is left after a while is hinted at again."""
+    if library_runs.work_on(run_id=run_id, seconds=SLICE_SECONDS):
+        hint(import_library, run_id)
+    hint(sweep_due)
+
+
+@shared_task
+def sweep_imports() -> None:
+    """Go on with library imports that nobody works on: their hint was lost, or their worker died."""
+    until = time.monotonic() + SLICE_SECONDS
+    for run_id in library_runs.due():
+        left = until - time.monotonic()
+        if left > 0:
+            library_runs.work_on(run_id=run_id, seconds=left)
+
+
+@shared_task
+def remove_leftovers() -> None:
+    """Erase what imports leave behind, and what people in licensed photographs said when its day has come."""
+    library_runs.remove_leftovers()
+    licensed_attributes.delete_due()

@@ -8,6 +8,7 @@ from collection import (
     face_views,
     harm_views,
     holdings_views,
+    library_views,
     multipart_views,
     purpose_views,
     review_times_views,
@@ -62,5 +63,8 @@ urlpatterns = [
     path("staff/licences/", holdings_views.licences, name="licences"),
     path("staff/purposes/<slug:code>/end/", purpose_views.purpose_end, name="purpose_end"),
     path("staff/holdings/", holdings_views.holdings_page, name="holdings"),
-    path("staff/libraries/new/", staff_views.library_import, name="library_import"),
+    path("staff/libraries/new/", library_views.library_import, name="library_import"),
+    path("staff/libraries/<int:run_id>/", library_views.library_run, name="library_run"),
+    path("staff/libraries/<int:run_id>/refused.csv", library_views.library_report, name="library_report"),
+    path("staff/libraries/<int:run_id>/cancel/", library_views.library_cancel, name="library_cancel"),
 ]

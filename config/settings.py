@@ -99,7 +99,7 @@ CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{VAR_DIR /
 
 # --- Bytes --------------------------------------------------------------------------------------
 
-STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures", "uploads")
+STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures", "uploads", "imports")
 # The erasure list must survive what happens to the database: best on another disk, and never in its backup.
 STORAGE_DIRS = {"erasures": Path(env.str("ERASURES_DIR", str(VAR_DIR / "storage" / "erasures")))}
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")
@@ -122,6 +122,7 @@ def storage(name: str) -> dict[str, Any]:
                 "region_name": S3_REGION,
                 "file_overwrite": True,
                 "querystring_auth": True,
+                "max_memory_size": 4 * 1024 * 1024,  # what is read of an object beyond that waits in a file
                 "default_acl": None,
             },
         }
@@ -201,6 +202,7 @@ CELERY_BEAT_SCHEDULE = {
         "collection.tasks.apply_reviews",
         "collection.tasks.mail_harm_alarms",
         "collection.tasks.settle_uploads",
+        "collection.tasks.sweep_imports",
         "annotation.tasks.push_running",
         "annotation.tasks.pull_hinted",
         "annotation.tasks.sweep_updated",
@@ -224,6 +226,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("consent.tasks.alarm_overdue", HOUR),
         ("collection.tasks.remove_orphans", HOUR),
         ("collection.tasks.compare_harm_lists", MINUTE),
+        ("collection.tasks.remove_leftovers", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
     )
 }
@@ -233,6 +236,7 @@ CELERY_BEAT_SCHEDULE |= {
 RETENTION_CONTACT_DAYS = env.int("RETENTION_CONTACT_DAYS", 1095)  # without a word: permissions lapse
 EVIDENCE_DAYS = env.int("EVIDENCE_DAYS", 1095)  # after a permission ended: the signature's evidence and the receipt
 REQUEST_DAYS = env.int("REQUEST_DAYS", 1095)  # after the answer: who asked, and the words
+IMPORT_REPORT_DAYS = env.int("IMPORT_REPORT_DAYS", 90)  # after a library import ended: what it refused
 UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", 30)  # accounts whose address was never confirmed
 CLOCK_SETTLE_HOURS = env.int("CLOCK_SETTLE_HOURS", 24)  # a clock that jumped is believed after so long
 

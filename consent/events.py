@@ -151,6 +151,8 @@ def licence_facts(licence: Licence) -> Facts:
         "ends_on": licence.ends_on,
         "evidence_sha256": licence.evidence_sha256,
     }
+    if licence.self_reported_attributes:  # entries from before there was the question do not have it
+        facts["self_reported_attributes"] = True
     return {**facts, **_contract_facts(licence)} if licence.evidence_key else facts
 
 

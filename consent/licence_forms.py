@@ -23,7 +23,7 @@ class LicenceForm(forms.ModelForm):
         model = Licence
         fields: ClassVar = [
             "licensor", "title", "terms", "territory", "purposes", "starts_on", "ends_on", "volume_cap", "price",
-            "price_basis", "currency", "model_release", "evidence",
+            "price_basis", "currency", "model_release", "self_reported_attributes", "evidence",
         ]  # fmt: skip
         labels: ClassVar = {
             "starts_on": "First day",
@@ -31,6 +31,7 @@ class LicenceForm(forms.ModelForm):
             "volume_cap": "Most images it covers",
             "price_basis": "The price is",
             "model_release": "The licensor holds a model release of everybody depicted",
+            "self_reported_attributes": "The licence covers what the people depicted said about themselves",
         }
         help_texts: ClassVar = {
             "terms": "An SPDX identifier such as CC-BY-4.0, or LicenseRef- and a name for terms of their own.",
@@ -38,6 +39,8 @@ class LicenceForm(forms.ModelForm):
             "ends_on": "The images may be used until midnight UTC of this day.",
             "volume_cap": "Leave it empty if there is no cap. Imports stop at it.",
             "price": "Without tax.",
+            "self_reported_attributes": "Skin tone, age band, gender, ancestry, country: given by the people "
+            "themselves and licensed with their photographs. Only then are those columns of a manifest read.",
             "model_release": "If not, each image has to come with a signed release of its own (column release).",
         }
         widgets: ClassVar = {name: forms.DateInput(attrs={"type": "date"}) for name in ("starts_on", "ends_on")}

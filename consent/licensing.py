@@ -40,12 +40,14 @@ def add_licence(
     price_basis: str = PriceBasis.FLAT,
     volume_cap: int | None = None,
     model_release: bool,
+    self_reported_attributes: bool = False,
     evidence: File,
 ) -> Licence:
     """Record the right to a library, and keep its contract (`evidence`) under a random key.
 
     `terms` is an SPDX identifier or LicenseRef-…, `territory` country codes with commas, or WORLD; `volume_cap` is the
     most images that it covers. `model_release`: the licensor holds a release of everybody depicted.
+    `self_reported_attributes`: it covers what those people said about themselves.
     """
     if not purposes:
         raise Refused("Say what the library may be used for: choose at least one purpose.")
@@ -68,6 +70,7 @@ def add_licence(
         price_basis=PriceBasis(price_basis),
         currency=currency,
         model_release=model_release,
+        self_reported_attributes=self_reported_attributes,
         **_keep_evidence(evidence),
     )
     with transaction.atomic():

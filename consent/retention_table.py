@@ -94,6 +94,13 @@ ON_THEIR_WAY = Rule(
     setting="UPLOAD_DAYS",
     sweep="collection.tasks.settle_uploads",
 )
+IMPORT_REPORTS = Rule(
+    what="Reports of library imports: the rows that were refused",
+    why="So that the licensor can mend them.",
+    until="{time} after the import, or when the photograph is erased.",
+    setting="IMPORT_REPORT_DAYS",
+    sweep="collection.tasks.remove_leftovers",
+)
 RULES = (
     ON_THEIR_WAY,
     Rule(
@@ -129,6 +136,13 @@ RULES = (
         until="You delete it, your permissions end, or the date that stands beside it.",
         sweep="consent.tasks.delete_demographics",
     ),
+    Rule(
+        what="What people in licensed photographs said about themselves, where the licence covers it",
+        why="To check that datasets are fair, and for nothing else.",
+        until="The licence ends, the last photograph of that person is erased, or three years have passed.",
+        sweep="collection.tasks.remove_leftovers",
+    ),
+    IMPORT_REPORTS,
     Rule(
         what="Accounts: e-mail address, password (hashed), date of birth, country",
         why="To sign in, to write to you, and because only adults may take part.",

@@ -5,7 +5,7 @@ from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
-from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.libraries import LibraryImport, LicensedAttributes, ModelRelease, RefusedRow
 from collection.models.review import ReviewCase, ReviewDecision, ReviewNote, ReviewOutcome
 from collection.models.screening import FaceMark, Screening, VendorCall
 from collection.models.targets import DIMENSIONS, Target
@@ -29,7 +29,9 @@ __all__ = (
     "ImageQuerySet",
     "ImageStatus",
     "LibraryImport",
+    "LicensedAttributes",
     "ModelRelease",
+    "RefusedRow",
     "Removal",
     "Resemblance",
     "ReviewCase",

@@ -178,6 +178,7 @@ class Image(models.Model):
             models.Index(fields=["sha256"], name="image_sha256"),
             models.Index(fields=["clean_sha256"], name="image_clean_sha256"),  # what released copies are named by
             models.Index(fields=["consent", "status"], name="image_by_consent"),
+            models.Index(fields=["subject"], name="image_by_subject"),
         ]
 
     def __str__(self) -> str:

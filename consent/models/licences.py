@@ -58,6 +58,9 @@ class Licence(models.Model):
     price_basis = models.CharField(max_length=10, choices=PriceBasis, default=PriceBasis.FLAT)
     currency = models.CharField(max_length=3, default="EUR")
     model_release = models.BooleanField(help_text="The licensor holds a model release for every person depicted")
+    self_reported_attributes = models.BooleanField(
+        default=False, help_text="It covers what the people depicted said about themselves, such as their skin tone"
+    )
     evidence_name = models.CharField(max_length=200)
     evidence_sha256 = models.CharField(max_length=64)
     evidence_key = models.CharField(max_length=200, blank=True)  # in the `evidence` storage; empty: not kept here

@@ -13,7 +13,8 @@ from django.utils import timezone
 from PIL import Image as Pillow
 from PIL import ImageCms, ImageFilter
 
-from collection import erasure, imaging, library, pipeline, services
+from collection import erasure, imaging, library_runs, pipeline, services
+from collection.library_sources import open_library
 from collection.models import Image, ImageStatus, LibraryImport
 from collection.reasons import describe
 from consent import append_only
@@ -175,8 +176,8 @@ def damaged(archive: bytes, member: str) -> io.BytesIO:
 
 
 def run_import(source) -> LibraryImport:
-    with library.open_library(source) as files:
-        return library.import_library(library=files, licence=make_licence())
+    with open_library(source) as files:
+        return library_runs.import_library(library=files, licence=make_licence())
 
 
 def test_a_damaged_file_in_a_zip_does_not_stop_the_others():
@@ -184,7 +185,7 @@ def test_a_damaged_file_in_a_zip_does_not_stop_the_others():
         "path,subject,model_release\na.jpg,anna,yes\nb.jpg,ben,yes\n", {"a.jpg": bytes(20_000), "b.jpg": jpeg(7, 7)}
     )
     run = run_import(damaged(archive, "a.jpg"))
-    assert (run.imported, [row["path"] for row in run.refused]) == (1, ["a.jpg"])
+    assert (run.imported, [row.path for row in run.refused.all()]) == (1, ["a.jpg"])
 
 
 def test_a_damaged_manifest_is_said_to_be_damaged():
