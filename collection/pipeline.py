@@ -12,9 +12,10 @@ from collections.abc import Callable
 from django.db import connection, transaction
 from django.utils import timezone
 
-from collection import fingerprints, freezes, storage
+from collection import fingerprints, freezes, recognition, storage
 from collection.imaging import BadImage, open_safely
-from collection.models import Fingerprint, Image, ImageStatus, Resemblance
+from collection.models import Fingerprint, Image, ImageStatus, Removal, Resemblance
+from collection.removals import remove_images
 from consent.signing import sha256_hex
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ def sanitize(image: Image) -> bool:
         raise BadImage("broken", "the stored bytes are not those that were received")
     opened = open_safely(data)
     clean_sha256 = sha256_hex(opened.clean)
+    if removal := recognition.find_removal([image.sha256, clean_sha256, opened.pixels_sha256]):
+        return _turn_away(image, removal)
     clean_key = storage.key_for(image.pk, clean_sha256, opened.extension)
     preview_key = storage.key_for(image.pk, sha256_hex(opened.preview), "preview.jpg")
     storage.write_once(storage.derivatives(), clean_key, opened.clean)
@@ -58,6 +61,14 @@ def sanitize(image: Image) -> bool:
     if not moved:
         _forget_bytes_of_purged(image)
     return moved
+
+
+def _turn_away(image: Image, removal: Removal) -> bool:
+    """It was erased before because of somebody in it: it is turned down, and erased like the first one."""
+    with transaction.atomic():
+        if Image.objects.move(image.pk, ImageStatus.RECEIVED, ImageStatus.REJECTED, reason="taken_out"):
+            remove_images(images=[image], cause=removal.cause, request=removal.request)
+    return False
 
 
 def _forget_bytes_of_purged(image: Image) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.files.base import File
 
-from collection import storage
+from collection import recognition, storage
 from collection.imaging import sniff
 from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
@@ -81,6 +81,8 @@ def store_original(file: File) -> dict[str, Any]:
     if file.size > settings.UPLOAD_MAX_BYTES:
         raise _refusal("too_large_file")
     image_id, digest = uuid.uuid4(), file_sha256(file)
+    if recognition.find_removal([digest]):
+        raise _refusal("taken_out")
     key = storage.key_for(image_id, digest, extension)
     storage.write_once(storage.originals(), key, file)
     return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}

@@ -4,7 +4,7 @@ import uuid
 
 from celery import shared_task
 
-from collection import erasure, licensed, pipeline
+from collection import erasure, licensed, pipeline, recognition
 from collection.models import Image
 from consent import licence_warnings
 
@@ -35,6 +35,12 @@ def purge_withdrawn() -> None:
 def remove_orphans() -> None:
     """Erase bytes that no image owns."""
     erasure.remove_orphans()
+
+
+@shared_task
+def forget_digests() -> None:
+    """Delete what was kept of erased photographs for as long as it may be."""
+    recognition.forget_digests()
 
 
 @shared_task

@@ -212,6 +212,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("consent.tasks.delete_old_records", HOUR),
         ("consent.tasks.alarm_overdue", HOUR),
         ("collection.tasks.remove_orphans", HOUR),
+        ("collection.tasks.forget_digests", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
     )
 }
@@ -221,6 +222,7 @@ CELERY_BEAT_SCHEDULE |= {
 RETENTION_CONTACT_DAYS = env.int("RETENTION_CONTACT_DAYS", 1095)  # without a word: permissions lapse
 EVIDENCE_DAYS = env.int("EVIDENCE_DAYS", 1095)  # after a permission ended: the signature's evidence and the receipt
 REQUEST_DAYS = env.int("REQUEST_DAYS", 1095)  # after the answer: who asked, and the words
+REMOVED_DIGEST_DAYS = env.int("REMOVED_DIGEST_DAYS", 3650)  # after an upheld removal: what knows the photograph again
 UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", 30)  # accounts whose address was never confirmed
 CLOCK_SETTLE_HOURS = env.int("CLOCK_SETTLE_HOURS", 24)  # a clock that jumped is believed after so long
 

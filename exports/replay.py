@@ -21,6 +21,7 @@ from annotation.labelstudio import LabelStudioError
 from annotation.models import LabelTask
 from collection import erasure, storage
 from collection.models import Image, ImageStatus, Removal
+from collection.recognition import remember_removed
 from collection.removals import record_removal
 from consent import accounts, erasure_list, events, ledger
 from consent.clock import trusted_now
@@ -129,7 +130,9 @@ def _apply_removal(facts: dict[str, Any]) -> LedgerEntry | None:
     if Removal.objects.filter(image=facts["image_id"], aftermath=facts["aftermath"]).exists():
         return None
     request = RightsRequest.objects.filter(pk=facts["request_id"]).first()  # it may be newer than the backup
-    return record_removal(Removal.objects.create(**_row(facts, "made_at") | {"request_id": request and request.pk}))
+    removal = Removal.objects.create(**_row(facts, "made_at") | {"request_id": request and request.pk})
+    remember_removed(removal=removal)
+    return record_removal(removal)
 
 
 def _apply_purpose_end(facts: dict[str, Any]) -> LedgerEntry | None:

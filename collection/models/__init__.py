@@ -5,6 +5,7 @@ from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, ModelRelease
+from collection.models.removed import RemovedDigest
 
 __all__ = (
     "MOVES",
@@ -18,6 +19,7 @@ __all__ = (
     "LibraryImport",
     "ModelRelease",
     "Removal",
+    "RemovedDigest",
     "Resemblance",
     "Transition",
 )
