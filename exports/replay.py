@@ -26,6 +26,7 @@ from collection.removals import record_removal
 from consent import accounts, erasure_list, events, ledger
 from consent.clock import trusted_now
 from consent.erasure_list import Listed
+from consent.folders import walk
 from consent.ledger import payload_text
 from consent.models import (
     Consent,
@@ -212,19 +213,9 @@ def _retract() -> list[str]:
 
 def _unknown_release_files() -> Iterator[str]:
     """Files of releases that were built after the backup: no withdrawal would ever reach them."""
-    for key in _files_in(storages["releases"], ""):
+    for key in walk(storages["releases"]):
         if not ReleaseFile.objects.filter(key=key).exists():
             yield key
-
-
-def _files_in(bucket: Storage, folder: str) -> Iterator[str]:
-    try:
-        folders, names = bucket.listdir(folder)
-    except FileNotFoundError:  # nothing was ever stored there
-        return
-    for name in folders:
-        yield from _files_in(bucket, f"{folder}{name}/")
-    yield from (f"{folder}{name}" for name in names if name)
 
 
 def _delete_again(bucket: Storage, key: str) -> bool:
