@@ -9,7 +9,7 @@ import logging
 import uuid
 from collections.abc import Callable
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from collection import fingerprints, freezes, recognition, storage
@@ -26,7 +26,6 @@ BLURRED = 12.0  # variance of the Laplacian of the canonical picture
 LEASE = datetime.timedelta(seconds=10)  # for one step; whoever is killed in it is succeeded after that
 # After a step failed: four more attempts, spread so that storage may be away for an hour or two.
 DELAYS = tuple(datetime.timedelta(seconds=seconds) for seconds in (10, 60, 600, 7200))
-DEDUPLICATION_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
 
 
 def sanitize(image: Image) -> bool:
@@ -104,7 +103,7 @@ def deduplicate(image: Image) -> bool:
     A copy of what the rights desk holds is frozen too and waits for its decision.
     """
     with transaction.atomic():
-        _lock_deduplication()
+        fingerprints.lock_look_ups()
         if freezes.hold_copy(image=image, originals=fingerprints.resembled(image)):
             return False
         found = fingerprints.matches(image)
@@ -120,13 +119,6 @@ def deduplicate(image: Image) -> bool:
                 ignore_conflicts=True,
             )
         return moved
-
-
-def _lock_deduplication() -> None:
-    """Wait until no other transaction looks for duplicates. SQLite's IMMEDIATE transactions exclude others as it is."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEDUPLICATION_LOCK])
 
 
 def _verdict(image: Image, found: list[fingerprints.Match]) -> tuple[ImageStatus, str]:
