@@ -7,6 +7,7 @@ a perceptual hash, which says what the erased photograph looked like.
 import datetime
 import hashlib
 import hmac
+import uuid
 from collections.abc import Iterable
 
 from collection.models import Fingerprint, Image, Removal, RemovedDigest
@@ -26,7 +27,7 @@ def remember_removed(*, removal: Removal) -> list[RemovedDigest]:
     return RemovedDigest.objects.bulk_create(made)
 
 
-def _hashes(image_id: object) -> set[str]:
+def _hashes(image_id: uuid.UUID) -> set[str]:
     """What is known of an image, which depends on how far it had come."""
     of_bytes = Image.objects.filter(pk=image_id).values_list("sha256", "clean_sha256")
     of_pixels = Fingerprint.objects.filter(image=image_id).values_list("pixels_sha256", flat=True)
