@@ -78,7 +78,8 @@ def furnish() -> dict[str, object]:
     held_copy = make_checked_image(make_consent(), picture=None)
     Image.objects.filter(pk=held_copy.pk).update(status=ImageStatus.NEEDS_REVIEW)
     act = withdraw(consent=make_consent(person, ["research"], text=make_text(slug="other"))).act
-    request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details="That is me.")
+    words = f"That is me: {64 * 'a'}"
+    request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details=words)
     make_licence()
     draft = FormDraft.objects.create(**{**text_fields(slug="new"), "version": "", "recipients": []})
     ledger.seal()
