@@ -27,6 +27,7 @@ from collection.models import (
     VendorCall,
 )
 from consent.clock import trusted_now
+from consent.licensing import remove_unowned_contracts
 from consent.models import Aftermath, Consent, Withdrawal
 from consent.models.consents import EVER
 from consent.retention_table import CONTACT
@@ -157,13 +158,12 @@ def reason_of(image: Image) -> str:
 
 
 def remove_orphans(*, age: datetime.timedelta = ORPHAN_AGE) -> int:
-    """Delete folders of bytes that no image owns (a worker died between writing and noting); returns how many.
+    """Delete bytes that no row owns (a worker died between writing and noting); returns the number of owners missed.
 
-    Only of this age: an upload's bytes come before its row.
+    Only of this age: an upload's bytes come before its row. Contracts have an age of their own.
     """
-    return sum(
-        _remove_orphans(bucket, age) for bucket in (storage.originals(), storage.derivatives(), storage.evidence())
-    )
+    buckets = (storage.originals(), storage.derivatives(), storage.evidence())
+    return sum(_remove_orphans(bucket, age) for bucket in buckets) + remove_unowned_contracts()
 
 
 def _remove_orphans(bucket: Storage, age: datetime.timedelta) -> int:

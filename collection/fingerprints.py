@@ -13,6 +13,7 @@ from typing import Any
 
 import imagehash
 import numpy as np
+from django.db import connection
 from django.db.models import Q, QuerySet
 from PIL import Image as Pillow
 from PIL import ImageOps
@@ -23,6 +24,7 @@ from consent.signing import sha256_hex
 
 CANDIDATE_BITS = 10  # of 64
 SAME_BITS = 31  # of 256
+LOOK_UP_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
 COMPARED = (ImageStatus.ACCEPTED, ImageStatus.NEEDS_REVIEW)
 
 
@@ -123,14 +125,34 @@ def matches(image: Image) -> list[Match]:
     return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
 
 
-def find_copies(data: bytes) -> set[uuid.UUID]:
-    """Images (ids) that show the same as a file that somebody sent: bytes, pixels, or look. Nothing of it is kept.
+@dataclass(frozen=True)
+class Shown:
+    """What a file that somebody sent shows. Nothing of it is kept."""
 
-    Raises imaging.BadImage if it is not a picture that we can open.
+    sha256: str
+    measured: Fingerprint  # not saved
+
+    @classmethod
+    def of(cls, data: bytes) -> "Shown":
+        """Raises imaging.BadImage if it is not a picture that we can open."""
+        opened = open_safely(data)
+        return cls(sha256_hex(data), Fingerprint(pixels_sha256=opened.pixels_sha256, **measure(opened.canonical)))
+
+
+def find_copies(shown: Shown) -> set[uuid.UUID]:
+    """Images (ids) that show the same: bytes, pixels, or look."""
+    seen = {*similar(shown.measured), *_same_pixels(shown.measured.pixels_sha256)}
+    return seen | find_digests({shown.sha256})
+
+
+def lock_look_ups() -> None:
+    """Until the end of this transaction no other one settles what resembles what; waits for one that does.
+
+    SQLite's IMMEDIATE transactions exclude each other as it is.
     """
-    opened = open_safely(data)
-    seen = {*similar(Fingerprint(**measure(opened.canonical))), *_same_pixels(opened.pixels_sha256)}
-    return seen | find_digests({sha256_hex(data)})
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOOK_UP_LOCK])
 
 
 def find_digests(digests: Collection[str]) -> set[uuid.UUID]:

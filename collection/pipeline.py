@@ -9,12 +9,13 @@ import logging
 import uuid
 from collections.abc import Callable
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from collection import face_marks, fingerprints, freezes, harm_matches, masking, screening, storage
+from collection import face_marks, fingerprints, freezes, harm_matches, masking, recognition, screening, storage
 from collection.imaging import BadImage, open_safely
-from collection.models import Fingerprint, Image, ImageStatus, Resemblance
+from collection.models import Fingerprint, Image, ImageStatus, Removal, Resemblance
+from collection.removals import remove_images
 from consent.signing import sha256_hex
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 LEASE = datetime.timedelta(seconds=10)  # for one step; whoever is killed in it is succeeded after that
 # After a step failed: four more attempts, spread so that storage may be away for an hour or two.
 DELAYS = tuple(datetime.timedelta(seconds=seconds) for seconds in (10, 60, 600, 7200))
-DEDUPLICATION_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
 
 
 def sanitize(image: Image) -> bool:
@@ -38,6 +38,8 @@ def sanitize(image: Image) -> bool:
         storage.delete_derivatives(image)  # the copies from before the faces were covered
         opened = open_safely(masking.cover(opened.clean, covers))
     clean_sha256 = sha256_hex(opened.clean)
+    if removal := recognition.find_removal([image.sha256, clean_sha256, opened.pixels_sha256]):
+        return _turn_away(image, removal)
     clean_key = storage.key_for(image.pk, clean_sha256, opened.extension)
     preview_key = storage.key_for(image.pk, sha256_hex(opened.preview), "preview.jpg")
     storage.write_once(storage.derivatives(), clean_key, opened.clean)
@@ -60,6 +62,14 @@ def sanitize(image: Image) -> bool:
     if not moved:
         _forget_bytes_of_purged(image)
     return moved
+
+
+def _turn_away(image: Image, removal: Removal) -> bool:
+    """It was erased before because of somebody in it: it is turned down, and erased like the first one."""
+    with transaction.atomic():
+        if Image.objects.move(image.pk, ImageStatus.RECEIVED, ImageStatus.REJECTED, reason="taken_out"):
+            remove_images(images=[image], cause=removal.cause, request=removal.request)
+    return False
 
 
 def _forget_bytes_of_purged(image: Image) -> None:
@@ -91,7 +101,7 @@ def deduplicate(image: Image) -> bool:
     A copy of what the rights desk holds is frozen too and waits for its decision.
     """
     with transaction.atomic():
-        _lock_deduplication()
+        fingerprints.lock_look_ups()
         if freezes.hold_copy(image=image, originals=fingerprints.resembled(image)):
             return False
         found = fingerprints.matches(image)
@@ -107,13 +117,6 @@ def deduplicate(image: Image) -> bool:
                 ignore_conflicts=True,
             )
         return moved
-
-
-def _lock_deduplication() -> None:
-    """Wait until no other transaction looks for duplicates. SQLite's IMMEDIATE transactions exclude others as it is."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [DEDUPLICATION_LOCK])
 
 
 def _verdict(image: Image, found: list[fingerprints.Match]) -> tuple[ImageStatus, str]:

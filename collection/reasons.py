@@ -49,6 +49,10 @@ REASONS: dict[str, Reason] = {
     "mirrored": Reason("looks like a mirrored copy of another one", "Somebody looks at it."),
     "resembles_other_person": Reason("looks like a photograph that somebody else sent", "Somebody looks at it."),
     "could_not_open": Reason("could not be processed, although we tried several times", "Please send it again."),
+    "taken_out": Reason(
+        "was taken out for good before, so it cannot come in again",
+        "You need not do anything. If you think that is a mistake, please write to us.",
+    ),
     "reviewer": Reason("was looked at by a reviewer"),
     "unsuitable": Reason("is not what this call asks for", "Please read what the call asks for and try another one."),
     # What a reviewer turns down for (collection.review.REJECTIONS).

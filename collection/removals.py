@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from collection.erasure import kept_images
 from collection.models import Freeze, Image, ImageQuerySet, ImageStatus, Removal
+from collection.recognition import remember_removed
 from consent import ledger
 from consent.clock import trusted_now
 from consent.erasure_list import note
@@ -54,8 +55,9 @@ def _says_it_all(made: Removal | None, aftermath: str) -> bool:
 
 
 def _record(removal: Removal) -> Removal:
-    """The row, its ledger entry and its line on the erasure list."""
+    """The row, its ledger entry, its line on the erasure list, and what knows the photograph again."""
     removal.save(force_insert=True)
+    remember_removed(removal=removal)
     record_removal(removal)
     note("removal", **{field.attname: getattr(removal, field.attname) for field in Removal._meta.concrete_fields})
     return removal

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
 
-from collection import face_marks, storage, targets
+from collection import face_marks, recognition, storage, targets
 from collection.imaging import sniff
 from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
@@ -95,6 +95,8 @@ def store_original(file: File, image_id: uuid.UUID | None = None) -> dict[str, A
     """Check a file, write its bytes, and give the fields of Image that say so. Refused says what is wrong with it."""
     extension = check_original(file)
     image_id, digest = image_id or uuid.uuid4(), file_sha256(file)
+    if recognition.find_removal([digest]):
+        raise _refusal("taken_out")
     key = storage.key_for(image_id, digest, extension)
     storage.write_once(storage.originals(), key, file)
     return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}

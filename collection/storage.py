@@ -8,6 +8,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage, storages
 
 from collection.models import Image
+from consent.folders import list_folder
 
 
 def originals() -> Storage:
@@ -68,25 +69,14 @@ def delete_derivatives(image: Image) -> None:
 def keys_of(storage: Storage, image_id: uuid.UUID) -> Iterator[str]:
     """Every key in an image's folder."""
     folder = f"{image_id.hex[:2]}/{image_id.hex}"
-    try:
-        _, names = storage.listdir(folder)
-    except FileNotFoundError:
-        return
-    yield from (f"{folder}/{name}" for name in names if name)
+    yield from (f"{folder}/{name}" for name in list_folder(storage, folder)[1])
 
 
 def image_ids(storage: Storage) -> Iterator[uuid.UUID]:
     """The id of every image that has a folder in `storage`."""
-    for shelf in _folders(storage, ""):
-        for name in _folders(storage, shelf):
+    for shelf in list_folder(storage, "")[0]:
+        for name in list_folder(storage, shelf)[0]:
             try:
                 yield uuid.UUID(hex=name)
             except ValueError:
                 continue
-
-
-def _folders(storage: Storage, inside: str) -> list[str]:
-    try:
-        return storage.listdir(inside)[0]
-    except FileNotFoundError:  # a filesystem on which nothing was stored yet
-        return []

@@ -5,7 +5,17 @@ import uuid
 
 from celery import shared_task
 
-from collection import erasure, harm_matches, library_runs, licensed, licensed_attributes, pipeline, review, uploads
+from collection import (
+    erasure,
+    harm_matches,
+    library_runs,
+    licensed,
+    licensed_attributes,
+    pipeline,
+    recognition,
+    review,
+    uploads,
+)
 from collection.models import Image, Upload
 from consent import licence_warnings
 from consent.hints import hint
@@ -61,6 +71,12 @@ def settle_uploads() -> None:
 def remove_orphans() -> None:
     """Erase bytes that no image owns."""
     erasure.remove_orphans()
+
+
+@shared_task
+def forget_digests() -> None:
+    """Delete what was kept of erased photographs for as long as it may be."""
+    recognition.forget_digests()
 
 
 @shared_task

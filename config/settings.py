@@ -227,6 +227,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("collection.tasks.remove_orphans", HOUR),
         ("collection.tasks.compare_harm_lists", MINUTE),
         ("collection.tasks.remove_leftovers", HOUR),
+        ("collection.tasks.forget_digests", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
     )
 }
@@ -237,6 +238,7 @@ RETENTION_CONTACT_DAYS = env.int("RETENTION_CONTACT_DAYS", 1095)  # without a wo
 EVIDENCE_DAYS = env.int("EVIDENCE_DAYS", 1095)  # after a permission ended: the signature's evidence and the receipt
 REQUEST_DAYS = env.int("REQUEST_DAYS", 1095)  # after the answer: who asked, and the words
 IMPORT_REPORT_DAYS = env.int("IMPORT_REPORT_DAYS", 90)  # after a library import ended: what it refused
+REMOVED_DIGEST_DAYS = env.int("REMOVED_DIGEST_DAYS", 3650)  # after an upheld removal: what knows the photograph again
 UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", 30)  # accounts whose address was never confirmed
 CLOCK_SETTLE_HOURS = env.int("CLOCK_SETTLE_HOURS", 24)  # a clock that jumped is believed after so long
 

@@ -15,9 +15,9 @@ from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 
 from consent import accounts
+from consent.mailing import absolute, try_to_send
 from consent.models import Contributor, User, Withdrawal
 from consent.pages import form_page
-from consent.receipts import absolute
 from consent.refusals import Refused
 from consent.roles import contributor_required
 
@@ -82,7 +82,5 @@ def _mail_goodbye(address: str | None, certificate: str) -> None:
     """The last mail. If it cannot be sent, the page that follows has the same address; nobody is left to try again."""
     if address:
         body = render_to_string("consent/mail/account_deleted.txt", {"certificate": certificate})
-        try:
-            send_mail("Likeness: your account is deleted", body, None, [address])
-        except OSError as error:  # the mail server's trouble; its words may name the address
-            logger.warning("a deleted account's last mail could not be sent: %s", type(error).__name__)
+        subject = "Likeness: your account is deleted"
+        try_to_send(lambda: send_mail(subject, body, None, [address]), what="a deleted account's last mail")

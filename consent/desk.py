@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from consent import events
 from consent.adulthood import is_adult
+from consent.mailing import absolute, send_claimed
 from consent.models import Contributor, RightsRequest, User
-from consent.receipts import absolute
 from consent.refusals import Refused
 from consent.roles import PROTECTION_OFFICER, addresses_of
 
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 MONTHS = 1
 EXTENDED_MONTHS = 3  # one, and two further ones
-MAIL_RETRY = datetime.timedelta(minutes=10)
 ALARM_EVERY = datetime.timedelta(days=1)
 YEAR = 12
 
@@ -182,27 +181,21 @@ def mail_due() -> None:
     """Mail what people have not been told yet."""
     untold = RightsRequest.objects.filter(_REACHABLE, _EXTENSION_UNTOLD | _ANSWER_UNTOLD)
     for request in untold.filter(mail_due_at__lte=timezone.now()).select_related("contributor__user"):
-        try:
-            mail_request(request=request)
-        except Exception:  # one failed mail must not keep back the others
-            logger.exception("request %s: the person was not told", request.pk)
+        mail_request(request=request)
 
 
 def mail_request(*, request: RightsRequest) -> bool:
-    """Tell the person of an extension and of the answer, each once. False: somebody is just doing it.
+    """Tell the person of an extension and of the answer, each once. False as mailing.send_claimed says."""
+    owed = RightsRequest.objects.filter(_EXTENSION_UNTOLD | _ANSWER_UNTOLD, pk=request.pk)
+    return send_claimed(owed, lambda: _tell_all(request), what=f"the news of request {request.pk}")
 
-    Whoever moves `mail_due_at` on may send; if they die, the next sweep after MAIL_RETRY sends.
-    """
-    now = timezone.now()
-    mine = RightsRequest.objects.filter(_EXTENSION_UNTOLD | _ANSWER_UNTOLD, pk=request.pk, mail_due_at__lte=now)
-    if not mine.update(mail_due_at=now + MAIL_RETRY):
-        return False
+
+def _tell_all(request: RightsRequest) -> None:
     request.refresh_from_db()
     if request.extended_at and not request.extension_told_at:
         _tell(request, "We need more time for your request", "desk_extended.txt", "extension_told_at")
     if request.answered_at and not request.answer_told_at:
         _tell(request, "Our answer to your request", "desk_answered.txt", "answer_told_at")
-    return True
 
 
 def _tell(request: RightsRequest, subject: str, template: str, told: str) -> None:
@@ -215,10 +208,7 @@ def _tell(request: RightsRequest, subject: str, template: str, told: str) -> Non
 
 
 def alarm_overdue() -> int:
-    """Tell every data-protection officer of each overdue request, once a day; returns of how many.
-
-    Whoever moves `alarm_due_at` on may send; if they die, the next sweep after MAIL_RETRY sends.
-    """
+    """Tell every data-protection officer of each overdue request, once a day; returns of how many."""
     now = timezone.now()
     late = open_requests().filter(due_at__lt=now, alarm_due_at__lte=now)
     to = addresses_of(PROTECTION_OFFICER)
@@ -230,15 +220,15 @@ def alarm_overdue() -> int:
 
 def _alarm(request: RightsRequest, to: list[str]) -> bool:
     now = timezone.now()
-    mine = RightsRequest.objects.filter(pk=request.pk, answered_at__isnull=True, alarm_due_at__lte=now)
-    if not mine.update(alarm_due_at=now + MAIL_RETRY):
-        return False
-    facts = {"request": request, "page": absolute("desk_request", request.pk)}
-    try:
-        body = render_to_string("consent/mail/desk_overdue.txt", facts)
-        EmailMessage(f"Likeness: a request is overdue ({request.get_kind_display()})", body, to=to).send()
-    except OSError as error:  # the mail server's trouble: a later sweep tries again
-        logger.warning("request %s: the alarm could not be mailed: %s", request.pk, error)
+    owed = RightsRequest.objects.filter(pk=request.pk, answered_at__isnull=True)
+    what = f"the alarm of request {request.pk}"
+    if not send_claimed(owed, lambda: _mail_alarm(request, to), what=what, due="alarm_due_at"):
         return False
     RightsRequest.objects.filter(pk=request.pk).update(alarmed_at=now, alarm_due_at=now + ALARM_EVERY)
     return True
+
+
+def _mail_alarm(request: RightsRequest, to: list[str]) -> None:
+    facts = {"request": request, "page": absolute("desk_request", request.pk)}
+    body = render_to_string("consent/mail/desk_overdue.txt", facts)
+    EmailMessage(f"Likeness: a request is overdue ({request.get_kind_display()})", body, to=to).send()

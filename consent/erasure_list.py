@@ -18,6 +18,7 @@ from django.core.files.storage import Storage, storages
 from django.utils import timezone
 
 from consent.clock import trusted_now
+from consent.folders import walk
 from consent.keys import public_key, signing_key
 from consent.ledger import payload_text
 from consent.models import Clock, ErasureNote
@@ -129,19 +130,8 @@ def missing_keys(since: datetime.date = datetime.date.min) -> Iterator[str]:
 
 def note_keys(since: datetime.date = datetime.date.min) -> Iterator[str]:
     """Keys of all notes from the day `since` on, in order. Other files in the storage are no notes."""
-    return (key for key in _keys("", since.isoformat().replace("-", "/")) if _note_id(key))
-
-
-def _keys(folder: str, first: str) -> Iterator[str]:
-    """Folder by folder, so that what lies before the day `first` (YYYY/MM/DD) is not even listed."""
-    try:
-        folders, names = _storage().listdir(folder)
-    except FileNotFoundError:  # nothing was ever erased
-        return
-    for path in sorted(f"{folder}{name}" for name in folders):
-        if path >= first[: len(path)]:
-            yield from _keys(f"{path}/", first)
-    yield from (f"{folder}{name}" for name in sorted(names))
+    first = since.isoformat().replace("-", "/")  # YYYY/MM/DD: what lies before that day is not even listed
+    return (key for key in walk(_storage(), enter=lambda path: path >= first[: len(path)]) if _note_id(key))
 
 
 def _note_id(key: str) -> uuid.UUID | None:

@@ -64,9 +64,16 @@ class QuestionsField(forms.CharField):
         return bool(super().has_changed(self.prepare_value(initial), data))
 
 
+class _PurposesField(forms.ModelMultipleChoiceField):
+    """Two purposes may have one name in different words; their codes differ."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.pk})"
+
+
 def purposes_field(label: str) -> forms.ModelMultipleChoiceField:
     """Tick boxes for the purposes that have not ended."""
-    return forms.ModelMultipleChoiceField(
+    return _PurposesField(
         Purpose.objects.filter(end__isnull=True).order_by("code"),
         label=label,
         error_messages={"required": "Choose at least one purpose."},

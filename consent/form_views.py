@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from consent import comparing, drafts, texts
 from consent.form_forms import CompareForm, DraftForm, PurposeForm, StartForm, TextForm, WordingForm
+from consent.mailing import absolute
 from consent.models import ConsentForm, FormDraft, FormText, Purpose
 from consent.notice import render_notice
 from consent.pages import form_page
@@ -17,6 +18,7 @@ from consent.questions import questions_of
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, PROTECTION_OFFICER, role_required, staff_user
 from consent.texts import offered_purposes, wording
+from consent.words import words
 
 # --- Purposes ------------------------------------------------------------------------------------
 
@@ -61,7 +63,9 @@ def purpose_words(request: HttpRequest, code: str) -> HttpResponse:
 def form_list(request: HttpRequest) -> HttpResponse:
     """Every form with its versions, and the drafts."""
     forms = [(form, _rows(form)) for form in ConsentForm.objects.order_by("name")]
+    published = FormText.objects.filter(form__slug=OuterRef("slug"), version=OuterRef("version"))
     found = FormDraft.objects.select_related("saved_by").order_by("-saved_at")
+    found = found.annotate(published=Exists(published.filter(language=OuterRef("language"))))
     return render(request, "consent/forms.html", {"forms": forms, "drafts": found})
 
 
@@ -93,8 +97,7 @@ def form_publish(request: HttpRequest) -> HttpResponse:
 
 
 def _say_published(request: HttpRequest, text: FormText) -> None:
-    address = f"{request.get_host()}{reverse('sign', args=[text.form.slug])}"
-    messages.success(request, f"Published {text}. People sign it at {address}.")
+    messages.success(request, f"Published {text}. People sign it at {absolute('sign', text.form.slug)}")
 
 
 @require_GET
@@ -103,7 +106,8 @@ def text_page(request: HttpRequest, text_id: int) -> HttpResponse:
     """A published text as signers see it."""
     text = get_object_or_404(FormText.objects.select_related("form"), pk=text_id)
     context = {"text": text, "html": text.html, "asked": [said for _, said in offered_purposes(text)]}
-    return render(request, "consent/text.html", {**context, "questions": questions_of(text)})
+    context |= {"questions": questions_of(text), "says": words(text.language).sign}
+    return render(request, "consent/text.html", context)
 
 
 # --- Drafts --------------------------------------------------------------------------------------
@@ -160,6 +164,7 @@ def draft_preview(request: HttpRequest, draft_id: int) -> HttpResponse:
         "html": render_notice(found, purposes),
         "asked": [wording(purpose, found.language) for purpose in purposes],
         "questions": questions_of(found),
+        "says": words(found.language).sign,
     }
     return render(request, "consent/text.html", context)
 
@@ -204,7 +209,12 @@ def form_compare(request: HttpRequest) -> HttpResponse:
     differing, same = comparing.differences(old, new)
     material = any(difference.material for difference in differing)
     context = {"old": old, "new": new, "differing": differing, "same": same, "material": material}
+    context["two_forms"] = _slug(old) != _slug(new)
     return render(request, "consent/form_compare.html", context)
+
+
+def _slug(document: FormText | FormDraft) -> str:
+    return document.slug if isinstance(document, FormDraft) else document.form.slug
 
 
 def _document(name: str) -> FormText | FormDraft:

@@ -11,15 +11,14 @@ from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from consent.mailing import absolute, send_claimed
 from consent.models import Licence, LicenceWarning
-from consent.receipts import absolute
 from consent.roles import DATA_MANAGER, addresses_of
 
 logger = logging.getLogger(__name__)
 
 Kind = LicenceWarning.Kind
 AHEAD = datetime.timedelta(days=30)
-MAIL_RETRY = datetime.timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,7 @@ def warn(*, used: Mapping[uuid.UUID, int]) -> None:
         logger.warning("%s licence warnings wait: there is no active %s to tell", len(due), DATA_MANAGER)
         return
     for warning in due.select_related("licence"):
-        try:
-            mail_warning(warning=warning, to=to)
-        except Exception:  # one failed mail must not keep back the others
-            logger.exception("licence warning %s was not mailed", warning.pk)
+        mail_warning(warning=warning, to=to)
 
 
 def _find(used: Mapping[uuid.UUID, int]) -> None:
@@ -99,15 +95,14 @@ def _find(used: Mapping[uuid.UUID, int]) -> None:
 
 
 def mail_warning(*, warning: LicenceWarning, to: list[str]) -> bool:
-    """Mail one warning to the addresses `to`. False: it was mailed, or somebody is just doing it.
+    """Mail one warning to the addresses `to`, once. False as mailing.send_claimed says."""
+    owed = LicenceWarning.objects.filter(pk=warning.pk, mailed_at__isnull=True)
 
-    Whoever moves `mail_due_at` on may send; if they die, the next sweep after MAIL_RETRY sends.
-    """
-    now = timezone.now()
-    claim = LicenceWarning.objects.filter(pk=warning.pk, mailed_at__isnull=True, mail_due_at__lte=now)
-    if not claim.update(mail_due_at=now + MAIL_RETRY):
+    def send() -> None:
+        EmailMessage(f"Licence: {warning}", _body(warning), to=to).send()
+
+    if not send_claimed(owed, send, what=f"licence warning {warning.pk}"):
         return False
-    EmailMessage(f"Licence: {warning}", _body(warning), to=to).send()
     LicenceWarning.objects.filter(pk=warning.pk).update(mailed_at=timezone.now())
     return True
 

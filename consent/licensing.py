@@ -8,10 +8,12 @@ from decimal import Decimal
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.db import transaction
+from django.utils import timezone
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from consent import events
 from consent.countries import COUNTRIES
+from consent.folders import list_folder
 from consent.models import Licence, LicencePurpose, PriceBasis
 from consent.refusals import Refused
 from consent.signing import file_sha256, sha256_hex
@@ -20,6 +22,9 @@ from consent.texts import known_purposes
 WORLD = "WORLD"
 CENT = Decimal("0.01")
 EVIDENCE_MAX_BYTES = 50 * 1024 * 1024
+CONTRACTS = "licences"  # the folder of contracts in the evidence storage
+# A restored backup may lack the newest licences: whoever records those again still finds the contract.
+UNOWNED_AGE = datetime.timedelta(days=7)
 
 
 def evidence_storage() -> Storage:
@@ -111,13 +116,25 @@ def known_territory(territory: str) -> str:
 
 
 def _keep_evidence(evidence: File) -> dict[str, str]:
-    """Store the contract; what the licence says of it. A kill between here and the row leaves a file of no owner."""
+    """Store the contract; what the licence says of it. Killed before the row is written, a sweep finds the file."""
     if not evidence.size:
         raise Refused("The file with the licence agreement is empty. Please choose it again.")
     if evidence.size > EVIDENCE_MAX_BYTES:
         raise Refused(f"The licence agreement has more than {EVIDENCE_MAX_BYTES >> 20} MB. Please send a smaller file.")
     said = {"evidence_name": (evidence.name or "evidence")[-200:], "evidence_sha256": file_sha256(evidence)}
-    return {**said, "evidence_key": evidence_storage().save(f"licences/{uuid.uuid4().hex}", evidence)}
+    return {**said, "evidence_key": evidence_storage().save(f"{CONTRACTS}/{uuid.uuid4().hex}", evidence)}
+
+
+def remove_unowned_contracts(*, age: datetime.timedelta = UNOWNED_AGE) -> int:
+    """Delete contracts of this age that no licence names: whoever stored them was killed before the row was written."""
+    files = evidence_storage()
+    found = [f"{CONTRACTS}/{name}" for name in list_folder(files, CONTRACTS)[1]]
+    owned = set(Licence.objects.filter(evidence_key__in=found).values_list("evidence_key", flat=True))
+    before = timezone.now() - age
+    unowned = [key for key in found if key not in owned and files.get_modified_time(key) < before]
+    for key in unowned:
+        files.delete(key)
+    return len(unowned)
 
 
 def read_evidence(*, key: str, sha256: str) -> bytes:

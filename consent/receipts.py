@@ -4,7 +4,6 @@ The JSON travels in a DSSE envelope. It carries the SHA-256 of the PDF, the SHA-
 ledger's root at the time, under which the consent is sealed.
 """
 
-import datetime
 import json
 import logging
 import uuid
@@ -16,11 +15,11 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 
 from consent import events, ledger
 from consent.keys import signing_key
+from consent.mailing import absolute, send_claimed
 from consent.models import Consent, FormText, Purpose, Receipt, SignatureEvidence
 from consent.renewal import is_renewal
 from consent.signed_pdf import render_pdf
@@ -35,7 +34,6 @@ METHODS = (
     "Typed name, and a separate ticked box for each purpose",
     "Typed and drawn name, and a separate ticked box for each purpose",
 )
-MAIL_RETRY = datetime.timedelta(minutes=10)
 TIMES = ("dct:created", "dpv:isIndicatedAtTime")
 IDENTIFIERS = (
     "dct:conformsTo", "dpv:hasPurpose", "dpv:hasPersonalData", "dpv:hasLegalBasis", "dpv:hasJurisdiction",
@@ -85,15 +83,10 @@ def open_receipt(envelope: str | bytes, key: Ed25519PublicKey) -> dict[str, Any]
 
 
 def mail_receipt(*, receipt: Receipt) -> bool:
-    """Mail the receipt to its signer. False: it was mailed, or somebody is just doing it.
-
-    Whoever moves `mail_due_at` on may send; if they die, the next sweep after MAIL_RETRY sends.
-    """
-    now = timezone.now()
-    claim = Receipt.objects.filter(pk=receipt.pk, mailed_at__isnull=True, mail_due_at__lte=now)
-    if not claim.update(mail_due_at=now + MAIL_RETRY):
+    """Mail the receipt to its signer, once. False as mailing.send_claimed says."""
+    owed = Receipt.objects.filter(pk=receipt.pk, mailed_at__isnull=True)
+    if not send_claimed(owed, lambda: _message(receipt).send(), what=f"receipt {receipt.pk}"):
         return False
-    _message(receipt).send()
     Receipt.objects.filter(pk=receipt.pk).update(mailed_at=timezone.now())
     return True
 
@@ -133,11 +126,6 @@ def _message(receipt: Receipt) -> EmailMessage:
 
 
 # --- The document --------------------------------------------------------------------------------
-
-
-def absolute(name: str, *arguments: Any) -> str:
-    """The full address of one of our pages, as it stands in mails and receipts."""
-    return f"{settings.BASE_URL}{reverse(name, args=arguments)}"
 
 
 def receipt_document(

@@ -18,15 +18,14 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from consent.clock import trusted_now
+from consent.mailing import absolute, send_claimed
 from consent.models import Consent, Contributor, Receipt, RightsRequest, SignatureEvidence, User, Withdrawal
-from consent.receipts import absolute
 from consent.retention_table import CONTACT, EVIDENCE, REQUESTS, UNCONFIRMED
 from consent.withdrawals import withdraw_all
 
 logger = logging.getLogger(__name__)
 
 REMINDER = datetime.timedelta(days=30)  # before everything lapses
-MAIL_RETRY = datetime.timedelta(minutes=10)
 
 
 # --- Silence -------------------------------------------------------------------------------------
@@ -47,10 +46,7 @@ def _end(contributor_id: uuid.UUID, cutoff: datetime.datetime) -> bool:
 
 
 def remind_lapsing(*, clock: datetime.datetime | None = None) -> int:
-    """Write to those whose permissions lapse within REMINDER, once per silence; returns to how many.
-
-    Whoever moves `reminder_due_at` on may send; if they die, the next sweep after MAIL_RETRY sends.
-    """
+    """Write to those whose permissions lapse within REMINDER, once per silence; returns to how many."""
     clock = clock or trusted_now()
     unsaid = Q(reminded_at__isnull=True) | Q(reminded_at__lt=F("last_contact_at"))
     due = _with_permissions().filter(unsaid, user__isnull=False, last_contact_at__lt=CONTACT.cutoff(clock) + REMINDER)
@@ -62,14 +58,9 @@ def _with_permissions() -> QuerySet[Contributor]:
 
 
 def _remind(contributor: Contributor) -> bool:
-    now = timezone.now()
-    mine = Contributor.objects.filter(pk=contributor.pk, reminder_due_at__lte=now)
-    if not mine.filter(reminded_at=contributor.reminded_at).update(reminder_due_at=now + MAIL_RETRY):
-        return False
-    try:
-        _mail_reminder(contributor)
-    except OSError as error:  # the mail server's trouble: a later sweep tries again
-        logger.warning("contributor %s: the reminder could not be mailed: %s", contributor.pk, error)
+    owed = Contributor.objects.filter(pk=contributor.pk, reminded_at=contributor.reminded_at)
+    what = f"the reminder of contributor {contributor.pk}"
+    if not send_claimed(owed, lambda: _mail_reminder(contributor), what=what, due="reminder_due_at"):
         return False
     Contributor.objects.filter(pk=contributor.pk).update(reminded_at=timezone.now())
     return True

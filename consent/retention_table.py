@@ -101,6 +101,14 @@ IMPORT_REPORTS = Rule(
     setting="IMPORT_REPORT_DAYS",
     sweep="collection.tasks.remove_leftovers",
 )
+REMOVED_DIGESTS = Rule(
+    what="Keyed digests of photographs that were erased because somebody in them did not agree or may be a minor",
+    why="So that the very same photograph does not come in again. They cannot be turned back into a picture, and say "
+    "nothing without a key that is kept elsewhere.",
+    until="{time} after the photograph was erased.",
+    setting="REMOVED_DIGEST_DAYS",
+    sweep="collection.tasks.forget_digests",
+)
 RULES = (
     ON_THEIR_WAY,
     Rule(
@@ -156,6 +164,7 @@ RULES = (
         sweep="consent.tasks.delete_old_records",
     ),
     REQUESTS,
+    REMOVED_DIGESTS,
     Rule(
         what="Permissions, withdrawals and the ledger, without identity",
         why="They prove that every use was allowed when it happened, and that it ended.",

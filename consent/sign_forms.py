@@ -11,6 +11,7 @@ from django.core import signing
 from django.utils import timezone
 
 from consent.adulthood import adult_age
+from consent.clock import CLOCK_SKEW
 from consent.models import Contributor, FormText, Purpose
 from consent.questions import Question, questions_of
 from consent.texts import offered_purposes, wording
@@ -19,7 +20,6 @@ from consent.words import words
 # Names what we sign with settings.SECRET_KEY: the moment at which a text was shown to somebody.
 VIEWED_SALT = "consent.viewed"
 LONGEST_VIEW = datetime.timedelta(hours=24)
-CLOCK_SKEW = datetime.timedelta(minutes=1)  # between machines
 PURPOSE, QUESTION = "purpose_", "question_"
 
 DRAWING_MOST = 20_000  # characters

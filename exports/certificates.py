@@ -22,8 +22,8 @@ from collection import storage
 from collection.models import Image, ImageStatus, Removal
 from consent import ledger
 from consent.keys import signing_key
+from consent.mailing import absolute, send_claimed
 from consent.models import Contributor, LedgerEntry, Withdrawal
-from consent.receipts import absolute
 from consent.signing import canonical_json, sha256_hex, sign_dsse, utc_text
 from exports.acts import Act, Place, Progress, RecipientState, ReleaseState, find_act, progress_of
 from exports.models import Certificate, CertificateMail
@@ -31,7 +31,6 @@ from exports.models import Certificate, CertificateMail
 log = logging.getLogger(__name__)
 CERTIFICATE_TYPE = "application/vnd.likeness.erasure-certificate+json"
 AT_ONCE = 50  # acts looked at in one sweep
-MAIL_RETRY = datetime.timedelta(minutes=10)
 
 # What stays, and why: on the page and in the certificate.
 STAYS = (
@@ -205,22 +204,15 @@ def _time(moment: datetime.datetime | None) -> str | None:
 
 
 def mail_certificate(*, mail: CertificateMail) -> bool:
-    """Mail one certificate to its contributor. False: it was mailed, somebody is just doing it, or nobody is there.
-
-    Whoever moves `due_at` on may send; if they die, the next sweep after MAIL_RETRY sends.
-    """
-    now = timezone.now()
-    claim = CertificateMail.objects.filter(pk=mail.pk, mailed_at__isnull=True, due_at__lte=now)
-    if not claim.update(due_at=now + MAIL_RETRY):
-        return False
+    """Mail one certificate to its contributor, once. False as mailing.send_claimed says, or if nobody is there."""
     user = mail.certificate.contributor.user
     if user is None:  # the account was deleted in the meantime
         CertificateMail.objects.filter(pk=mail.pk).delete()
         return False
-    try:
-        _message(mail.certificate, user.email).send()
-    except OSError as error:  # the mail server's trouble: a later sweep tries again
-        log.warning("the certificate of act %s could not be mailed: %s", mail.pk, error)
+    owed = CertificateMail.objects.filter(pk=mail.pk, mailed_at__isnull=True)
+    address = user.email
+    what = f"the certificate of act {mail.pk}"
+    if not send_claimed(owed, lambda: _message(mail.certificate, address).send(), what=what, due="due_at"):
         return False
     CertificateMail.objects.filter(pk=mail.pk).update(mailed_at=timezone.now())
     return True

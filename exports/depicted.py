@@ -30,8 +30,10 @@ def report_depicted(
 
     What is returned is the same whether anything was found or not.
     """
-    found = freezes.with_lookalikes(find_named(clues) | _find_shown(photo))
+    shown = _shown(photo)
     with transaction.atomic():
+        # A copy that was settled between looking and freezing would slip through; one settled later is held with these.
+        fingerprints.lock_look_ups()
         request = desk.open_request(
             kind=RightsRequest.Kind.DEPICTED,
             name=name,
@@ -40,13 +42,14 @@ def report_depicted(
             reference=reference,
         )
         if request.answered_at is None:  # the form was not sent long ago and once more now
-            freezes.freeze_images(images=found, request=request)
+            found = find_named(clues) | (fingerprints.find_copies(shown) if shown else set())
+            freezes.freeze_images(images=freezes.with_lookalikes(found), request=request)
     return request
 
 
-def _find_shown(photo: bytes | None) -> set[uuid.UUID]:
+def _shown(photo: bytes | None) -> fingerprints.Shown | None:
     try:
-        return fingerprints.find_copies(photo) if photo else set()
+        return fingerprints.Shown.of(photo) if photo else None
     except BadImage as bad:
         reason = describe(bad.reason)
         raise Refused(f"The file {reason.says}. {reason.advice}") from bad

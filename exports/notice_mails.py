@@ -11,10 +11,10 @@ from django.core.mail import send_mail
 from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
+from consent.mailing import send_claimed
 from exports.models import AccessToken, Acknowledgement, Dataset, Notice, NoticeDuty, NoticeMail, Recipient
 
 log = logging.getLogger(__name__)
-RETRY = datetime.timedelta(minutes=10)
 OVERDUE = datetime.timedelta(days=14)  # without an acknowledgement, after the mail
 
 
@@ -55,18 +55,10 @@ def remind_recipients() -> int:
 
 
 def _claim_and_send(notice: Notice, recipient: Recipient, send: Callable[[Notice, Recipient], None]) -> bool:
-    """Whoever moves `due_at` on may send; if they die, a sweep after RETRY sends."""
     NoticeDuty.objects.get_or_create(notice=notice, recipient=recipient)
-    now = timezone.now()
-    claim = NoticeDuty.objects.filter(notice=notice, recipient=recipient, due_at__lte=now)
-    if not claim.update(due_at=now + RETRY):
-        return False
-    try:
-        send(notice, recipient)
-    except OSError as error:  # the mail server's trouble: a later run tries again
-        log.warning("notice %s: mail to recipient %s failed: %s", notice.pk, recipient.pk, error)
-        return False
-    return True
+    owed = NoticeDuty.objects.filter(notice=notice, recipient=recipient)
+    what = f"notice {notice.pk} to recipient {recipient.pk}"
+    return send_claimed(owed, lambda: send(notice, recipient), what=what, due="due_at")
 
 
 def _tell(notice: Notice, recipient: Recipient) -> None:

@@ -23,7 +23,7 @@ from exports.models import (
     Revocation,
 )
 from exports.notice_mails import tell_recipients
-from exports.services import closed_items, delete_discarded, discard_release, lost_items
+from exports.services import closed_items, delete_discarded, discard_release, held_items, lost_items
 
 log = logging.getLogger(__name__)
 NOTICE_TYPE = "application/vnd.likeness.notice+json"
@@ -32,13 +32,19 @@ NOTICE_TYPE = "application/vnd.likeness.notice+json"
 def revoke_items() -> int:
     """Mark rows that may no longer be used, sign notices, delete bytes, tell recipients. Returns the rows marked."""
     for release in Release.objects.filter(state=Release.State.BUILT).select_related("dataset"):
-        if closed_items(release).exists():
+        if _is_spoilt(release):
             discard_release(release=release, reason="Rows lost their rights before it was published. Draft again.")
     published = Release.objects.filter(state=Release.State.PUBLISHED).select_related("dataset")
     marked = sum(_revoke(release) for release in published)
     _purge_files()
     tell_recipients()
     return marked
+
+
+def _is_spoilt(release: Release) -> bool:
+    """Whether an unpublished release can never be published. For what the rights desk holds it waits."""
+    closed = closed_items(release).exclude(pk__in=held_items(release).values("pk"))
+    return closed.exists() or lost_items(release, clock=trusted_now()).exists()
 
 
 def _revoke(release: Release) -> int:

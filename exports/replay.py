@@ -21,10 +21,12 @@ from annotation.labelstudio import LabelStudioError
 from annotation.models import LabelTask
 from collection import erasure, storage
 from collection.models import Image, ImageStatus, Removal
+from collection.recognition import remember_removed
 from collection.removals import record_removal
 from consent import accounts, erasure_list, events, ledger
 from consent.clock import trusted_now
 from consent.erasure_list import Listed
+from consent.folders import walk
 from consent.ledger import payload_text
 from consent.models import (
     Consent,
@@ -129,7 +131,9 @@ def _apply_removal(facts: dict[str, Any]) -> LedgerEntry | None:
     if Removal.objects.filter(image=facts["image_id"], aftermath=facts["aftermath"]).exists():
         return None
     request = RightsRequest.objects.filter(pk=facts["request_id"]).first()  # it may be newer than the backup
-    return record_removal(Removal.objects.create(**_row(facts, "made_at") | {"request_id": request and request.pk}))
+    removal = Removal.objects.create(**_row(facts, "made_at") | {"request_id": request and request.pk})
+    remember_removed(removal=removal)
+    return record_removal(removal)
 
 
 def _apply_purpose_end(facts: dict[str, Any]) -> LedgerEntry | None:
@@ -209,19 +213,9 @@ def _retract() -> list[str]:
 
 def _unknown_release_files() -> Iterator[str]:
     """Files of releases that were built after the backup: no withdrawal would ever reach them."""
-    for key in _files_in(storages["releases"], ""):
+    for key in walk(storages["releases"]):
         if not ReleaseFile.objects.filter(key=key).exists():
             yield key
-
-
-def _files_in(bucket: Storage, folder: str) -> Iterator[str]:
-    try:
-        folders, names = bucket.listdir(folder)
-    except FileNotFoundError:  # nothing was ever stored there
-        return
-    for name in folders:
-        yield from _files_in(bucket, f"{folder}{name}/")
-    yield from (f"{folder}{name}" for name in names if name)
 
 
 def _delete_again(bucket: Storage, key: str) -> bool:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from collection.models import Image, ImageStatus
+from collection.models import Freeze, Image, ImageStatus
 from collection.storage import open_clean
 from consent import ledger, merkle
 from consent.models import LedgerEntry, User
@@ -215,6 +215,11 @@ def publish_release(*, release: Release, user: User) -> Release:
         raise Refused(f"{release} cannot be published: it is {release.state}.")
     if release.drafted_by_id == user.pk:
         raise Refused(f"You drafted {release}. Ask a second person to look at it and publish it.")
+    if held := held_items(release).count():
+        raise Refused(
+            f"{held} rows of {release} are held by the rights desk at the moment. Wait until it has decided: if it "
+            "lets them go, this release can be published as it is."
+        )
     if lost := closed_items(release).count():
         raise Refused(f"{lost} rows of {release} may no longer be used since it was built. Draft a new release.")
     with transaction.atomic():
@@ -244,6 +249,12 @@ def record_publication(release: Release) -> LedgerEntry:
 def closed_items(release: Release) -> QuerySet[Item]:
     """Items of an unpublished release that may not go into it now."""
     return _items_outside(release, Image.objects.open_for(release.dataset.purpose_id))
+
+
+def held_items(release: Release) -> QuerySet[Item]:
+    """Items of an unpublished release that the rights desk holds: nobody may have them now, and they may come back."""
+    held = Freeze.objects.filter(lifted_at__isnull=True, image=OuterRef("image"))
+    return Item.objects.filter(Exists(held), release=release)
 
 
 def withheld_items(release: Release) -> QuerySet[Item]:

@@ -6,6 +6,7 @@ from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, Harm
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.libraries import LibraryImport, LicensedAttributes, ModelRelease, RefusedRow
+from collection.models.removed import RemovedDigest
 from collection.models.review import ReviewCase, ReviewDecision, ReviewNote, ReviewOutcome
 from collection.models.screening import FaceMark, Screening, VendorCall
 from collection.models.targets import DIMENSIONS, Target
@@ -33,6 +34,7 @@ __all__ = (
     "ModelRelease",
     "RefusedRow",
     "Removal",
+    "RemovedDigest",
     "Resemblance",
     "ReviewCase",
     "ReviewDecision",

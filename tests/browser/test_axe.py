@@ -86,7 +86,8 @@ def furnish() -> dict[str, object]:
     Image.objects.filter(pk=mine.pk).update(status=ImageStatus.NEEDS_REVIEW)
     Resemblance.objects.create(image=mine, original=held_copy, kind="mirrored", distance=3)
     act = withdraw(consent=make_consent(person, ["research"], text=make_text(slug="other"))).act
-    request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details="That is me.")
+    words = f"That is me: {64 * 'a'}"
+    request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details=words)
     make_licence()
     draft = FormDraft.objects.create(**{**text_fields(slug="new"), "version": "", "recipients": []})
     ledger.seal()

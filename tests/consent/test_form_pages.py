@@ -310,3 +310,35 @@ def test_wordings_are_listed_and_english_is_refused(manager):
     assert "English words" in page(manager.post("/staff/purposes/research/words/", answer))
     assert manager.get("/staff/purposes/nothing/words/").status_code == 404
     assert Purpose.objects.get().wordings.count() == 0
+
+
+def test_purposes_of_one_name_are_told_apart(manager):
+    for code in ("face-studies", "studies"):
+        Purpose.objects.create(code=code, name="Research on faces", description="Your photographs may be used.")
+    words = page(manager.get(start(manager)[1]))
+    assert "Research on faces (face-studies)" in words
+    assert "Research on faces (studies)" in words
+
+
+def test_a_preview_speaks_the_language_of_the_text(manager):
+    _, address = start(manager, "starter-research.de", "de")
+    words = page(manager.get(f"{address}preview/"))
+    assert "Den ganzen Text lesen" in words
+    assert "Read the full text" not in words
+
+
+def test_a_draft_that_was_published_says_so(manager):
+    make_purpose("research")
+    _, address = start(manager)
+    manager.post(address, typed(purposes=["research"]))
+    assert "published, can be thrown away" not in page(manager.get("/staff/forms/"))
+    manager.post(f"{address}publish/")
+    assert FormText.objects.count() == 1
+    assert "published, can be thrown away" in page(manager.get("/staff/forms/"))
+
+
+def test_texts_of_two_forms_are_no_versions_of_each_other(manager):
+    one, two = make_text(slug="one"), make_text(["product"], slug="two")
+    words = page(manager.get(f"/staff/forms/compare/?old=text-{one.pk}&new=text-{two.pk}"))
+    assert "texts of two forms" in words
+    assert "signers are asked again" not in words

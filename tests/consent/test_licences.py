@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
+from collection import erasure
 from consent import append_only, audit, ledger, licence_warnings, licensing
 from consent.models import Licence, LicenceWarning
 from consent.refusals import Refused
@@ -293,3 +294,14 @@ def test_staff_pages_show_what_ends(client, manager):
         assert "“Long gone” ended" not in html
     client.force_login(make_user("", "fairness analyst"))
     assert "Soon" not in client.get("/staff/").content.decode()
+
+
+def test_a_contract_whose_licence_was_never_written_goes_and_the_others_stay(time_machine):
+    files = licensing.evidence_storage()
+    owned = make_licence().evidence_key
+    unowned = files.save("licences/0123456789abcdef0123456789abcdef", ContentFile(b"never recorded"))
+    assert licensing.remove_unowned_contracts() == 0  # a row may be about to be written
+    time_machine.move_to(timezone.now() + licensing.UNOWNED_AGE + DAY)
+    assert erasure.remove_orphans() >= 1
+    assert files.exists(owned)
+    assert not files.exists(unowned)

@@ -8,7 +8,9 @@ from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from collection import freezes
 from collection.models import Image
+from consent import desk
 from consent.withdrawals import withdraw
 from exports import assembly, services
 from exports.models import FilePurge, Item, Release
@@ -200,6 +202,31 @@ def test_the_sweep_discards_an_unpublished_release_with_its_bytes():
     assert release.state == "discarded"
     assert not [key for key in keys if storages["releases"].exists(key)]
     assert FilePurge.objects.filter(file__release=release).count() == len(keys)
+
+
+def test_a_release_waits_while_the_rights_desk_holds_a_row():
+    release = make_built(make_labelled_dataset(people=3))
+    image = release.items.first().image
+    request = desk.open_request(kind="depicted", details="That is me.")
+    freezes.freeze_images(images=[image.pk], request=request)
+    revoke_items()
+    release.refresh_from_db()
+    assert release.state == "built"
+    with pytest.raises(Refused, match=r"1 rows of .* held by the rights desk"):
+        publish_release(release=release, user=make_manager())
+    freezes.lift_freezes(request=request, images=[image.pk])
+    assert publish_release(release=release, user=make_manager()).state == "published"
+
+
+def test_a_release_goes_when_a_held_row_is_erased():
+    release = make_built(make_labelled_dataset(people=3))
+    image = release.items.first().image
+    request = desk.open_request(kind="depicted", details="That is me.")
+    freezes.freeze_images(images=[image.pk], request=request)
+    freezes.erase_frozen(request=request, images=[image.pk])
+    revoke_items()
+    release.refresh_from_db()
+    assert release.state == "discarded"
 
 
 def test_a_published_release_never_changes():

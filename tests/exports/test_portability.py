@@ -11,12 +11,14 @@ import pytest
 from django.core.cache import cache
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from PIL import Image as Picture
 from PIL import ImageOps
 
 from annotation.models import ImageView, LabelTask
-from collection import freezes
-from collection.models import Image, Removal
+from collection import freezes, pipeline
+from collection.models import Image, ImageStatus, Removal
 from consent import desk
 from consent.keys import public_key
 from consent.models import Demographics, LedgerEntry, RightsRequest
@@ -26,7 +28,7 @@ from exports.models import Notice, Release
 from exports.notices import revoke_items
 from exports.throttle import PER_HOUR
 from tests.annotation.factories import make_campaign
-from tests.collection.factories import make_image
+from tests.collection.factories import make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait, with_exif
 from tests.consent.factories import make_consent, make_contributor
 from tests.exports import factories
@@ -293,6 +295,36 @@ def test_copies_of_what_is_named_are_frozen_too(client, image):
     assert copy.resembles.get().original == image
     report(client, clues=str(copy.pk))
     assert not live(image)
+
+
+def test_a_copy_that_is_settled_while_the_request_comes_in_is_frozen_too(client, image):
+    """It is settled as late as it can be: the locks that keep others out are what the request takes next."""
+    late = receive(image.consent, encoded(portrait(11), quality=60))
+    done: list[str] = []
+
+    def settle_before_the_request_is_written(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and "consent_rightsrequest" in sql and not done:
+            done.append(sql)
+            pipeline.advance(late.pk)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(settle_before_the_request_is_written):
+        report(client, photo=file(jpeg(person=11)))
+    assert done
+    late.refresh_from_db()
+    assert late.status == ImageStatus.DUPLICATE
+    assert not live(image)
+    assert not live(late)
+
+
+def test_nothing_is_looked_up_before_the_lock(client, image):
+    # On SQLite the transaction itself is the lock: it lets one write at a time.
+    lock = "pg_advisory_xact_lock" if connection.vendor == "postgresql" else "SAVEPOINT"
+    with CaptureQueriesContext(connection) as queries:
+        report(client, photo=file(jpeg(person=11)), clues=str(image.pk))
+    said = [query["sql"] for query in queries]
+    locked = next(number for number, sql in enumerate(said) if lock in sql)
+    assert locked < next(number for number, sql in enumerate(said) if 'FROM "collection_fingerprint"' in sql)
 
 
 def test_the_answer_is_the_same_whether_or_not_we_have_it(client, image):

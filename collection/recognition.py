@@ -1,0 +1,51 @@
+"""Knowing photographs again that were erased because of somebody in them: see docs/decisions/0022.
+
+Only what shows the very same bytes or pixels is known again. What was recompressed or resized is not: that would take
+a perceptual hash, which says what the erased photograph looked like.
+"""
+
+import datetime
+import hashlib
+import hmac
+import uuid
+from collections.abc import Iterable
+
+from collection.models import Fingerprint, Image, Removal, RemovedDigest
+from consent.keys import derived_key
+from consent.models import Aftermath
+from consent.retention_table import REMOVED_DIGESTS
+
+CAUSES = (Removal.Cause.DEPICTED, Removal.Cause.MINOR)
+
+
+def remember_removed(*, removal: Removal) -> list[RemovedDigest]:
+    """Keep digests of what a removal erases, in the caller's transaction; none for what its owner takes back."""
+    if removal.cause not in CAUSES or removal.aftermath != Aftermath.ERASE:
+        return []
+    digests = digests_of(_hashes(removal.image_id))
+    made = [RemovedDigest(removal=removal, digest=digest) for digest in sorted(digests)]
+    return RemovedDigest.objects.bulk_create(made)
+
+
+def _hashes(image_id: uuid.UUID) -> set[str]:
+    """What is known of an image, which depends on how far it had come."""
+    of_bytes = Image.objects.filter(pk=image_id).values_list("sha256", "clean_sha256")
+    of_pixels = Fingerprint.objects.filter(image=image_id).values_list("pixels_sha256", flat=True)
+    return {*(value for row in of_bytes for value in row if value), *of_pixels}
+
+
+def find_removal(hashes: Iterable[str]) -> Removal | None:
+    """Why a photograph with one of these hashes (SHA-256 of bytes or pixels, hex) was erased, if it was."""
+    known = RemovedDigest.objects.filter(digest__in=digests_of(hashes)).select_related("removal__request")
+    found = known.order_by("-made_at", "-pk").first()
+    return found.removal if found else None
+
+
+def digests_of(hashes: Iterable[str]) -> set[str]:
+    key = derived_key("removed photographs")
+    return {hmac.new(key, value.encode(), hashlib.sha256).hexdigest() for value in hashes}
+
+
+def forget_digests(*, clock: datetime.datetime | None = None) -> int:
+    """Delete digests whose time is over by `clock` (default: the trusted time); returns how many."""
+    return RemovedDigest.objects.filter(made_at__lt=REMOVED_DIGESTS.cutoff(clock)).delete()[0]
