@@ -3,7 +3,6 @@
 Until a harm officer has looked nobody else sees it, its owner included; they are not told why.
 """
 
-import datetime
 import hashlib
 import logging
 from typing import Any
@@ -16,14 +15,13 @@ from django.utils import timezone
 from collection import freezes, harm_lists, storage
 from collection.models import Fingerprint, HarmAlarm, HarmHash, HarmList, HarmMatch, HarmReport, Image, ImageStatus
 from consent import desk
+from consent.mailing import absolute, send_claimed
 from consent.models import RightsRequest, User
-from consent.receipts import absolute
 from consent.refusals import Refused
 from consent.roles import HARM_OFFICER, PROTECTION_OFFICER, addresses_of
 
 logger = logging.getLogger(__name__)
 
-MAIL_RETRY = datetime.timedelta(minutes=10)
 COMPARED_AT_ONCE = 500  # images in one turn of the sweep
 
 
@@ -127,18 +125,12 @@ def mail_due() -> int:
 
 
 def _mail(alarm: HarmAlarm, to: list[str]) -> bool:
-    """Whoever moves `due_at` on may send; if they die, the next sweep after MAIL_RETRY sends."""
-    now = timezone.now()
-    mine = HarmAlarm.objects.filter(pk=alarm.pk, told_at__isnull=True, due_at__lte=now)
-    if not mine.update(due_at=now + MAIL_RETRY):
-        return False
     body = render_to_string("collection/mail/harm_match.txt", {"page": absolute("harm_case", alarm.pk)})
-    try:
-        EmailMessage("Likeness: a photograph matches a list of known harm", body, to=to).send()
-    except OSError as error:  # the mail server's trouble: a later sweep tries again
-        logger.warning("request %s: the alarm could not be mailed: %s", alarm.pk, error)
+    mail = EmailMessage("Likeness: a photograph matches a list of known harm", body, to=to)
+    owed = HarmAlarm.objects.filter(pk=alarm.pk, told_at__isnull=True)
+    if not send_claimed(owed, mail.send, what=f"the alarm of request {alarm.pk}", due="due_at"):
         return False
-    HarmAlarm.objects.filter(pk=alarm.pk).update(told_at=timezone.now())
+    owed.update(told_at=timezone.now())
     return True
 
 
