@@ -222,7 +222,7 @@ def test_the_table_says_what_the_settings_say(settings):
     now = timezone.now()
     assert CONTACT.cutoff(now) == now - 40 * DAY
     assert {rule.setting for rule in RULES} - {""} == {
-        "RETENTION_CONTACT_DAYS", "EVIDENCE_DAYS", "REQUEST_DAYS", "UNCONFIRMED_DAYS",
+        "RETENTION_CONTACT_DAYS", "EVIDENCE_DAYS", "REQUEST_DAYS", "UNCONFIRMED_DAYS", "REMOVED_DIGEST_DAYS",
     }  # fmt: skip
 
 
