@@ -173,13 +173,14 @@ def print_logins(here: Walk, dataset: datasets.Dataset) -> None:
         ("reviewer", cast.REVIEWER, f"{here.stack.web}/staff/review/"),
         ("data manager", cast.MANAGER, f"{here.stack.web}/staff/"),
         ("second manager", cast.SECOND_MANAGER, f"{here.stack.web}/staff/datasets/{dataset.slug}/"),
+        ("data-protection officer", cast.OFFICER, f"{here.stack.web}/staff/desk/"),
         *(("annotator", one, f"{here.stack.web}/work/") for one in cast.ANNOTATORS),
     ]
-    print("\n" + "-" * 100)
+    print("\n" + "-" * 120)
     for role, person, address in rows:
-        print(f"{role:15} {person.email:42} {person.password:18} {address}")
-    print(f"{'ML engineer':15} token {dataset.token}")
-    print(f"{'':15} .venv/bin/python -m exports.pull {dataset.slug} var/pulled --server {here.stack.web} --token TOKEN")
+        print(f"{role:24} {person.email:42} {person.password:18} {address}")
+    print(f"{'ML engineer':24} token {dataset.token}")
+    print(f"{'':24} .venv/bin/python -m exports.pull {dataset.slug} var/pulled --server {here.stack.web} --token TOKEN")
     print(f"Annotators sign in to Label Studio with the same e-mail and password: {here.stack.label_studio}")
     print(f"Mail is in {here.stack.mail}, logs in {here.stack.held.logs}. Ctrl-C stops everything.", flush=True)
 

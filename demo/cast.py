@@ -114,6 +114,11 @@ STAFF_PASSWORD = secrets.token_urlsafe(12)
 REVIEWER = Person("Rita Reviewer", "likeness.example", STAFF_PASSWORD)
 MANAGER = Person("Dan Manager", "likeness.example", STAFF_PASSWORD)
 SECOND_MANAGER = Person("Sara Second", "likeness.example", STAFF_PASSWORD)
-STAFF = {"reviewer": [REVIEWER], "data manager": [MANAGER, SECOND_MANAGER]}
+OFFICER = Person("Dora Officer", "likeness.example", STAFF_PASSWORD)
+STAFF = {
+    "reviewer": [REVIEWER],
+    "data manager": [MANAGER, SECOND_MANAGER],
+    "data-protection officer": [OFFICER],
+}
 ANNOTATORS = [Person(name, "annotators.example") for name in ("Tom Marker", "Uma Marker", "Vic Marker")]
 ENGINEER = Person("Wanda Engineer", "ml.example")

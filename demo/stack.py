@@ -171,6 +171,7 @@ def settings(stack: Stack) -> dict[str, str]:
         "BASE_URL": stack.web,
         "EMAIL_URL": f"filemail:///{quote(str(stack.mail))}",  # django-environ takes one slash off
         "SIGNUP_RATE_LIMIT": "1000/m/ip",
+        "REVIEW_UNDO_SECONDS": "2",
         "LABEL_STUDIO_URL": stack.label_studio,
         "LABEL_STUDIO_TOKEN": stack.label_studio_token,
         "LABEL_STUDIO_DATA_DIR": str(stack.var / "label-studio"),

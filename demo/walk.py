@@ -22,6 +22,8 @@ from demo.records import Records
 from demo.stack import VAR, Stack, start
 
 REST = "SELECT count(*) FROM collection_image WHERE status IN ('received', 'sanitized', 'screened')"
+IMPORTING = "SELECT count(*) FROM collection_libraryimport WHERE finished_at IS NULL"
+UNDOABLE = "SELECT count(*) FROM collection_reviewcase WHERE pending_id IS NOT NULL"
 STATUSES = "SELECT status, count(*) FROM collection_image GROUP BY status"
 PUSHED = "SELECT count(*) FROM annotation_labeltask WHERE state = 'pushed'"
 # Images that the campaign may use: accepted, under a consent or a licence that names its purpose.
@@ -201,6 +203,8 @@ def library(walk: Walk) -> None:
     walk.expired_refused = images.refuse_expired(walk.manager, "Expired portraits", archive)
     walk.progress.say(f"  the expired licence was refused: “{walk.expired_refused}”")
     images.import_library(walk.manager, "Studio portraits", archive)
+    imports: Callable[[], int] = lambda: walk.records.one(IMPORTING)  # noqa: E731
+    walk.progress.wait(lambda: imports() == 0, "importing", 120, lambda: f"{imports()} import under way")
     imported = walk.records.one("SELECT count(*) FROM collection_image WHERE licence_id IS NOT NULL")
     if imported != len(photos):
         raise Surprise(f"{imported} of {len(photos)} library images were imported")
@@ -220,6 +224,7 @@ def settle(walk: Walk) -> None:
                 said = images.reason_told(walk.browsers[person], one.photo)
                 walk.progress.say(f"    {one.photo.name} ({one.photo.kind}): “{said}”")
     walk.desk = images.settle_all(walk.reviewer)
+    walk.progress.wait(lambda: walk.records.one(UNDOABLE) == 0, "decisions can still be undone", 60)
     _until_at_rest(walk)
     walk.progress.say(f"  the reviewer settled {walk.desk.looked_at}: {_told(walk)}")
 
