@@ -65,7 +65,7 @@ def _mark(request: HttpRequest, image: Image, user: User, *, as_reviewer: bool) 
 
 def _page(request: HttpRequest, image: Image, kinds: list[tuple[Kind, str]], context: dict[str, Any]) -> HttpResponse:
     height = round(DRAWN_WIDTH * (image.height or 1) / (image.width or 1))
-    boxes = face_marks.open_faces(image)
+    boxes = sorted(face_marks.open_faces(image), key=lambda box: box.x)  # numbered from left to right
     return render(
         request,
         "collection/faces.html",

@@ -13,7 +13,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from playwright.sync_api import BrowserContext, Page
 
 from annotation.models import Campaign
-from collection import claims
+from collection import claims, harm_lists, harm_matches
 from collection.models import Image, ImageStatus, Resemblance
 from consent import desk, ledger
 from consent.models import FormDraft, User
@@ -21,6 +21,7 @@ from consent.roles import ROLES
 from consent.withdrawals import withdraw
 from tests.annotation.factories import make_annotator
 from tests.browser.conftest import DESKTOP, PHONE
+from tests.collection import monk
 from tests.collection.factories import make_call
 from tests.collection.factories import make_image as make_checked_image
 from tests.collection.pictures import encoded, portrait
@@ -40,7 +41,7 @@ PAGES = {
     ],
     "contributor": [
         "me", "photos", "withdraw", "sign:form_slug", "upload:slug", "my_data", "my_data_ask:asking", "about_me",
-        "account_delete", "account_logout", "mfa_index",
+        "account_delete", "account_logout", "mfa_index", "photo_faces:crowded",
     ],
     "newcomer": ["about"],
     "annotator": ["work"],
@@ -50,13 +51,14 @@ PAGES = {
         "licences", "licence_add", "review_queue", "review_list:queue",
         "review_image:held", "review_image:mine", "review_times", "desk", "desk_request:request_id", "call_add",
         "holdings", "library_import", "records", "campaign_add", "campaign:campaign", "annotators", "datasets",
-        "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness",
+        "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
+        "harm_cases", "harm_case:case",
     ],
 }  # fmt: skip
 NOT_PAGES = {
     # files and machine-readable answers
     "receipt_json", "receipt_pdf", "public_key", "checkpoint", "consistency", "inclusion", "licence_evidence",
-    "photo_original", "photo_thumb", "staff_preview", "desk_preview", "review_full", "review_times_csv",
+    "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full", "review_times_csv",
     "model_release", "certificate_json",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     # only ever posted to
@@ -85,6 +87,10 @@ def furnish() -> dict[str, object]:
     mine = make_checked_image(make_consent(), picture=None)
     Image.objects.filter(pk=mine.pk).update(status=ImageStatus.NEEDS_REVIEW)
     Resemblance.objects.create(image=mine, original=held_copy, kind="mirrored", distance=3)
+    crowded = make_checked_image(consent, picture=encoded(monk.portrait(5, people=2)))
+    known = make_checked_image(make_consent())
+    harm_lists.import_hashes(name="Hotline", hashes=[("sha256", known.sha256)])
+    harm_matches.compare_due()
     act = withdraw(consent=make_consent(person, ["research"], text=make_text(slug="other"))).act
     words = f"That is me: {64 * 'a'}"
     request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details=words)
@@ -99,6 +105,8 @@ def furnish() -> dict[str, object]:
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
+        "campaign": campaign.pk, "asking": "object", "annotator": annotator.user, "crowded": crowded.pk,
+        "case": known.harm_matches.get().request_id,
     }  # fmt: skip
 
 
