@@ -273,5 +273,7 @@ def outcome(*, upload: Upload) -> Outcome:
         return Outcome("checking" if upload.settled_at else "arriving", "")
     if image.status in PIPELINE:
         return Outcome("checking", "", image)
+    if image.status == ImageStatus.ACCEPTED:
+        return Outcome("taken", "", image)
     reason = image.latest_reason()
-    return Outcome("taken", f"It {reason.says}. {reason.advice}".strip() if reason.says else "", image)
+    return Outcome("taken", f"It {reason.says}. {reason.advice}".strip(), image)

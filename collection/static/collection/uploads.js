@@ -27,7 +27,7 @@
     height: 460,
     theme: "auto",
     proudlyDisplayPoweredByUppy: false,
-    showNativePhotoCameraButton: true,
+    showNativePhotoCameraButton: matchMedia("(pointer: coarse)").matches,
     nativeCameraFacingMode: "user",
     showRemoveButtonAfterComplete: true,
     note: "JPEG, HEIC, PNG, WebP, AVIF or TIFF; many at once if you like.",
@@ -35,6 +35,7 @@
       strings: {
         dashboardTitle: "Choose and send photographs",
         dropPasteFiles: "Drop photographs here or %{browseFiles}",
+        dropPasteImportFiles: "Drop photographs here, %{browseFiles}, or",
         dropHint: "Drop your photographs here",
         browseFiles: "choose them",
         myDevice: "My photographs",
@@ -120,6 +121,12 @@
   };
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
+  // What is not taken leaves the list above: there is nothing to retry.
+  const refuse = (file, says) => {
+    say(file, "bad", "not taken", says);
+    setTimeout(() => uppy.getFile(file.id) && uppy.removeFile(file.id));
+  };
+
   const follow = async (file, address) => {
     for (const wait of LOOKS) {
       await pause(wait);
@@ -131,8 +138,9 @@
       } catch {
         continue; // offline again: it has arrived, and there is time
       }
+      if (told.state === "refused") return refuse(file, told.message);
       say(file, told.badge, told.word, told.message);
-      if (told.state === "taken" || told.state === "refused") return;
+      if (told.state === "taken") return;
     }
   };
 
@@ -150,10 +158,8 @@
     const request = response?.body?.xhr;
     const plainWords = request?.getResponseHeader?.("Content-Type")?.startsWith("text/plain");
     const says = plainWords ? request.responseText : error.says ? error.message : "";
-    if (says) {
-      uppy.setFileState(file.id, { error: says });
-      say(file, "bad", "not taken", says);
-    } else {
+    if (says) refuse(file, says);
+    else {
       say(file, "warn", "not sent yet", "The connection broke off. Nothing is lost: press Retry when you are online.");
     }
   });
