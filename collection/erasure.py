@@ -3,6 +3,7 @@
 import datetime
 import logging
 import uuid
+from typing import Any
 
 from django.core.files.storage import Storage
 from django.db import transaction
@@ -10,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collection import storage
+from collection import keys, storage
 from collection.licensed import purged_path
 from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance
 from consent.clock import trusted_now
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 ORPHAN_AGE = datetime.timedelta(hours=1)
 NOTHING = dict.fromkeys(("sha256", "clean_sha256", "client_name", "original_key", "clean_key", "preview_key"), "")
+NO_MONTH: dict[str, Any] = {"taken_in": None}
 
 
 # --- What is to go -------------------------------------------------------------------------------
@@ -106,9 +108,12 @@ def purge(image: Image) -> bool:
     with transaction.atomic():
         _forget(image.pk)
         path = {"external_id": purged_path(image.licence_id, image.external_id)} if image.licence_id else {}
-        purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **NOTHING, **path)
+        emptied = NOTHING | NO_MONTH | path
+        purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **emptied)
         if not purged:  # it moved on in the meantime; the next sweep sees it as it is then
             transaction.set_rollback(True)
+    if purged:
+        keys.destroy_unused(subjects=[image.subject])
     return purged
 
 
@@ -131,13 +136,13 @@ def reason_of(image: Image) -> str:
 
 
 def remove_orphans(*, age: datetime.timedelta = ORPHAN_AGE) -> int:
-    """Delete folders of bytes that no image owns (a worker died between writing and noting); returns how many.
+    """Delete folders of bytes that no image owns (a worker died between writing and noting), and keys that nobody
+    needs; returns how many.
 
     Only of this age: an upload's bytes come before its row.
     """
-    return sum(
-        _remove_orphans(bucket, age) for bucket in (storage.originals(), storage.derivatives(), storage.evidence())
-    )
+    found = sum(_remove_orphans(bucket, age) for bucket in storage.everything())
+    return found + keys.remove_strays(age=age) + keys.destroy_unused()
 
 
 def _remove_orphans(bucket: Storage, age: datetime.timedelta) -> int:

@@ -89,7 +89,8 @@ def store_parcel(
 ) -> Parcel:
     """Write the bytes of one image, and of the signed release of whom it depicts. Refused says what is wrong."""
     person = sha256_hex(f"{licence.pk}:{subject}".encode())[:32]  # a library may give names
-    image = Image(**store_original(file), licence=licence, subject=f"{licence.pk}:{person}", external_id=external_id)
+    stored = store_original(file, subject=f"{licence.pk}:{person}")
+    image = Image(**stored, licence=licence, external_id=external_id)
     return Parcel(image=image, release=_store_release(image, release) if release else None)
 
 

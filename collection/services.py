@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.files.base import File
 
-from collection import storage
-from collection.imaging import sniff
+from collection import keys, storage
+from collection.imaging import HEAD, sniff
 from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
 from consent.contact import touch
@@ -57,7 +57,10 @@ def receive_image(
     ):
         raise Refused(f"You have sent {call.max_per_person} photographs to this call, which is as many as it takes.")
     image = Image.objects.create(
-        **store_original(file), consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255]
+        **store_original(file, subject=str(contributor.pk)),
+        consent=consent,
+        call=call,
+        client_name=client_name[:255],
     )
     touch(contributor=contributor)
     return image
@@ -70,9 +73,12 @@ def _may_be_minor(contributor: Contributor) -> bool:
     return asked.filter(answered_at__isnull=True).exists() or found.exists()
 
 
-def store_original(file: File) -> dict[str, Any]:
-    """Check a file, write its bytes, and give the fields of Image that say so. Refused says what is wrong with it."""
-    head = file.read(16)
+def store_original(file: File, *, subject: str) -> dict[str, Any]:
+    """Check a file, write its bytes under a key of `subject`, and give the fields of Image that say so.
+
+    Refused says what is wrong with it.
+    """
+    head = file.read(HEAD)
     extension = sniff(head)
     if file.size == 0:
         raise _refusal("empty")
@@ -82,8 +88,9 @@ def store_original(file: File) -> dict[str, Any]:
         raise _refusal("too_large_file")
     image_id, digest = uuid.uuid4(), file_sha256(file)
     key = storage.key_for(image_id, digest, extension)
+    keys.make_image_key(image_id=image_id, subject=subject)
     storage.write_once(storage.originals(), key, file)
-    return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}
+    return {"id": image_id, "subject": subject, "sha256": digest, "byte_size": file.size, "original_key": key}
 
 
 def _refusal(code: str) -> Refused:

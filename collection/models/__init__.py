@@ -4,6 +4,7 @@ from collection.models.calls import Call
 from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
+from collection.models.keys import SubjectKey
 from collection.models.libraries import LibraryImport, ModelRelease
 
 __all__ = (
@@ -19,5 +20,6 @@ __all__ = (
     "ModelRelease",
     "Removal",
     "Resemblance",
+    "SubjectKey",
     "Transition",
 )
