@@ -3,6 +3,7 @@
 import datetime
 import logging
 import uuid
+from typing import Any
 
 from django.core.files.storage import Storage
 from django.db import transaction
@@ -10,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collection import fingerprints, licensed_attributes, storage
+from collection import fingerprints, keys, licensed_attributes, storage
 from collection.licensed import purged_path
 from collection.models import (
     FaceMark,
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 ORPHAN_AGE = datetime.timedelta(hours=1)
 NOTHING = dict.fromkeys(("sha256", "clean_sha256", "client_name", "original_key", "clean_key", "preview_key"), "")
+NO_MONTH: dict[str, Any] = {"taken_in": None}
 
 
 # --- What is to go -------------------------------------------------------------------------------
@@ -125,11 +127,14 @@ def purge(image: Image) -> bool:
         _forget(image.pk)
         Upload.objects.filter(pk=image.pk).delete()
         path = {"external_id": purged_path(image.licence_id, image.external_id)} if image.licence_id else {}
-        purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **NOTHING, **path)
+        emptied = NOTHING | NO_MONTH | path
+        purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **emptied)
         if purged and image.licence_id:
             _forget_library_row(image)
         if not purged:  # it moved on in the meantime; the next sweep sees it as it is then
             transaction.set_rollback(True)
+    if purged:
+        keys.destroy_unused(subjects=[image.subject])
     return purged
 
 
@@ -158,12 +163,13 @@ def reason_of(image: Image) -> str:
 
 
 def remove_orphans(*, age: datetime.timedelta = ORPHAN_AGE) -> int:
-    """Delete bytes that no row owns (a worker died between writing and noting); returns the number of owners missed.
+    """Delete bytes that no row owns (a worker died between writing and noting), and keys that nobody needs; returns the
+    number of owners missed.
 
     Only of this age: an upload's bytes come before its row. Contracts have an age of their own.
     """
-    buckets = (storage.originals(), storage.derivatives(), storage.evidence())
-    return sum(_remove_orphans(bucket, age) for bucket in buckets) + remove_unowned_contracts()
+    found = sum(_remove_orphans(bucket, age) for bucket in storage.everything())
+    return found + keys.remove_strays(age=age) + keys.destroy_unused() + remove_unowned_contracts()
 
 
 def _remove_orphans(bucket: Storage, age: datetime.timedelta) -> int:

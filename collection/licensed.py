@@ -105,8 +105,8 @@ def store_parcel(
 
     `subject` is the library's own key of that person, `said` what they said about themselves.
     """
-    who = subject_of(licence, subject)
-    image = Image(**store_original(file), licence=licence, subject=who, external_id=external_id)
+    stored = store_original(file, subject=subject_of(licence, subject))
+    image = Image(**stored, licence=licence, external_id=external_id)
     return Parcel(image=image, release=_store_release(image, release) if release else None, said=said or {})
 
 

@@ -1,25 +1,32 @@
 """Cutting metadata out of image files without touching their pixels: JPEG segments, PNG chunks, WebP chunks.
 
-What stays is what a decoder needs to show the same colours: JFIF, Adobe and ICC segments, critical and colour chunks.
+What stays is what a decoder needs to show the same picture: JFIF and Adobe segments, critical chunks, transparency.
+Of colour profiles none stays (see collection.profiles).
 Everything after the end of the first image goes too (a phone's second picture, an appended archive).
 """
 
 import re
 import struct
-import zlib
 
 # Frame headers, tables, scans, restart intervals; of the application segments only what _jpeg_application keeps.
 JPEG_KEEP = {*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDD}
 MOST_PARTS = 100_000  # segments or chunks of one file: with millions of empty ones it takes minutes to read
 MOST_SCANS = 50  # of a JPEG: each goes over the whole picture; progressive ones have about ten
-PNG_KEEP = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT"}
-WEBP_KEEP = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP"}
+PNG_KEEP = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"sRGB"}
+WEBP_KEEP = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"}
 # In entropy-coded data 0xFF is followed by 0x00 or a restart marker; anything else is the next segment.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
+FILL = re.compile(rb"\xff*")  # bytes that may precede a marker
+
+
 class Truncated(ValueError):
     """The file ends before the image does."""
+
+
+class Endless(ValueError):
+    """It has more parts than any camera makes; going through them is the attack."""
 
 
 def strip_jpeg(data: bytes) -> bytes:
@@ -39,16 +46,16 @@ def strip_jpeg(data: bytes) -> bytes:
                 raise Truncated("no end of image")
             end = following.start()
         if scans > MOST_SCANS:
-            raise ValueError(f"more than {MOST_SCANS} scans")
+            raise Endless(f"more than {MOST_SCANS} scans")
         kept.append(data[at:end] if marker in JPEG_KEEP else _jpeg_application(marker, data[at:end]))
         at = end
-    raise ValueError(f"more than {MOST_PARTS} segments")
+    raise Endless(f"more than {MOST_PARTS} segments")
 
 
 def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
     """(marker, start, end) of the segment at `at`, which fill bytes may precede."""
-    while data[at : at + 2] == b"\xff\xff":
-        at += 1
+    fill = FILL.match(data, at)
+    at = max(at, (fill.end() if fill else at) - 1)
     if at + 2 > len(data) or data[at] != 0xFF:
         raise Truncated("a segment is missing")
     marker = data[at + 1]
@@ -60,13 +67,22 @@ def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
 
 
 def _jpeg_application(marker: int, segment: bytes) -> bytes:
-    """What stays of a segment that is not the picture's own: JFIF without its thumbnail, Adobe's transform, ICC."""
+    """What stays of a segment that is not the picture's own: JFIF without its thumbnail, Adobe's transform."""
     body = segment[4:]
     if marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 14:
         return b"\xff\xe0\x00\x10" + body[:12] + b"\0\0"
     if marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:
         return b"\xff\xee\x00\x0e" + body[:12]
-    return segment if marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") else b""
+    return b""
+
+
+def with_profile(stripped: bytes, profile: bytes | None) -> bytes:
+    """A stripped JPEG with a colour profile, which has to fit into one segment; unchanged without one."""
+    if profile is None:
+        return stripped
+    at = 20 if stripped[2:4] == b"\xff\xe0" else 2  # JFIF comes first
+    body = b"ICC_PROFILE\0\1\1" + profile
+    return stripped[:at] + b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body + stripped[at:]
 
 
 def strip_png(data: bytes) -> bytes:
@@ -82,19 +98,13 @@ def strip_png(data: bytes) -> bytes:
         if end > len(data):
             break
         if kind in PNG_KEEP:
-            kept.append(_named_icc(data[at + 8 : end - 4]) if kind == b"iCCP" else data[at:end])
+            kept.append(data[at:end])
         if kind == b"IEND":
             return b"".join(kept)
         at = end
     else:
-        raise ValueError(f"more than {MOST_PARTS} chunks")
+        raise Endless(f"more than {MOST_PARTS} chunks")
     raise Truncated("no IEND chunk")
-
-
-def _named_icc(body: bytes) -> bytes:
-    """An iCCP chunk whose free-text profile name is "icc"."""
-    body = b"icc" + body[body.find(b"\x00") :]
-    return struct.pack(">I", len(body)) + b"iCCP" + body + struct.pack(">I", zlib.crc32(b"iCCP" + body))
 
 
 def strip_webp(data: bytes) -> bytes:
@@ -112,10 +122,10 @@ def strip_webp(data: bytes) -> bytes:
         if kind in WEBP_KEEP:
             chunk = bytearray(data[at:end])
             if kind == b"VP8X" and length:
-                chunk[8] &= ~0b1100  # it no longer holds EXIF or XMP
+                chunk[8] &= ~0b101100  # it no longer holds a profile, EXIF or XMP
             kept.append(bytes(chunk))
         at = end
     else:
-        raise ValueError(f"more than {MOST_PARTS} chunks")
+        raise Endless(f"more than {MOST_PARTS} chunks")
     body = b"WEBP" + b"".join(kept)
     return b"RIFF" + struct.pack("<I", len(body)) + body

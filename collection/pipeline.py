@@ -9,7 +9,9 @@ import logging
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from collection import face_marks, fingerprints, freezes, harm_matches, masking, recognition, screening, storage
@@ -21,6 +23,7 @@ from consent.signing import sha256_hex
 logger = logging.getLogger(__name__)
 
 LEASE = datetime.timedelta(seconds=10)  # for one step; whoever is killed in it is succeeded after that
+MOST_BEGUN = 10  # times that one step is begun: a file may kill the worker itself, which then notes no failure
 # After a step failed: four more attempts, spread so that storage may be away for an hour or two.
 DELAYS = tuple(datetime.timedelta(seconds=seconds) for seconds in (10, 60, 600, 7200))
 
@@ -56,6 +59,7 @@ def sanitize(image: Image) -> bool:
             clean_sha256=clean_sha256,
             clean_format=opened.extension,
             preview_key=preview_key,
+            taken_in=opened.taken_in,
         )
         if moved:
             Fingerprint.objects.create(image=image, pixels_sha256=opened.pixels_sha256, **measured)
@@ -143,14 +147,27 @@ def advance(image_id: uuid.UUID) -> None:
 
 
 def _claim(image_id: uuid.UUID) -> Image | None:
-    """The image, if a step is due and nobody else is at it: else a sweep would decode again what a task decodes."""
+    """The image, if a step is due and nobody else is at it: else a sweep would decode again what a task decodes.
+
+    The attempt counts from here on, so that a file which kills its worker each time comes to an end as well.
+    """
     now = timezone.now()
-    mine = Image.objects.with_live_basis(at=now).due().filter(pk=image_id).update(next_attempt_at=now + LEASE)
-    return Image.objects.get(pk=image_id) if mine else None
+    due = Image.objects.with_live_basis(at=now).due().filter(pk=image_id)
+    for statuses, lease in (({ImageStatus.RECEIVED}, _opening_lease()), ({*STEPS} - {ImageStatus.RECEIVED}, LEASE)):
+        if due.filter(status__in=statuses).update(next_attempt_at=now + lease, attempts=F("attempts") + 1):
+            return Image.objects.get(pk=image_id)
+    return None
+
+
+def _opening_lease() -> datetime.timedelta:
+    """Long enough for both tries that a file gets."""
+    return LEASE + 2 * datetime.timedelta(seconds=settings.DECODER_SECONDS)
 
 
 def _step(image: Image) -> bool:
     """One step of one image; False when it did not move."""
+    if image.attempts > MOST_BEGUN:
+        return _give_up(image, "the worker was killed each time")
     try:
         return STEPS[image.status](image)
     except BadImage as bad:
@@ -165,13 +182,16 @@ def _step(image: Image) -> bool:
 
 
 def _note_failure(image: Image, error: Exception) -> None:
-    if image.attempts >= len(DELAYS):
-        # What was opened once is fine as a picture: a person decides. What never was can only be asked for again.
-        rest = ImageStatus.REJECTED if image.status == ImageStatus.RECEIVED else ImageStatus.NEEDS_REVIEW
-        Image.objects.move(image.pk, image.status, rest, reason="could_not_open", detail=type(error).__name__)
+    if image.attempts > len(DELAYS):
+        _give_up(image, type(error).__name__)
         return
     Image.objects.filter(pk=image.pk, status=image.status).update(
-        attempts=image.attempts + 1,
         last_error=f"{type(error).__name__}: {error}"[:2000],
-        next_attempt_at=timezone.now() + DELAYS[image.attempts],
+        next_attempt_at=timezone.now() + DELAYS[image.attempts - 1],
     )
+
+
+def _give_up(image: Image, why: str) -> bool:
+    """What was opened once is fine as a picture: a person decides. What never was can only be asked for again."""
+    rest = ImageStatus.REJECTED if image.status == ImageStatus.RECEIVED else ImageStatus.NEEDS_REVIEW
+    return Image.objects.move(image.pk, image.status, rest, reason="could_not_open", detail=why)

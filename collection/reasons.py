@@ -15,13 +15,18 @@ REASONS: dict[str, Reason] = {
     "": Reason("is on its way"),
     "empty": Reason("is an empty file", "Please choose the photograph again; the copy on your phone may be broken."),
     "not_an_image": Reason(
-        "is not a picture that we can read", "Please send a JPEG, PNG, WebP or HEIC file; most phones make these."
+        "is not a picture that we can read", "Please send a JPEG, HEIC, PNG, WebP, AVIF or TIFF file."
     ),
     "too_large_file": Reason("is too large a file", "Please send it in a smaller size."),
     "truncated": Reason("is not complete: its end is missing", "Please send it again; the upload may have broken off."),
     "broken": Reason("is damaged and cannot be opened", "Please send the original from your camera."),
     "too_many_pixels": Reason("claims to have more pixels than we can open", "Please send it in a smaller size."),
     "animated": Reason("is an animation", "Please send a still photograph."),
+    "several_pages": Reason("holds more than one picture", "Please send each of them as a file of its own."),
+    "too_demanding": Reason(
+        "takes more time or memory to open than a photograph should",
+        "Please open it in a photo app, save it again as a JPEG, and send that.",
+    ),
     "too_small": Reason("is too small", "Please send it as large as the camera took it: at least 640 pixels each way."),
     "too_dark": Reason("is too dark", "Face a window or a lamp and try again."),
     "too_bright": Reason("is too bright", "Step out of direct light and try again."),

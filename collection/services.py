@@ -7,8 +7,8 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
 
-from collection import face_marks, recognition, storage, targets
-from collection.imaging import sniff
+from collection import face_marks, keys, recognition, storage, targets
+from collection.imaging import HEAD, sniff
 from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
 from consent.contact import touch
@@ -69,17 +69,15 @@ def receive_image(
     Whoever may be killed on the way and tries again names the `image_id`, which exists once.
     """
     check_sender(contributor=contributor, consent=consent, call=call)
-    stored = store_original(file, image_id)
+    stored = store_original(file, subject=str(contributor.pk), image_id=image_id)
     try:
         with transaction.atomic():
             targets.hold_place(contributor=contributor, call=call)
-            image = Image.objects.create(
-                **stored, consent=consent, call=call, subject=str(contributor.pk), client_name=client_name[:255]
-            )
+            image = Image.objects.create(**stored, consent=consent, call=call, client_name=client_name[:255])
             touch(contributor=contributor)
     except Refused:  # somebody was faster while the bytes were written
         if not Image.objects.filter(pk=stored["id"]).exists():
-            storage.originals().delete(stored["original_key"])
+            storage.delete_bytes(stored["id"])
         raise
     return image
 
@@ -91,20 +89,24 @@ def _may_be_minor(contributor: Contributor) -> bool:
     return asked.filter(answered_at__isnull=True).exists() or found.exists()
 
 
-def store_original(file: File, image_id: uuid.UUID | None = None) -> dict[str, Any]:
-    """Check a file, write its bytes, and give the fields of Image that say so. Refused says what is wrong with it."""
+def store_original(file: File, *, subject: str, image_id: uuid.UUID | None = None) -> dict[str, Any]:
+    """Check a file, write its bytes under a key of `subject`, and give the fields of Image that say so.
+
+    Refused says what is wrong with it.
+    """
     extension = check_original(file)
     image_id, digest = image_id or uuid.uuid4(), file_sha256(file)
     if recognition.find_removal([digest]):
         raise _refusal("taken_out")
     key = storage.key_for(image_id, digest, extension)
+    keys.make_image_key(image_id=image_id, subject=subject)
     storage.write_once(storage.originals(), key, file)
-    return {"id": image_id, "sha256": digest, "byte_size": file.size, "original_key": key}
+    return {"id": image_id, "subject": subject, "sha256": digest, "byte_size": file.size, "original_key": key}
 
 
 def check_original(file: File) -> str:
     """The extension of an image's file, by what it begins with. Refused says what is wrong with it."""
-    extension = sniff(file.read(16))
+    extension = sniff(file.read(HEAD))
     if file.size == 0:
         raise _refusal("empty")
     if extension is None:

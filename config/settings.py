@@ -99,9 +99,11 @@ CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{VAR_DIR /
 
 # --- Bytes --------------------------------------------------------------------------------------
 
-STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures", "uploads", "imports")
+STORAGE_BUCKETS = ("originals", "derivatives", "releases", "evidence", "erasures", "uploads", "imports", "keys")
 # The erasure list must survive what happens to the database: best on another disk, and never in its backup.
 STORAGE_DIRS = {"erasures": Path(env.str("ERASURES_DIR", str(VAR_DIR / "storage" / "erasures")))}
+# Neither are the keys of photographs part of any backup: a key that is deleted has to be gone (collection.keys).
+STORAGE_DIRS["keys"] = Path(env.str("KEYS_DIR", str(VAR_DIR / "storage" / "keys")))
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")
 S3_BROWSER_ENDPOINT_URL = env.str("S3_BROWSER_ENDPOINT_URL", "")  # if browsers reach it by another address than we
 S3_ACCESS_KEY = env.str("S3_ACCESS_KEY", "")
@@ -149,6 +151,10 @@ REVIEW_UNDO_SECONDS = env.int("REVIEW_UNDO_SECONDS", 20)  # before a reviewer's 
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
 FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or None
+
+# What one file may cost the process that opens it (ADR 0015): seconds on the clock, half of them of processor time.
+DECODER_SECONDS = env.float("DECODER_SECONDS", 20.0)
+DECODER_MEMORY_MB = env.int("DECODER_MEMORY_MB", 1536)  # address space, of which the decoder's code takes 200
 
 # --- Celery -------------------------------------------------------------------------------------
 
@@ -317,6 +323,8 @@ CONTENT_SECURITY_POLICY = {
 
 # Ed25519 private key (PEM) that signs receipts, ledger checkpoints, releases and notices.
 SIGNING_KEY_FILE = Path(env.str("SIGNING_KEY_FILE", str(VAR_DIR / "keys" / "signing.pem")))
+# Base64 of 32 bytes: over the keys of all photographs (collection.keys).
+MASTER_KEY_FILE = Path(env.str("MASTER_KEY_FILE", str(VAR_DIR / "keys" / "master.key")))
 # The name in signed checkpoints: C2SP tlog-checkpoint "origin", also the key's name.
 LEDGER_ORIGIN = env.str("LEDGER_ORIGIN", "likeness.local/ledger")
 # Kinds of entries that rows of the apps above must match (consent.audit), and who says what those rows tell.

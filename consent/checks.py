@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
-from consent.keys import signing_key
+from consent.keys import master_key, signing_key
 
 OUR_APPS = ("consent", "collection", "annotation", "exports")
 
@@ -32,6 +32,16 @@ def signing_key_is_there(**kwargs: Any) -> list[CheckMessage]:
         signing_key()
     except (ValueError, OSError) as error:
         return [Error(f"The signing key cannot be used: {error}", id="consent.E002")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def master_key_is_there(**kwargs: Any) -> list[CheckMessage]:
+    """Without it no photograph can be stored or opened."""
+    try:
+        master_key()
+    except (ValueError, OSError) as error:
+        return [Error(f"The master key cannot be used: {error}", id="consent.E005")]
     return []
 
 

@@ -59,16 +59,21 @@ def _refuse_floats(value: Any) -> None:
 
 def create_key(path: Path) -> None:
     """Write a new private key (PEM, mode 0600) unless one is there."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    create_file(path, pem)
+
+
+def create_file(path: Path, content: bytes) -> None:
+    """Write a secret (mode 0600) unless the file is there."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return
     with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
+        file.write(content)
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:

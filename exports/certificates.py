@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from collection import storage
+from collection import keys, storage
 from collection.models import Image, ImageStatus, Removal
 from consent import ledger
 from consent.keys import signing_key
@@ -116,7 +116,7 @@ def _bytes_left(act: Act) -> bool:
 
 
 def _keys(image: Image) -> Iterator[str]:
-    for bucket in (storage.originals(), storage.derivatives()):
+    for bucket in (keys.bucket(), storage.originals(), storage.derivatives()):
         yield from storage.keys_of(bucket, image.pk)
 
 

@@ -197,5 +197,5 @@ def _clock() -> Record:
 
 def _bytes() -> Record:
     kept_by = type(storages["originals"]).__name__
-    detail = f"{kept_by}; random keys, metadata stripped; encryption at rest is the disk's or the bucket's"
+    detail = f"{kept_by}; random names, metadata stripped, sealed with keys that are destroyed with the photographs"
     return _measure("Bytes of photographs", on=True, detail=detail)

@@ -245,7 +245,7 @@ def _stray_bytes() -> dict[uuid.UUID, bool]:
 
     Only the folders of those are opened; listing the ids of all others takes 256 listings for each storage.
     """
-    buckets = (storage.originals(), storage.derivatives(), storage.evidence())
+    buckets = storage.everything()
     found = {image_id for bucket in buckets for image_id in storage.image_ids(bucket)}
     status = _statuses(found)
     suspect = [image_id for image_id in found if status.get(image_id, ImageStatus.PURGED) == ImageStatus.PURGED]

@@ -30,9 +30,11 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 from consent import append_only
+from consent.keys import create_master_key
 from consent.signing import create_key
 
 create_key(VAR / "keys" / "signing.pem")
+create_master_key()
 
 
 def append_only_tables() -> list[tuple[str, str]]:

@@ -70,6 +70,7 @@ def killer(studio, settings, monkeypatch, tmp_path):
         {
             "LIKENESS_VAR": str(tmp_path),
             "SIGNING_KEY_FILE": str(settings.SIGNING_KEY_FILE),
+            "MASTER_KEY_FILE": str(settings.MASTER_KEY_FILE),
             "LABEL_STUDIO_URL": studio.url,
             "LABEL_STUDIO_TOKEN": studio.token,
             "BASE_URL": settings.BASE_URL,

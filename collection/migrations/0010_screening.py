@@ -12,7 +12,7 @@ from consent.append_only import AppendOnly
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collection', '0008_uploads'),
+        ('collection', '0009_keys'),
         ('consent', '0011_known_harm'),
     ]
 

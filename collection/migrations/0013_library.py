@@ -150,10 +150,6 @@ class Migration(migrations.Migration):
             name='refused',
         ),
         migrations.AddIndex(
-            model_name='image',
-            index=models.Index(fields=['subject'], name='image_by_subject'),
-        ),
-        migrations.AddIndex(
             model_name='libraryimport',
             index=models.Index(fields=['state', 'next_attempt_at'], name='import_due'),
         ),

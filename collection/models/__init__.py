@@ -5,6 +5,7 @@ from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
+from collection.models.keys import SubjectKey
 from collection.models.libraries import LibraryImport, LicensedAttributes, ModelRelease, RefusedRow
 from collection.models.removed import RemovedDigest
 from collection.models.review import ReviewCase, ReviewDecision, ReviewNote, ReviewOutcome
@@ -41,6 +42,7 @@ __all__ = (
     "ReviewNote",
     "ReviewOutcome",
     "Screening",
+    "SubjectKey",
     "Target",
     "Transition",
     "Upload",

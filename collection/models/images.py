@@ -131,8 +131,9 @@ class Image(models.Model):
     clean_sha256 = models.CharField(max_length=64, blank=True)
     clean_format = models.CharField(max_length=10, blank=True)  # file extension without the dot: jpg, png, webp
     preview_key = models.CharField(max_length=200, blank=True)
+    taken_in = models.DateField(null=True)  # the month, as the camera says it: its first day
     # A crash is not a state.
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)  # begun since the last move, also those that were killed
     last_error = models.TextField(blank=True)
     next_attempt_at = models.DateTimeField(default=timezone.now)
 
@@ -145,6 +146,7 @@ class Image(models.Model):
         "preview_key": "random key of the bytes of a photograph of a person",
         "sha256": "identifies the photograph; cleared on purge",
         "clean_sha256": "identifies the photograph; cleared on purge",
+        "taken_in": "when the person was photographed, to the month; cleared on purge",
     }
 
     objects: ClassVar[ImageQuerySet] = ImageQuerySet.as_manager()  # type: ignore[assignment]
@@ -167,6 +169,9 @@ class Image(models.Model):
                 | Q(sha256="", clean_sha256="", client_name="", original_key="", clean_key="", preview_key=""),
                 name="purged_image_holds_nothing",
             ),
+            models.CheckConstraint(
+                condition=Q(taken_in__isnull=True) | ~Q(status=S.PURGED), name="purged_image_says_no_month"
+            ),
             models.UniqueConstraint(
                 fields=["licence", "external_id"],
                 condition=Q(licence__isnull=False),
@@ -178,7 +183,7 @@ class Image(models.Model):
             models.Index(fields=["sha256"], name="image_sha256"),
             models.Index(fields=["clean_sha256"], name="image_clean_sha256"),  # what released copies are named by
             models.Index(fields=["consent", "status"], name="image_by_consent"),
-            models.Index(fields=["subject"], name="image_by_subject"),
+            models.Index(fields=["subject", "status"], name="image_by_subject"),
         ]
 
     def __str__(self) -> str:

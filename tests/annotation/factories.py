@@ -7,8 +7,6 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.utils import timezone
 
 from annotation.config import starter_config
@@ -17,6 +15,7 @@ from annotation.models import Annotator, Campaign, LabelTask
 from annotation.services import change_campaign, plan_tasks
 from collection.models import Image, ImageStatus
 from consent.models import Consent, User
+from tests.collection.factories import store_clean
 from tests.consent.factories import make_consent, make_purpose, make_user
 
 _numbers = count(1)
@@ -26,14 +25,15 @@ BYTES = b"the bytes of a photograph"
 def make_image(consent: Consent | None = None, purposes: Sequence[str] = ("research",)) -> Image:
     """An accepted image with bytes in storage, without the pipeline's work."""
     consent = consent or make_consent(purposes=purposes)
-    key = storages["derivatives"].save(f"aa/{uuid.uuid4().hex}.jpg", ContentFile(BYTES))
+    image_id = uuid.uuid4()
     return Image.objects.create(
+        pk=image_id,
         consent=consent,
         subject=str(consent.contributor_id),
         status=ImageStatus.ACCEPTED,
         sha256="0" * 64,
         byte_size=len(BYTES),
-        clean_key=key,
+        clean_key=store_clean(image_id, str(consent.contributor_id), BYTES, "jpg"),
         clean_sha256="1" * 64,
         clean_format="jpg",
         width=800,

@@ -105,7 +105,7 @@ def furnish() -> dict[str, object]:
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
-        "campaign": campaign.pk, "asking": "object", "annotator": annotator.user, "crowded": crowded.pk,
+        "crowded": crowded.pk,
         "case": known.harm_matches.get().request_id,
     }  # fmt: skip
 

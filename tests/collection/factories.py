@@ -1,15 +1,17 @@
 """Calls and images through the services, for every app's tests."""
 
 import datetime
+import uuid
 from itertools import count
 from typing import Any
 
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from collection import licensed, pipeline, services
+from collection import keys, licensed, pipeline, services, storage
 from collection.models import Call, Image
 from consent.models import Consent, ConsentForm, Licence
+from consent.signing import sha256_hex
 from tests.collection.pictures import jpeg
 from tests.consent.factories import make_consent, make_text
 
@@ -38,6 +40,14 @@ def receive(consent: Consent, picture: bytes, name: str = "me.jpg", call: Call |
         file=ContentFile(picture, name=name),
         client_name=name,
     )
+
+
+def store_clean(image_id: uuid.UUID, subject: str, content: bytes, extension: str) -> str:
+    """The bytes of an image without the pipeline's work; their key."""
+    keys.make_image_key(image_id=image_id, subject=subject)
+    key = storage.key_for(image_id, sha256_hex(content), extension)
+    storage.write_once(storage.derivatives(), key, content)
+    return key
 
 
 def make_image(

@@ -11,9 +11,9 @@ from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.utils import timezone
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageFilter
+from PIL import ImageFilter
 
-from collection import erasure, imaging, library_runs, pipeline, services
+from collection import erasure, imaging, library_runs, pipeline, profiles, services
 from collection.library_sources import open_library
 from collection.models import Image, ImageStatus, LibraryImport
 from collection.reasons import describe
@@ -117,7 +117,7 @@ def test_fill_bytes_hide_no_metadata():
 
 
 def test_colours_survive_turning():
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profiles.profile_of(profiles.P3)
     exif = Pillow.Exif()
     exif[0x0112] = 6
     opened = imaging.open_safely(encoded(portrait(2, 2), exif=exif, icc_profile=profile))

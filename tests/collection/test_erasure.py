@@ -1,6 +1,7 @@
 """Promise 5 for images: refused at once, gone by the sweep, and nothing left anywhere."""
 
 import datetime
+import uuid
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from collection import erasure, storage
+from collection import erasure, keys, storage
 from collection.models import Fingerprint, Image, ImageStatus, Removal, Resemblance
 from consent.models import Contributor, PurposeEnd, Withdrawal
 from consent.withdrawals import withdraw
@@ -29,7 +30,7 @@ def test_purging_leaves_no_byte_and_no_hash():
     original = make_image(consent, picture=encoded(portrait(5, 5)))
     copy = make_image(consent, picture=encoded(portrait(5, 5), quality=40))
     other = make_image()
-    assert len(files_of(original)) == 3
+    assert len(files_of(original)) == 4  # original, clean copy, preview, key
     withdraw(consent=consent)
     assert erasure.purge_withdrawn() == 2
     for image in (original, copy):
@@ -39,7 +40,7 @@ def test_purging_leaves_no_byte_and_no_hash():
         assert (image.sha256, image.clean_sha256, image.original_key, image.client_name) == ("", "", "", "")
     assert list(Fingerprint.objects.values_list("image_id", flat=True)) == [other.pk]
     assert not Resemblance.objects.exists()
-    assert len(files_of(other)) == 3
+    assert len(files_of(other)) == 4
 
 
 def test_withdrawing_one_purpose_of_two_purges_nothing():
@@ -63,6 +64,7 @@ def test_bytes_that_no_row_owns_are_removed_once_they_are_old():
 
     image = receive(make_consent(), jpeg())
     lost = "ab/" + "ab" * 16 + "/" + "0" * 64 + ".jpg"
+    keys.make_image_key(image_id=uuid.UUID(hex="ab" * 16), subject="nobody")
     storage.write_once(storages["originals"], lost, jpeg())
     assert erasure.remove_orphans() == 0  # it may be an upload whose row is about to be written
     os.utime(storages["originals"].path(lost), (1, 1))
@@ -142,7 +144,7 @@ def test_a_removed_photograph_goes_alone_and_says_why(cause):
     assert (reason(image), reason(other)) == (cause, None)
     image.refresh_from_db()
     assert image.latest_reason().says.startswith("was erased")
-    assert len(files_of(other)) == 3
+    assert len(files_of(other)) == 4
 
 
 def test_a_removed_photograph_of_a_library_goes_too():
@@ -175,7 +177,7 @@ def test_what_an_owner_keeps_loses_its_hashes_and_no_byte(keep):
     assert erasure.purge_withdrawn() == 0
     assert not Fingerprint.objects.filter(image=image).exists()
     assert not Resemblance.objects.exists()
-    assert len(files_of(image)) == 3
+    assert len(files_of(image)) == 4
     assert list(erasure.kept_images(clock=timezone.now()).filter(pk=image.pk)) == [image]
     image.refresh_from_db()
     assert (image.status, bool(image.original_key)) == (ImageStatus.ACCEPTED, True)

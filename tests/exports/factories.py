@@ -7,7 +7,6 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.utils import timezone
 from PIL import Image as Picture
@@ -21,6 +20,7 @@ from exports.models import Dataset, Recipient, Release
 from exports.services import build_release, draft_release, publish_release
 from exports.tokens import issue_token
 from tests.annotation.factories import make_annotator
+from tests.collection.factories import store_clean
 from tests.consent.factories import make_consent, make_purpose, make_user
 
 _numbers = count(1)
@@ -44,15 +44,15 @@ def make_image(consent: Consent | None = None, licence: Licence | None = None, *
     ext = ("jpg", "png", "webp")[number % 3]
     content = draw(number, {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}[ext])
     digest = hashlib.sha256(content).hexdigest()
-    key = f"aa/{uuid.uuid4().hex}/{digest}.{ext}"
-    storages["derivatives"].save(key, ContentFile(content))
+    image_id, subject = uuid.uuid4(), str(consent.contributor_id) if consent else f"{licence.pk}:{number}"
     defaults = {
-        "subject": str(consent.contributor_id) if consent else f"{licence.pk}:{number}",
+        "id": image_id,
+        "subject": subject,
         "external_id": "" if consent else f"{number}.jpg",
         "status": ImageStatus.ACCEPTED,
         "sha256": hashlib.sha256(b"original" + content).hexdigest(),
         "byte_size": len(content),
-        "clean_key": key,
+        "clean_key": store_clean(image_id, subject, content, ext),
         "clean_sha256": digest,
         "clean_format": ext,
         "width": 64,

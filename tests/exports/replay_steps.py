@@ -18,7 +18,7 @@ settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.stora
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from collection import erasure
+from collection import erasure, storage
 from collection.models import Image
 from collection.removals import remove_images
 from consent import accounts, clock, demographics, erasure_list, ledger, services
@@ -76,7 +76,7 @@ def take_back(consent, image, contributor, told):
     demographics.delete_answers(contributor=Contributor.objects.get(pk=told))
     end_purpose(code="advertising", reason="The campaign is over.")
     newer = make_image(person("gil"), picture=jpeg(person=77, shot=77))  # signed after the backup was made
-    with storages["derivatives"].open(newer.clean_key) as file:
+    with storage.open_clean(newer) as file:
         storages["releases"].save("portraits/999/gil.jpg", ContentFile(file.read()))  # and in a later release
     withdraw(consent=person("hal"))  # so that the list has something that the backup never heard of
     while erasure_list.write_notes():

@@ -17,7 +17,7 @@ from PIL import Image as Picture
 from PIL import ImageOps
 
 from annotation.models import ImageView, LabelTask
-from collection import freezes, pipeline
+from collection import freezes, pipeline, storage
 from collection.models import Image, ImageStatus, Removal
 from consent import desk
 from consent.keys import public_key
@@ -260,7 +260,7 @@ def test_a_copy_of_a_photograph_freezes_it_on_receipt(client, image, copy):
 
 
 def test_the_stripped_copy_that_datasets_carry_is_recognised(client, image):
-    with storages["derivatives"].open(image.clean_key) as stored:
+    with storage.open_clean(image) as stored:
         report(client, photo=file(stored.read()))
     assert not live(image)
 

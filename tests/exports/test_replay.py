@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from base64 import b64encode
 from pathlib import Path
 
 import psycopg
@@ -22,7 +23,7 @@ from django.utils import timezone
 from collection import storage
 from consent import audit, demographics, erasure_list, ledger
 from consent.models import Demographics, LedgerEntry, Withdrawal
-from consent.signing import create_key
+from consent.signing import create_file, create_key
 from consent.withdrawals import withdraw
 from exports import replay
 from tests.consent.factories import make_consent
@@ -39,6 +40,7 @@ class Installation:
         self.var, self.backup = folder / "var", folder / "backup"
         self.name = f"likeness_replay_{secrets.token_hex(4)}"
         create_key(self.var / "keys" / "signing.pem")
+        create_file(self.var / "keys" / "master.key", b64encode(os.urandom(32)))
         self.env = {
             "PATH": os.environ["PATH"], "LIKENESS_VAR": str(self.var), "SECRET_KEY": "tests only", "STAFF_MFA": "0",
             "EMAIL_URL": "memorymail://", "BROKER_URL": "memory://", "DJANGO_SETTINGS_MODULE": "config.settings",

@@ -1,0 +1,121 @@
+"""The process at the other end of `collection.decoder`: opens one file after the other, and can do nothing else.
+
+Before it sees the first file it gives up whatever it can: more memory, more processor time, new files, sockets, and
+root. Every format is tried out before, since no library can be loaded once no file can be opened.
+"""
+
+import ctypes
+import io
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from contextlib import suppress
+
+from PIL import Image
+
+from collection.decoding import PILLOW_FORMATS, BadImage, Opened, decode
+
+NOBODY = 65534
+PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
+IN, OUT = 0, 1
+LOOKS_EVERY = 0.5  # seconds
+
+
+def main() -> None:
+    """Arguments: the folder of our code, who started us, seconds, megabytes (see decoder.Limits)."""
+    parent, seconds, megabytes = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+    _try_out()
+    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+    _give_up(megabytes)
+    os.write(OUT, b"!")
+    while head := os.read(IN, 8):
+        data = _read(int.from_bytes(head, "big"))
+        _allow_seconds(seconds / 2)
+        _write(*_answer(data))
+
+
+def _answer(data: bytes) -> tuple[dict[str, object], list[bytes]]:
+    try:
+        opened = decode(data)
+    except BadImage as bad:
+        return {"reason": bad.reason, "detail": str(bad)}, []
+    except MemoryError:
+        return {"reason": "too_demanding", "detail": "it needs more memory than a photograph may"}, []
+    return _facts(opened), [opened.clean, opened.preview, opened.canonical.tobytes()]
+
+
+def _facts(opened: Opened) -> dict[str, object]:
+    return {
+        "extension": opened.extension,
+        "width": opened.width,
+        "height": opened.height,
+        "pixels_sha256": opened.pixels_sha256,
+        "taken_in": opened.taken_in and opened.taken_in.isoformat(),
+    }
+
+
+def _read(size: int) -> bytes:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        got = os.readv(IN, [view])
+        if not got:
+            sys.exit()
+        view = view[got:]
+    return bytes(data)
+
+
+def _write(facts: dict[str, object], blobs: list[bytes]) -> None:
+    facts["sizes"] = [len(blob) for blob in blobs]
+    facts["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    head = json.dumps(facts).encode()
+    for part in (len(head).to_bytes(4, "big") + head, *blobs):
+        view = memoryview(part)
+        while view:
+            view = view[os.write(OUT, view) :]
+
+
+# --- Giving up -----------------------------------------------------------------------------------
+
+
+def _try_out() -> None:
+    """Load all that decoding will ever need."""
+    for name in PILLOW_FORMATS.values():
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 64)).save(buffer, name)
+        decode(buffer.getvalue())
+
+
+def _give_up(megabytes: int) -> None:
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    limits = {
+        resource.RLIMIT_AS: megabytes << 20,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,  # whatever is open, nothing is written to it
+        resource.RLIMIT_NOFILE: 3,  # no file, socket or pipe beside the two to our parent
+    }
+    for which, most in limits.items():
+        resource.setrlimit(which, (most, most))
+    if os.geteuid() == 0:
+        with suppress(OSError):  # a container may forbid even this
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # no other process looks into this one's memory
+
+
+def _allow_seconds(seconds: float) -> None:
+    """Of processor time, from now on; the kernel ends us after that."""
+    used = time.process_time()
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 1, resource.RLIM_INFINITY))
+
+
+def _end_with(parent: int) -> None:
+    """Whoever started us may be killed while we decode: we do not outlive them by more than a moment."""
+    while os.getppid() == parent:
+        time.sleep(LOOKS_EVERY)
+    os._exit(0)

@@ -1,0 +1,208 @@
+"""Keys of photographs, in the storage `keys`, which no backup contains (ADR 0016).
+
+Every photograph has a key of its own, `<2 hex>/<image id>/key`, wrapped by the key of whom it depicts,
+`subjects/<2 hex>/<key id>`, which is wrapped by the installation's master key. Whoever deletes one makes every copy of
+the bytes below it unreadable, wherever it lies. The database says only which subject's key is in use.
+"""
+
+import datetime
+import os
+import time
+import uuid
+from collections.abc import Collection, Iterator
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+from django.db import IntegrityError
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from collection.models import Image, ImageStatus, SubjectKey
+from collection.sealing import Altered
+from consent.keys import master_key
+from consent.models import Consent, Licence
+
+KEY_BYTES, NONCE, ID = 32, 12, 16
+UPLOADING = datetime.timedelta(hours=1)  # an upload's key comes before its row
+TOUCHED_EVERY = datetime.timedelta(minutes=5)
+REMEMBERED = 60.0  # seconds that a subject's key stays in memory
+MOST_REMEMBERED = 1000
+
+
+class KeyGone(FileNotFoundError):
+    """The photograph's key is deleted, so its bytes, wherever a copy of them lies, cannot be read again."""
+
+
+def bucket() -> Storage:
+    return storages["keys"]
+
+
+# --- Of one photograph ---------------------------------------------------------------------------
+
+
+def make_image_key(*, image_id: uuid.UUID, subject: str) -> None:
+    """Before the first bytes of an image are written: the key that they are sealed with.
+
+    Called again for the same image (an upload whose worker died) it leaves the key that is there.
+    """
+    try:
+        image_key(image_id)
+        return
+    except KeyGone:
+        pass
+    subject_key_id, wrapping = _key_in_use(subject)
+    wrapped = _wrap(wrapping, os.urandom(KEY_BYTES), b"image " + image_id.bytes)
+    bucket().save(_image_path(image_id), ContentFile(subject_key_id.bytes + wrapped))
+
+
+def image_key(image_id: uuid.UUID) -> bytes:
+    """KeyGone if there is none (any more)."""
+    content = _read(_image_path(image_id))
+    wrapping = _subject_key(uuid.UUID(bytes=content[:ID]))
+    return _unwrap(wrapping, content[ID:], b"image " + image_id.bytes, _image_path(image_id))
+
+
+def _image_path(image_id: uuid.UUID) -> str:
+    return f"{image_id.hex[:2]}/{image_id.hex}/key"
+
+
+def _read(path: str) -> bytes:
+    try:
+        with bucket().open(path, "rb") as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        raise KeyGone(f"there is no key {path}") from None
+
+
+def _wrap(wrapping: bytes, key: bytes, what: bytes) -> bytes:
+    nonce = os.urandom(NONCE)
+    return nonce + AESGCM(wrapping).encrypt(nonce, key, what)
+
+
+def _unwrap(wrapping: bytes, wrapped: bytes, what: bytes, path: str) -> bytes:
+    try:
+        return AESGCM(wrapping).decrypt(wrapped[:NONCE], wrapped[NONCE:], what)
+    except (InvalidTag, ValueError):
+        raise Altered(path) from None
+
+
+# --- Of one subject ------------------------------------------------------------------------------
+
+_remembered: dict[uuid.UUID, tuple[float, bytes]] = {}
+
+
+def _key_in_use(subject: str) -> tuple[uuid.UUID, bytes]:
+    """The key that new photographs of a subject are sealed under, made if there is none."""
+    while True:
+        row = SubjectKey.objects.filter(subject=subject, closed_at__isnull=True).first() or _make(subject)
+        if row is None or not _touch(row):
+            continue  # another process made one, or closed this one: look again
+        try:
+            return row.pk, _subject_key(row.pk)
+        except KeyGone:  # the row came back with a backup
+            SubjectKey.objects.filter(pk=row.pk, closed_at__isnull=True).update(closed_at=timezone.now())
+
+
+def _make(subject: str) -> SubjectKey | None:
+    """Its object first: a row without one would promise what is not there. None if somebody else was faster."""
+    row = SubjectKey(subject=subject)
+    bucket().save(_subject_path(row.pk), ContentFile(_wrap(master_key(), os.urandom(KEY_BYTES), _words(row.pk))))
+    try:
+        row.save(force_insert=True)
+    except IntegrityError:
+        bucket().delete(_subject_path(row.pk))
+        return None
+    return row
+
+
+def _touch(row: SubjectKey) -> bool:
+    """Say that it is in use, so that `destroy_unused` leaves it for a while; False if it is closed."""
+    now = timezone.now()
+    if row.used_at > now - TOUCHED_EVERY:
+        return True
+    return bool(SubjectKey.objects.filter(pk=row.pk, closed_at__isnull=True).update(used_at=now))
+
+
+def _subject_key(key_id: uuid.UUID) -> bytes:
+    until, key = _remembered.get(key_id, (0.0, b""))
+    if until < time.monotonic():
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
+        key = _unwrap(master_key(), _read(_subject_path(key_id)), _words(key_id), _subject_path(key_id))
+        _remembered[key_id] = time.monotonic() + REMEMBERED, key
+    return key
+
+
+def _subject_path(key_id: uuid.UUID) -> str:
+    return f"subjects/{key_id.hex[:2]}/{key_id.hex}"
+
+
+def _words(key_id: uuid.UUID) -> bytes:
+    return b"subject " + key_id.bytes
+
+
+# --- Destroying ----------------------------------------------------------------------------------
+
+
+def destroy_unused(*, subjects: Collection[str] | None = None) -> int:
+    """Destroy the keys of subjects (these, or all) of whom there is no photograph left; how many."""
+    held = Image.objects.filter(subject=OuterRef("subject")).exclude(status=ImageStatus.PURGED)
+    unused = SubjectKey.objects.filter(~Exists(held), destroyed_at__isnull=True)
+    if subjects is not None:
+        unused = unused.filter(subject__in=subjects)
+    return sum(_destroy(row) for row in unused)
+
+
+def _destroy(row: SubjectKey) -> bool:
+    if row.closed_at is None and not _close(row):
+        return False
+    bucket().delete(_subject_path(row.pk))
+    _remembered.pop(row.pk, None)
+    return bool(SubjectKey.objects.filter(pk=row.pk, destroyed_at__isnull=True).update(destroyed_at=timezone.now()))
+
+
+def _close(row: SubjectKey) -> bool:
+    """False if an upload may be under way whose row is still to come, or has begun since `row` was read."""
+    now = timezone.now()
+    if row.used_at > now - UPLOADING and _may_send(row.subject):
+        return False
+    open_still = SubjectKey.objects.filter(pk=row.pk, used_at=row.used_at, closed_at__isnull=True)
+    return bool(open_still.update(closed_at=now))
+
+
+def _may_send(subject: str) -> bool:
+    """Whether more photographs of a subject may arrive: by a contributor, or under a licence."""
+    basis, _, of_library = subject.partition(":")
+    try:
+        basis_id = uuid.UUID(basis)
+    except ValueError:
+        return True
+    if of_library:
+        return Licence.objects.live().filter(pk=basis_id).exists()
+    return Consent.objects.live().filter(contributor=basis_id).exists()
+
+
+def remove_strays(*, age: datetime.timedelta) -> int:
+    """Delete subjects' keys that came back after they were destroyed, and those of this age that no row names."""
+    found = dict(_stored_ids())
+    rows = dict(SubjectKey.objects.filter(pk__in=found).values_list("pk", "destroyed_at"))
+    strays = [
+        path
+        for key_id, path in found.items()
+        if (rows[key_id] if key_id in rows else bucket().get_modified_time(path) <= timezone.now() - age)
+    ]
+    for path in strays:
+        bucket().delete(path)
+    return len(strays)
+
+
+def _stored_ids() -> Iterator[tuple[uuid.UUID, str]]:
+    try:
+        shelves, _ = bucket().listdir("subjects")
+        for shelf in shelves:
+            for name in bucket().listdir(f"subjects/{shelf}")[1]:
+                yield uuid.UUID(hex=name), f"subjects/{shelf}/{name}"
+    except FileNotFoundError:  # nothing was ever stored
+        return
