@@ -74,8 +74,11 @@ def _replace_targets(call: Call, targets: Sequence[Target]) -> None:
     """Those of the same group keep their row, and with it their place in the order in which they are shown."""
     kept = {_group(target): target for target in call.targets.all()}
     for target in targets:
-        target.pk = kept.pop(_group(target), target).pk
-        target.save()
+        if same := kept.pop(_group(target), None):
+            target.pk = same.pk
+            target.save(update_fields=["people", "photographs"])
+        else:
+            target.save()
     Target.objects.filter(pk__in=[target.pk for target in kept.values()]).delete()
 
 
