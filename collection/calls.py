@@ -62,9 +62,7 @@ def _refuse_broken_promises(call: Call, fields: Mapping[str, Any]) -> None:
     if begun and fields.get("closes_at", call.closes_at) < call.closes_at:
         raise Refused("People were told until when they can take part. Extend the call, or close it early.")
     if begun and fields.get("max_per_person", call.max_per_person) < call.max_per_person:
-        raise Refused(
-            f"People were told that they can send {call.max_per_person} photographs. You can only allow more."
-        )
+        raise Refused(f"People were told that they can send {call.max_per_person} photographs. Allow as many, or more.")
 
 
 # --- Targets -------------------------------------------------------------------------------------

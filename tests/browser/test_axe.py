@@ -12,7 +12,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from playwright.sync_api import BrowserContext, Page
 
 from annotation.models import Campaign
-from collection.models import Image, ImageStatus
+from collection.models import Image, ImageStatus, Target
 from consent import desk, ledger
 from consent.models import FormDraft, User
 from consent.roles import ROLES
@@ -46,6 +46,7 @@ PAGES = {
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
         "licences", "licence_add", "review_queue", "review_image:held", "desk", "desk_request:request_id", "call_add",
+        "call_list", "call_progress:slug", "call_edit:slug",
         "holdings", "library_import", "records", "campaign_add", "campaign:campaign", "annotators", "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness",
     ],
@@ -56,7 +57,7 @@ NOT_PAGES = {
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "model_release", "certificate_json",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     # only ever posted to
-    "photos_remove", "kept_erase", "draft_discard", "release_publish",
+    "photos_remove", "kept_erase", "draft_discard", "release_publish", "call_close",
     # shown once by a mailed link, which is used up
     "work_join",
 }  # fmt: skip
@@ -68,6 +69,11 @@ def furnish() -> dict[str, object]:
     make_published(dataset)
     text = make_text(["research", "product"], slug="faces")
     call = make_call(form=text.form, slug="portraits")
+    for asks in (
+        {"people": 60, "photographs": 10},
+        {"gender": "woman", "age_band": "60+", "country": "IE", "people": 9},
+    ):
+        Target.objects.create(call=call, **asks)
     person = make_contributor(make_user("ada@example.org"))
     consent = make_consent(person, ["research"], text=text)
     for _ in range(2):
