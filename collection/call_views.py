@@ -22,11 +22,11 @@ ROWS_SENT = f"{PREFIX}-TOTAL_FORMS"
 def call_list(request: HttpRequest) -> HttpResponse:
     """Every call, the newest first, and how far its targets are."""
     found = Call.objects.select_related("form").order_by("-opens_at", "-pk")
-    rows = [(call, progress.take_progress(call)) for call in found]
-    return render(request, "collection/call_list.html", {"rows": [(call, _reached(rows)) for call, rows in rows]})
+    rows = [(call, _reached(progress.public_progress(call))) for call in found]
+    return render(request, "collection/call_list.html", {"rows": rows})
 
 
-def _reached(rows: list[progress.Progress]) -> str:
+def _reached(rows: list[progress.PublicProgress]) -> str:
     return f"{sum(row.reached for row in rows)} of {len(rows)} reached" if rows else "none"
 
 

@@ -62,9 +62,7 @@ def _refuse_broken_promises(call: Call, fields: Mapping[str, Any]) -> None:
     if begun and fields.get("closes_at", call.closes_at) < call.closes_at:
         raise Refused("People were told until when they can take part. Extend the call, or close it early.")
     if begun and fields.get("max_per_person", call.max_per_person) < call.max_per_person:
-        raise Refused(
-            f"People were told that they can send {call.max_per_person} photographs. You can only allow more."
-        )
+        raise Refused(f"People were told that they can send {call.max_per_person} photographs. Allow as many, or more.")
 
 
 # --- Targets -------------------------------------------------------------------------------------
@@ -74,8 +72,11 @@ def _replace_targets(call: Call, targets: Sequence[Target]) -> None:
     """Those of the same group keep their row, and with it their place in the order in which they are shown."""
     kept = {_group(target): target for target in call.targets.all()}
     for target in targets:
-        target.pk = kept.pop(_group(target), target).pk
-        target.save()
+        if same := kept.pop(_group(target), None):
+            target.pk = same.pk
+            target.save(update_fields=["people", "photographs"])
+        else:
+            target.save()
     Target.objects.filter(pk__in=[target.pk for target in kept.values()]).delete()
 
 

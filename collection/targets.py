@@ -1,18 +1,21 @@
 """Whose photographs a call still takes: the targets, what counts towards them, and where one contributor stands.
 
 A photograph counts from its arrival until it is turned down or its permission ends, so a place that a check or a
-withdrawal frees is free again. A group is only ever what people say of themselves; who leaves out what a target asks
-for counts in none.
+withdrawal frees is free again, within RECOUNTED. A group is only ever what people say of themselves; who leaves out
+what a target asks for counts in none.
 """
 
+import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count, Q
+from django.db import transaction
+from django.db.models import Count, Exists, F, OuterRef
+from django.utils import timezone
 
 from collection.models import DIMENSIONS, Call, Image, ImageQuerySet, ImageStatus, Target
 from consent import demographics
-from consent.models import PREFER_NOT_TO_SAY, Contributor
+from consent.models import PREFER_NOT_TO_SAY, Contributor, Demographics
 from consent.refusals import Refused
 
 # Statuses in which a photograph holds a place: it has arrived and is not turned down.
@@ -23,6 +26,7 @@ HOLDING = (
     ImageStatus.NEEDS_REVIEW,
     ImageStatus.ACCEPTED,
 )
+RECOUNTED = datetime.timedelta(minutes=1)  # a group that is full is counted again after so long
 PERSON = "consent__contributor"
 CALLED = {"skin_tone": "skin tone", "age_band": "age", "gender": "gender", "country": "country"}
 
@@ -52,6 +56,26 @@ def hold_place(*, contributor: Contributor, call: Call) -> None:
         Call.objects.select_for_update(no_key=True).get(pk=call.pk)
     if refusal := standing(contributor=contributor, call=call).refusal:
         raise Refused(refusal)
+    _count_one_more(contributor, call)
+
+
+def _count_one_more(contributor: Contributor, call: Call) -> None:
+    targets = list(call.targets.all())
+    if mine := _of(contributor, targets):
+        newcomer = int(_is_newcomer(contributor, call))
+        Target.objects.filter(pk__in=[target.pk for target in mine]).update(
+            held_photographs=F("held_photographs") + 1, held_people=F("held_people") + newcomer
+        )
+
+
+def _of(contributor: Contributor, targets: list[Target]) -> list[Target]:
+    """The targets that this person belongs to."""
+    answers = demographics.answers_in_force(contributor) if targets else {}
+    return [target for target in targets if target.fits(answers)]
+
+
+def _is_newcomer(contributor: Contributor, call: Call) -> bool:
+    return not held_places(call.pk).filter(consent__contributor=contributor).exists()
 
 
 def standing(*, contributor: Contributor, call: Call) -> Standing:
@@ -64,17 +88,20 @@ def standing(*, contributor: Contributor, call: Call) -> Standing:
         f"You have sent {sent} photographs to this call, which is as many as it takes."
         if sent >= call.max_per_person
         else _refusal(contributor, call, targets, answers)
-        if targets
-        else ""
     )
     return Standing(sent=sent, refusal=refusal, asks=silent and refusal in ("", UNSAID))
 
 
 def _refusal(contributor: Contributor, call: Call, targets: list[Target], answers: Mapping[str, str]) -> str:
     mine = [target for target in targets if target.fits(answers)]
+    if not targets:
+        return ""
     if not mine:
         return _refusal_outside(call, targets, answers)
-    full = [target for target in mine if _is_full(target, contributor)]
+    newcomer = _is_newcomer(contributor, call)
+    full = [target for target in _counted(call, mine) if _is_full(target, newcomer)]
+    if any(target.counted_at < timezone.now() - RECOUNTED for target in full if target.counted_at):
+        full = [target for target in _count_again(call, full) if _is_full(target, newcomer)]
     if not full:
         return ""
     return (
@@ -113,16 +140,45 @@ def _people_like(targets: Iterable[Target]) -> str:
     return f"people of your {listed}"
 
 
-def _is_full(target: Target, contributor: Contributor) -> bool:
-    """Whether the target takes no further photograph of this person, who belongs to it."""
+# --- Counting ------------------------------------------------------------------------------------
+
+
+def _is_full(target: Target, newcomer: bool) -> bool:
+    """Whether the target takes no further photograph, of somebody who has none there yet or of others."""
+    enough_people = newcomer and target.people is not None and target.held_people >= target.people
+    return enough_people or (target.photographs is not None and target.held_photographs >= target.photographs)
+
+
+def _counted(call: Call, targets: list[Target]) -> list[Target]:
+    """The targets with numbers that are never too low: counted once, and again when people changed their answers."""
+    fresh = [target for target in targets if target.counted_at]
+    since = min((target.counted_at for target in fresh if target.counted_at), default=None)
+    if since is None or len(fresh) < len(targets) or _answers_moved(call, since):
+        return _count_again(call, targets)
+    return targets
+
+
+def _answers_moved(call: Call, since: datetime.datetime) -> bool:
+    """Whether somebody who takes part in the call has said something new about themselves."""
+    theirs = Image.objects.filter(call=call, consent__contributor=OuterRef("contributor"))
+    return Demographics.objects.filter(Exists(theirs), given_at__gte=since).exists()
+
+
+def _count_again(call: Call, targets: list[Target]) -> list[Target]:
+    """Count what these targets hold, while nothing comes in."""
+    with transaction.atomic():
+        Call.objects.select_for_update(no_key=True).get(pk=call.pk)
+        for target in targets:
+            _count(target)
+    return targets
+
+
+def _count(target: Target) -> None:
+    target.counted_at = timezone.now()
     held = held_places(target.call_id).alias(**demographics.said_in_force(PERSON, target.asks()))
-    found = held.filter(**target.asks()).aggregate(
-        photographs=Count("pk"),
-        people=Count(PERSON, distinct=True),
-        mine=Count("pk", filter=Q(consent__contributor=contributor)),
-    )
-    enough_people = target.people is not None and not found["mine"] and found["people"] >= target.people
-    return enough_people or (target.photographs is not None and found["photographs"] >= target.photographs)
+    found = held.filter(**target.asks()).aggregate(photographs=Count("pk"), people=Count(PERSON, distinct=True))
+    target.held_photographs, target.held_people = found["photographs"], found["people"]
+    target.save(update_fields=["held_photographs", "held_people", "counted_at"])
 
 
 def held_places(call_id: int) -> ImageQuerySet:

@@ -140,7 +140,7 @@ RULES = (
     EVIDENCE,
     Rule(
         what="What people say about themselves (skin tone, age band, gender, ancestry, country)",
-        why="To check that datasets are fair, and for nothing else.",
+        why="To check that datasets are fair, to ask for photographs of people who are missing, and for nothing else.",
         until="You delete it, your permissions end, or the date that stands beside it.",
         sweep="consent.tasks.delete_demographics",
     ),

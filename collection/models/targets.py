@@ -25,6 +25,11 @@ class Target(models.Model):
     country = models.CharField(max_length=20, blank=True)
     people = models.PositiveIntegerField(null=True, blank=True)
     photographs = models.PositiveIntegerField(null=True, blank=True)
+    # What counts towards the goals, at most: counted at `counted_at`, and raised by every photograph that came since.
+    # Never shown; collection.targets counts again before it turns anybody away.
+    held_people = models.PositiveIntegerField(default=0, editable=False)
+    held_photographs = models.PositiveIntegerField(default=0, editable=False)
+    counted_at = models.DateTimeField(null=True, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 

@@ -72,7 +72,7 @@ PREFER_NOT_TO_SAY = "prefer_not"
 
 
 class Demographics(models.Model):
-    """What a contributor chose to say about themselves, for fairness checks only; never inferred by us.
+    """What a contributor chose to say about themselves, for fairness only (checks, targets of calls); never inferred.
 
     Kept apart from everything else: read through `consent.demographics` alone, by people with the role for it, and
     deleted on `delete_on`. Each value is "" (not answered), "prefer_not", or one of the choices there.
@@ -90,7 +90,8 @@ class Demographics(models.Model):
     delete_on = models.DateField()
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("skin_tone", "age_band", "gender", "ancestry", "country"), "self-reported, for fairness checks only"
+        ("skin_tone", "age_band", "gender", "ancestry", "country"),
+        "self-reported, for fairness checks and targets of calls only",
     )
 
     def __str__(self) -> str:

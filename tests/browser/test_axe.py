@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from annotation.models import Campaign
 from collection import claims, harm_lists, harm_matches
-from collection.models import Image, ImageStatus, Resemblance
+from collection.models import Image, ImageStatus, Resemblance, Target
 from consent import desk, ledger
 from consent.models import FormDraft, User
 from consent.roles import ROLES
@@ -48,8 +48,9 @@ PAGES = {
     "staff": [
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
-        "licences", "licence_add", "review_queue", "review_list:queue",
-        "review_image:held", "review_image:mine", "review_times", "desk", "desk_request:request_id", "call_add",
+        "licences", "licence_add", "review_queue", "review_list:queue", "review_image:held", "review_image:mine",
+        "review_times", "desk", "desk_request:request_id", "call_add", "call_list", "call_progress:slug",
+        "call_edit:slug",
         "holdings", "library_import", "records", "campaign_add", "campaign:campaign", "annotators", "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case",
@@ -62,8 +63,8 @@ NOT_PAGES = {
     "model_release", "certificate_json",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     # only ever posted to
-    "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start",
-    "review_take", "review_leave", "review_beat", "review_undo",
+    "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
+    "review_leave", "review_beat", "review_undo", "call_close",
     # shown once by a mailed link, which is used up
     "work_join",
 }  # fmt: skip
@@ -75,6 +76,11 @@ def furnish() -> dict[str, object]:
     make_published(dataset)
     text = make_text(["research", "product"], slug="faces")
     call = make_call(form=text.form, slug="portraits")
+    for asks in (
+        {"people": 60, "photographs": 10},
+        {"gender": "woman", "age_band": "60+", "country": "IE", "people": 9},
+    ):
+        Target.objects.create(call=call, **asks)
     person = make_contributor(make_user("ada@example.org"))
     consent = make_consent(person, ["research"], text=text)
     for _ in range(2):
