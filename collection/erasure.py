@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from collection import storage
 from collection.licensed import purged_path
-from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance, ReviewNote
+from collection.models import Distinct, Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance, ReviewNote
 from consent.clock import trusted_now
 from consent.models import Aftermath, Consent, Withdrawal
 from consent.models.consents import EVER
@@ -82,9 +82,9 @@ def _forget_kept(clock: datetime.datetime) -> None:
 
 @transaction.atomic
 def _forget(image_id: uuid.UUID) -> None:
-    Fingerprint.objects.filter(image=image_id).delete()
+    Fingerprint.objects.filter(image=image_id).delete()  # with the words that edited copies are found by
+    Distinct.objects.filter(Q(first=image_id) | Q(second=image_id)).delete()
     _resemblances(image_id).delete()
-    ReviewNote.objects.filter(decision__image=image_id).delete()
 
 
 def _resemblances(image: uuid.UUID | OuterRef) -> QuerySet[Resemblance]:
@@ -108,6 +108,7 @@ def purge(image: Image) -> bool:
         _forget(image.pk)
         path = {"external_id": purged_path(image.licence_id, image.external_id)} if image.licence_id else {}
         purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **NOTHING, **path)
+        ReviewNote.objects.filter(decision__image=image).delete()
         if not purged:  # it moved on in the meantime; the next sweep sees it as it is then
             transaction.set_rollback(True)
     return purged
