@@ -14,6 +14,7 @@ from django.utils import timezone
 from collection import fingerprints, keys, licensed_attributes, storage
 from collection.licensed import purged_path
 from collection.models import (
+    Distinct,
     FaceMark,
     Fingerprint,
     Image,
@@ -99,11 +100,11 @@ def _forget_kept(clock: datetime.datetime) -> None:
 
 @transaction.atomic
 def _forget(image_id: uuid.UUID) -> None:
-    fingerprints.forget(image_id)
+    fingerprints.forget(image_id)  # with the words that edited copies are found by
+    Distinct.objects.filter(Q(first=image_id) | Q(second=image_id)).delete()
     Screening.objects.filter(image=image_id).delete()
     FaceMark.objects.filter(image=image_id).delete()
     VendorCall.objects.filter(image=image_id).update(image=None)  # what was paid stays, for whom does not
-    ReviewNote.objects.filter(decision__image=image_id).delete()
 
 
 def _resemblances(image: uuid.UUID | OuterRef) -> QuerySet[Resemblance]:
@@ -129,6 +130,7 @@ def purge(image: Image) -> bool:
         path = {"external_id": purged_path(image.licence_id, image.external_id)} if image.licence_id else {}
         emptied = NOTHING | NO_MONTH | path
         purged = Image.objects.move(image.pk, image.status, ImageStatus.PURGED, reason=reason, **emptied)
+        ReviewNote.objects.filter(decision__image=image).delete()
         if purged and image.licence_id:
             _forget_library_row(image)
         if not purged:  # it moved on in the meantime; the next sweep sees it as it is then

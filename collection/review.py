@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from collection import claims, face_marks, freezes, queues, services
+from collection.distinct import mark_distinct
 from collection.models import (
     Image,
     ImageStatus,
@@ -184,6 +185,8 @@ def _settle(decision: ReviewDecision) -> bool:
         with transaction.atomic():
             if word == Kind.DISTINCT:
                 word = Kind.ACCEPT
+                for pair in resembling(image).select_related("original"):
+                    mark_distinct(image=image, original=pair.original, reviewer=decision.reviewer)
             services.settle_review(image=image, decision=word, reviewer=decision.reviewer, code=decision.reason)
     except Refused:
         return False

@@ -3,7 +3,6 @@
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Min
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -22,7 +21,6 @@ from consent.refusals import Refused
 from consent.roles import PROTECTION_OFFICER, REVIEWER, has_role, role_required, staff_user
 
 LISTED = 60  # photographs on the page of a queue
-COMPARED = 12  # what one photograph resembles, on its page
 TAKEDOWN = (RightsRequest.Kind.DEPICTED, RightsRequest.Kind.OBJECTION)
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
@@ -152,10 +150,11 @@ def review_image(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     return render(request, "collection/review_image.html", _case(image, staff_user(request)))
 
 
-def _case(image: Image, user: User) -> dict[str, Any]:
+def _case(image: Image, user: User, sent: DecisionForm | None = None) -> dict[str, Any]:
+    """What the page of a case shows; `sent` is what could not be done, so that nothing of it is lost."""
     case = ReviewCase.objects.select_related("first__note", "pending").filter(pk=image.pk).first()
     held = image.status == ImageStatus.NEEDS_REVIEW
-    pairs = list(review.resembling(image).select_related("original")[:COMPARED])
+    pairs = list(review.resembling(image).select_related("original"))
     queue = _queue_of(image.pk)
     return {
         "image": image,
@@ -173,8 +172,7 @@ def _case(image: Image, user: User) -> dict[str, Any]:
         "faces": len(face_marks.open_faces(image)),
         "earlier": image.review_decisions.select_related("outcome", "note").order_by("pk"),
         "undoable": review.undoable(user),
-        "now": timezone.now(),
-        "claim_seconds": settings.REVIEW_CLAIM_SECONDS,
+        "sent": sent.data if sent else {},
         "left": claims.free_for(user, queue).exclude(pk=image.pk).count(),
     }
 
@@ -182,19 +180,25 @@ def _case(image: Image, user: User) -> dict[str, Any]:
 def _decide(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     form = DecisionForm(request.POST)
     if not form.is_valid():
-        messages.warning(request, "Choose what to do with this photograph, and keep the note under 300 characters.")
-        return redirect("review_image", image_id)
+        return _again(request, image_id, form, "Choose what to do with it, and keep the note under 300 characters.")
     if form.cleaned_data["decision"] == ReviewDecision.Kind.MINOR:
         return _hold_minor(request, image_id, form.cleaned_data["note"])
     said = _said(form.cleaned_data, image_id)
     try:
         decision = review.decide(image_id=image_id, reviewer=staff_user(request), **said)
     except Refused as refused:
-        messages.warning(request, str(refused))
-        here = Image.objects.with_live_basis().filter(pk=image_id).exists()
-        return redirect("review_image", image_id) if here else redirect("review_queue")
+        return _again(request, image_id, form, str(refused))
     _apply_due()
     return _go_on(request, decision.queue, after=image_id)
+
+
+def _again(request: HttpRequest, image_id: uuid.UUID, form: DecisionForm, says: str) -> HttpResponse:
+    """The case as it is now, with what was sent, and why that could not be done."""
+    messages.warning(request, says)
+    image = Image.objects.with_live_basis().filter(pk=image_id).first()
+    if image is None:
+        return redirect("review_queue")
+    return render(request, "collection/review_image.html", _case(image, staff_user(request), form))
 
 
 def _said(cleaned: dict[str, Any], image_id: uuid.UUID) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from consent.append_only import AppendOnly
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collection', '0010_screening'),
+        ('collection', '0011_copies'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,6 +1,7 @@
 """The images: what was asked for, what came in, where each one stands, and what it resembles."""
 
 from collection.models.calls import Call
+from collection.models.copies import Distinct, Word
 from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport
 from collection.models.holds import Freeze, Removal
@@ -18,6 +19,7 @@ __all__ = (
     "MOVES",
     "PIPELINE",
     "Call",
+    "Distinct",
     "FaceMark",
     "Fingerprint",
     "Freeze",
@@ -47,4 +49,5 @@ __all__ = (
     "Transition",
     "Upload",
     "VendorCall",
+    "Word",
 )

@@ -13,6 +13,7 @@ from django.utils import timezone
 from PIL import ImageFilter
 
 from collection import claims, erasure, queues, review, tasks
+from collection.distinct import distinct_from
 from collection.models import (
     Image,
     ImageStatus,
@@ -22,6 +23,7 @@ from collection.models import (
     ReviewOutcome,
     Transition,
 )
+from collection.services import settle_review
 from consent.models import User
 from consent.refusals import Refused
 from consent.withdrawals import withdraw
@@ -439,3 +441,25 @@ def test_words_written_while_it_was_being_erased_go_with_the_next_sweep(ann):
     ReviewNote.objects.create(decision=decision, text="a man with a beard")
     tasks.apply_reviews()
     assert not ReviewNote.objects.exists()
+
+
+# --- Not a copy ----------------------------------------------------------------------------------
+
+
+def test_not_a_copy_is_remembered_for_the_pair(ann):
+    image = hold_copy()
+    original = image.resembles.get().original
+    decision = decide(image, ann, "distinct")
+    assert not distinct_from(image.pk)  # it can still be undone
+    assert settle(image) == ImageStatus.ACCEPTED
+    assert distinct_from(image.pk) == {original.pk}
+    assert not image.resembles.exists()
+    assert outcome(decision) == Outcome.APPLIED
+
+
+def test_not_a_copy_is_not_remembered_when_the_image_moved_on(ann):
+    image = hold_copy()
+    decision = decide(image, ann, "distinct")
+    settle_review(image=image, decision="reject", reviewer=ann)
+    assert settle(image) == ImageStatus.REJECTED
+    assert (outcome(decision), distinct_from(image.pk)) == (Outcome.VOID, set())

@@ -37,6 +37,7 @@
   document.addEventListener("keydown", (event) => {
     touched = Date.now();
     if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing || leaving) return;
+    if (event.key === "Enter" && event.target.matches("[data-digit]")) event.preventDefault(); // r turns down, not Enter
     if (typing(event.target) || !keysOn()) return;
     const key = event.key.toLowerCase();
     if (sure?.open) {
