@@ -18,6 +18,7 @@ NAMES = (
     "withdrawal",
     "screening",
     "targets",
+    "library_import",
 )
 
 for name in sys.argv[1:] or NAMES:
