@@ -5,6 +5,7 @@ root. Every format is tried out before, since no library can be loaded once no f
 """
 
 import ctypes
+import importlib
 import io
 import json
 import os
@@ -13,15 +14,26 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageCms
 
-from collection.decoding import PILLOW_FORMATS, BadImage, Opened, decode
+from collection import profiles
+from collection.decoding import ORIENTATION, PILLOW_FORMATS, BadImage, Opened, decode
 
 NOBODY = 65534
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
 IN, OUT = 0, 1
 LOOKS_EVERY = 0.5  # seconds
+CODECS = ("ascii", "latin_1", "utf_8", "utf_16", "utf_16_be", "utf_16_le", "cp1252")  # of texts in metadata
+MAGICS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF\0\0\0\0WEBP",
+    b"\0\0\0\x18ftypheic",
+    b"\0\0\0\x18ftypavif",
+    b"II*\0",
+)
 
 
 def main() -> None:
@@ -82,10 +94,31 @@ def _write(facts: dict[str, object], blobs: list[bytes]) -> None:
 
 
 def _try_out() -> None:
-    """Load all that decoding will ever need."""
-    for name in PILLOW_FORMATS.values():
-        buffer = io.BytesIO()
-        Image.new("RGB", (64, 64)).save(buffer, name)
+    """Load all that decoding will ever need: every format, colour space, odd mode, and the way into an error."""
+    Image.init()
+    for name in CODECS:
+        importlib.import_module(f"encodings.{name}")
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    foreign = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for options in ({}, {"icc_profile": profiles.profile_of(profiles.P3), "exif": exif}, {"icc_profile": foreign}):
+        for name in PILLOW_FORMATS.values():
+            _try(Image.new("RGB", (64, 64)), name, **options)
+    for mode in ("L", "CMYK"):
+        _try(Image.new(mode, (64, 64)), "JPEG")
+    for mode in ("RGBA", "P", "I;16"):
+        _try(Image.new(mode, (64, 64)), "PNG")
+    for compression in ("tiff_lzw", "tiff_deflate", "jpeg"):
+        _try(Image.new("RGB", (64, 64)), "TIFF", compression=compression)
+    for magic in MAGICS:
+        with suppress(BadImage):
+            decode(magic + bytes(40))
+
+
+def _try(picture: Image.Image, name: str, **options: Any) -> None:
+    buffer = io.BytesIO()
+    picture.save(buffer, name, **options)
+    with suppress(BadImage):
         decode(buffer.getvalue())
 
 

@@ -12,6 +12,7 @@ import struct
 JPEG_KEEP = {*range(0xC0, 0xD0), 0xDA, 0xDB, 0xDD}
 MOST_PARTS = 100_000  # segments or chunks of one file: with millions of empty ones it takes minutes to read
 MOST_SCANS = 50  # of a JPEG: each goes over the whole picture; progressive ones have about ten
+MOST_FILL = 1000  # bytes before a marker, which a decoder goes over one by one
 PNG_KEEP = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"sRGB"}
 WEBP_KEEP = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"}
 # In entropy-coded data 0xFF is followed by 0x00 or a restart marker; anything else is the next segment.
@@ -55,7 +56,10 @@ def strip_jpeg(data: bytes) -> bytes:
 def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
     """(marker, start, end) of the segment at `at`, which fill bytes may precede."""
     fill = FILL.match(data, at)
-    at = max(at, (fill.end() if fill else at) - 1)
+    end_of_fill = fill.end() if fill else at
+    if end_of_fill - at > MOST_FILL:
+        raise Endless(f"more than {MOST_FILL} fill bytes")
+    at = max(at, end_of_fill - 1)
     if at + 2 > len(data) or data[at] != 0xFF:
         raise Truncated("a segment is missing")
     marker = data[at + 1]

@@ -125,7 +125,7 @@ def test_bytes_that_are_not_those_accepted_are_not_released():
     build_release(release_id=release.pk)
     release.refresh_from_db()
     assert release.state == "building"
-    assert "not those that were accepted" in release.last_error
+    assert "not those that were sealed there" in release.last_error
 
 
 def test_only_images_whose_basis_covers_the_purpose_are_in():
