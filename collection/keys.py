@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Collection, Iterator
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -91,16 +92,29 @@ def _unwrap(wrapping: bytes, wrapped: bytes, what: bytes, path: str) -> bytes:
 # --- Of one subject ------------------------------------------------------------------------------
 
 _remembered: dict[uuid.UUID, tuple[float, bytes]] = {}
+# The open key of a subject: `_touch` keeps it from being destroyed for far longer than it is remembered.
+_in_use: dict[str, tuple[float, uuid.UUID]] = {}
+
+
+def _remember(memory: dict[Any, tuple[float, Any]], name: Any, value: Any) -> None:
+    if len(memory) >= MOST_REMEMBERED:
+        memory.clear()
+    memory[name] = time.monotonic() + REMEMBERED, value
 
 
 def _key_in_use(subject: str) -> tuple[uuid.UUID, bytes]:
     """The key that new photographs of a subject are sealed under, made if there is none."""
+    until, key_id = _in_use.get(subject, (0.0, None))
+    if key_id and until > time.monotonic():
+        return key_id, _subject_key(key_id)
     while True:
         row = SubjectKey.objects.filter(subject=subject, closed_at__isnull=True).first() or _make(subject)
         if row is None or not _touch(row):
             continue  # another process made one, or closed this one: look again
         try:
-            return row.pk, _subject_key(row.pk)
+            key = _subject_key(row.pk)
+            _remember(_in_use, subject, row.pk)
+            return row.pk, key
         except KeyGone:  # the row came back with a backup
             SubjectKey.objects.filter(pk=row.pk, closed_at__isnull=True).update(closed_at=timezone.now())
 
@@ -128,10 +142,8 @@ def _touch(row: SubjectKey) -> bool:
 def _subject_key(key_id: uuid.UUID) -> bytes:
     until, key = _remembered.get(key_id, (0.0, b""))
     if until < time.monotonic():
-        if len(_remembered) >= MOST_REMEMBERED:
-            _remembered.clear()
         key = _unwrap(master_key(), _read(_subject_path(key_id)), _words(key_id), _subject_path(key_id))
-        _remembered[key_id] = time.monotonic() + REMEMBERED, key
+        _remember(_remembered, key_id, key)
     return key
 
 
@@ -160,6 +172,7 @@ def _destroy(row: SubjectKey) -> bool:
         return False
     bucket().delete(_subject_path(row.pk))
     _remembered.pop(row.pk, None)
+    _in_use.pop(row.subject, None)
     return bool(SubjectKey.objects.filter(pk=row.pk, destroyed_at__isnull=True).update(destroyed_at=timezone.now()))
 
 

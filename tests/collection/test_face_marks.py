@@ -227,6 +227,7 @@ def test_the_page_is_the_contributors_alone(client, consent):
 def test_a_reviewer_is_led_to_the_faces(client):
     image = two_faces()
     client.force_login(make_user("", REVIEWER))
+    client.post(f"/staff/review/{image.pk}/take/")
     review = client.get(f"/staff/review/{image.pk}/").content.decode()
     assert f"/staff/review/{image.pk}/faces/" in review
     assert "Decide on its 2 faces" in review
