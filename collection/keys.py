@@ -10,7 +10,6 @@ import os
 import time
 import uuid
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -48,14 +47,18 @@ def make_image_key(*, image_id: uuid.UUID, subject: str) -> None:
 
     Called again for the same image (an upload whose worker died) it leaves the key that is there.
     """
-    try:
-        image_key(image_id)
-        return
-    except KeyGone:
-        pass
     subject_key_id, wrapping = _key_in_use(subject)
+    if _is_under(image_id, subject_key_id):
+        return
     wrapped = _wrap(wrapping, os.urandom(KEY_BYTES), b"image " + image_id.bytes)
     bucket().save(_image_path(image_id), ContentFile(subject_key_id.bytes + wrapped))
+
+
+def _is_under(image_id: uuid.UUID, subject_key_id: uuid.UUID) -> bool:
+    try:
+        return _read(_image_path(image_id))[:ID] == subject_key_id.bytes
+    except KeyGone:
+        return False
 
 
 def image_key(image_id: uuid.UUID) -> bytes:
@@ -92,29 +95,16 @@ def _unwrap(wrapping: bytes, wrapped: bytes, what: bytes, path: str) -> bytes:
 # --- Of one subject ------------------------------------------------------------------------------
 
 _remembered: dict[uuid.UUID, tuple[float, bytes]] = {}
-# The open key of a subject: `_touch` keeps it from being destroyed for far longer than it is remembered.
-_in_use: dict[str, tuple[float, uuid.UUID]] = {}
-
-
-def _remember(memory: dict[Any, tuple[float, Any]], name: Any, value: Any) -> None:
-    if len(memory) >= MOST_REMEMBERED:
-        memory.clear()
-    memory[name] = time.monotonic() + REMEMBERED, value
 
 
 def _key_in_use(subject: str) -> tuple[uuid.UUID, bytes]:
     """The key that new photographs of a subject are sealed under, made if there is none."""
-    until, key_id = _in_use.get(subject, (0.0, None))
-    if key_id and until > time.monotonic():
-        return key_id, _subject_key(key_id)
     while True:
         row = SubjectKey.objects.filter(subject=subject, closed_at__isnull=True).first() or _make(subject)
         if row is None or not _touch(row):
             continue  # another process made one, or closed this one: look again
         try:
-            key = _subject_key(row.pk)
-            _remember(_in_use, subject, row.pk)
-            return row.pk, key
+            return row.pk, _subject_key(row.pk)
         except KeyGone:  # the row came back with a backup
             SubjectKey.objects.filter(pk=row.pk, closed_at__isnull=True).update(closed_at=timezone.now())
 
@@ -142,8 +132,10 @@ def _touch(row: SubjectKey) -> bool:
 def _subject_key(key_id: uuid.UUID) -> bytes:
     until, key = _remembered.get(key_id, (0.0, b""))
     if until < time.monotonic():
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
         key = _unwrap(master_key(), _read(_subject_path(key_id)), _words(key_id), _subject_path(key_id))
-        _remember(_remembered, key_id, key)
+        _remembered[key_id] = time.monotonic() + REMEMBERED, key
     return key
 
 
@@ -172,7 +164,6 @@ def _destroy(row: SubjectKey) -> bool:
         return False
     bucket().delete(_subject_path(row.pk))
     _remembered.pop(row.pk, None)
-    _in_use.pop(row.subject, None)
     return bool(SubjectKey.objects.filter(pk=row.pk, destroyed_at__isnull=True).update(destroyed_at=timezone.now()))
 
 
