@@ -177,6 +177,7 @@ class Image(models.Model):
             models.Index(fields=["sha256"], name="image_sha256"),
             models.Index(fields=["clean_sha256"], name="image_clean_sha256"),  # what released copies are named by
             models.Index(fields=["consent", "status"], name="image_by_consent"),
+            models.Index(fields=["call", "consent", "status"], name="image_by_call"),
         ]
 
     def __str__(self) -> str:
