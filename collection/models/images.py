@@ -184,6 +184,7 @@ class Image(models.Model):
             models.Index(fields=["clean_sha256"], name="image_clean_sha256"),  # what released copies are named by
             models.Index(fields=["consent", "status"], name="image_by_consent"),
             models.Index(fields=["subject", "status"], name="image_by_subject"),
+            models.Index(fields=["call", "consent", "status"], name="image_by_call"),
         ]
 
     def __str__(self) -> str:
