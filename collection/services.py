@@ -15,7 +15,7 @@ from consent.models import Consent, Contributor, RightsRequest, User
 from consent.refusals import Refused
 from consent.signing import file_sha256
 
-__all__ = ("Refused", "receive_image", "settle_review", "signed_consent", "store_original")
+__all__ = ("Refused", "receive_image", "refuse_unready", "settle_review", "signed_consent", "store_original")
 
 # Where each decision leads, and the reason that the contributor reads.
 DECISIONS = {
@@ -99,8 +99,7 @@ def settle_review(*, image: Image, decision: str, reviewer: User, code: str = ""
 
     An image that was held before duplicates were looked for goes on to that step when it is accepted.
     """
-    if decision not in DECISIONS:
-        raise Refused("Choose accept, duplicate or reject.")
+    refuse_unready(image=image, decision=decision)
     status, usual = DECISIONS[decision]
     if status == ImageStatus.ACCEPTED and _held_by_screening(image):
         status = ImageStatus.SCREENED  # nobody has looked for copies of it yet: the pipeline goes on
@@ -113,6 +112,13 @@ def settle_review(*, image: Image, decision: str, reviewer: User, code: str = ""
     )
     if not settled:
         raise Refused("Somebody settled this image before you, or the permission for it ended.")
+
+
+def refuse_unready(*, image: Image, decision: str) -> None:
+    """Refused says what has to be done before this word can be given on this image. Asked when a reviewer decides, and
+    again when the decision takes effect."""
+    if decision not in DECISIONS:
+        raise Refused("Choose accept, duplicate or reject.")
 
 
 def _held_by_screening(image: Image) -> bool:
