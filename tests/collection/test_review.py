@@ -1,4 +1,4 @@
-"""The review desk's rules: undo, taking effect once, four eyes, rights, and what erasure leaves. (test_review_claims.py)"""
+"""The review desk's rules: undo, taking effect once, four eyes, rights, what erasure leaves. (test_review_claims.py)"""
 
 import contextlib
 import threading
