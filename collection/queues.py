@@ -25,12 +25,10 @@ QUEUES: dict[str, Queue] = {
     "duplicates": Queue(
         "Duplicates",
         "They look like a photograph that we have. Is it the same one, and whose is it?",
-        frozenset({"mirrored", "resembles_other_person", "edited_copy", "near_copy", "same_scene"}),
+        frozenset({"mirrored", "resembles_other_person", "edited_copy"}),
     ),
-    "moderation": Queue(
-        "Moderation", "They may show something that we do not take.", frozenset({"moderation", "moderation_unsure"})
-    ),
-    "age": Queue("Age", "The person may be younger than 18.", frozenset({"age", "age_unsure"})),
+    "moderation": Queue("Moderation", "They may show something that we do not take.", frozenset({"moderation"})),
+    "age": Queue("Age", "The person may be younger than 18.", frozenset({"age"})),
 }
 
 

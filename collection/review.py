@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from collection import claims, face_marks, freezes, queues, services
+from collection import claims, freezes, queues, services
 from collection.distinct import mark_distinct
 from collection.models import (
     Image,
@@ -60,8 +60,7 @@ def decide(*, image_id: uuid.UUID, reviewer: User, kind: str, reason: str = "", 
         assert case is not None  # noqa: S101  # is_theirs has seen to it
         if kind in (Kind.COPY, Kind.DISTINCT) and not resembling(case.image).exists():
             raise Refused("What it resembled is gone. Please accept it or turn it down.")
-        if kind in (Kind.ACCEPT, Kind.DISTINCT):
-            face_marks.refuse_open_faces(case.image)
+        services.refuse_unready(image=case.image, decision=_word(kind))
         decision = _note_decision(case, reviewer, kind, reason, note)
         ReviewCase.objects.filter(pk=case.pk).update(pending=decision)
     return decision
@@ -180,17 +179,22 @@ def _conclude(decision: ReviewDecision, kind: str) -> None:
 
 def _settle(decision: ReviewDecision) -> bool:
     """False: somebody settled the image otherwise, or its permission ended in this moment."""
-    image, word = decision.image, decision.kind
+    image = decision.image
     try:
         with transaction.atomic():
-            if word == Kind.DISTINCT:
-                word = Kind.ACCEPT
+            if decision.kind == Kind.DISTINCT:
                 for pair in resembling(image).select_related("original"):
                     mark_distinct(image=image, original=pair.original, reviewer=decision.reviewer)
+            word = _word(decision.kind)
             services.settle_review(image=image, decision=word, reviewer=decision.reviewer, code=decision.reason)
     except Refused:
         return False
     return True
+
+
+def _word(kind: str) -> str:
+    """What `services.settle_review` calls it: what is no copy is accepted."""
+    return Kind.ACCEPT.value if kind == Kind.DISTINCT else kind
 
 
 def forget_settled() -> int:

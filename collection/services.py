@@ -16,7 +16,9 @@ from consent.models import Consent, Contributor, RightsRequest, User
 from consent.refusals import Refused
 from consent.signing import file_sha256
 
-__all__ = ("Refused", "check_sender", "receive_image", "settle_review", "signed_consent", "store_original")
+__all__ = (
+    "Refused", "check_sender", "receive_image", "refuse_unready", "settle_review", "signed_consent", "store_original",
+)  # fmt: skip
 
 # Where each decision leads, and the reason that the contributor reads.
 DECISIONS = {
@@ -129,13 +131,10 @@ def settle_review(*, image: Image, decision: str, reviewer: User, code: str = ""
 
     An image that was held before duplicates were looked for goes on to that step when it is accepted.
     """
-    if decision not in DECISIONS:
-        raise Refused("Choose accept, duplicate or reject.")
+    refuse_unready(image=image, decision=decision)
     status, usual = DECISIONS[decision]
     if status == ImageStatus.ACCEPTED and _held_by_screening(image):
         status = ImageStatus.SCREENED  # nobody has looked for copies of it yet: the pipeline goes on
-    if decision == "accept":
-        face_marks.refuse_open_faces(image)
     settled = Image.objects.move(
         image.pk,
         ImageStatus.NEEDS_REVIEW,
@@ -145,6 +144,15 @@ def settle_review(*, image: Image, decision: str, reviewer: User, code: str = ""
     )
     if not settled:
         raise Refused("Somebody settled this image before you, or the permission for it ended.")
+
+
+def refuse_unready(*, image: Image, decision: str) -> None:
+    """Refused says what has to be done before this word can be given on this image. Asked when a reviewer decides, and
+    again when the decision takes effect."""
+    if decision not in DECISIONS:
+        raise Refused("Choose accept, duplicate or reject.")
+    if decision == "accept":
+        face_marks.refuse_open_faces(image)
 
 
 def _held_by_screening(image: Image) -> bool:
