@@ -198,8 +198,8 @@ def _blur_along(grey: np.ndarray, axis: int) -> float:
     size = (1, BLUR_KERNEL) if axis == 0 else (BLUR_KERNEL, 1)
     before = _steps(grey, axis)
     lost = cv2.subtract(before, _steps(cv2.blur(grey, size), axis))
-    total = cv2.sumElems(before)[0]
-    return 1 - float(cv2.sumElems(cv2.max(lost, 0))[0]) / total if total > before.size * 0.05 else 0.0
+    total = float(before.sum())
+    return 1 - float(np.maximum(lost, 0).sum()) / total if total > before.size * 0.05 else 0.0
 
 
 def _steps(grey: np.ndarray, axis: int) -> np.ndarray:
