@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+CASCADES = Path(cv2.__file__).parent / "data"
 FRONTAL_SIDE = 512  # longest side of the picture in which frontal faces are looked for
 PROFILE_SIDE = 256  # profiles cost four times as much a pixel
 SMALLEST = 1 / 16  # of the longest side
@@ -71,8 +72,7 @@ def _look(grey: np.ndarray, cascade: str, step: float, neighbours: int) -> list[
 
 def _classifier(name: str) -> cv2.CascadeClassifier:
     if not hasattr(_cascades, name):
-        path = Path(cv2.__file__).parent / "data" / f"{name}.xml"
-        setattr(_cascades, name, cv2.CascadeClassifier(str(path)))
+        setattr(_cascades, name, cv2.CascadeClassifier(str(CASCADES / f"{name}.xml")))
     found: cv2.CascadeClassifier = getattr(_cascades, name)
     return found
 

@@ -72,14 +72,15 @@ def measure(grey: np.ndarray, faces: list[Box], shorter_side: int) -> Measures:
     """Measure a preview. `shorter_side` is that of the full-size copy, in pixels."""
     box = max(faces, key=lambda face: face.w * face.h) if faces else MIDDLE
     face = _cut(grey, box, INNER if faces else 0)
-    low, high = (float(value) for value in np.percentile(face, (5, 95)))
-    shadow, highlight = (float(value) for value in np.percentile(grey, (1, 99.5)))
+    low, high = _percentiles(_shares(face), (0.05, 0.95))
+    shares = _shares(grey)
+    shadow, highlight = _percentiles(shares, (0.01, 0.995))
     return Measures(
         shorter_side=shorter_side,
         highlight=highlight,
         shadow=shadow,
-        black_share=float(np.mean(grey <= BLACK)),
-        white_share=float(np.mean(grey >= WHITE)),
+        black_share=float(shares[BLACK]),
+        white_share=float(1 - shares[WHITE - 1]),
         surround=_surround(grey, box),
         face=bool(faces),
         face_highlight=high,
@@ -149,12 +150,23 @@ def _cut(grey: np.ndarray, box: Box, margin: float) -> np.ndarray:
     return cut if cut.size else grey
 
 
+def _shares(grey: np.ndarray) -> np.ndarray:
+    """For each luma, the share of pixels that are at most so bright: 256 numbers from one look at the picture."""
+    counts = cv2.calcHist([np.ascontiguousarray(grey)], [0], None, [256], [0, 256]).ravel()
+    return np.cumsum(counts) / grey.size
+
+
+def _percentiles(shares: np.ndarray, parts: tuple[float, float]) -> tuple[float, float]:
+    low, high = (int(np.searchsorted(shares, part)) for part in parts)
+    return float(low), float(min(high, 255))
+
+
 def _surround(grey: np.ndarray, box: Box) -> float:
     """Median luma of the upper part of the picture without the face and what is below it (the body)."""
     height, width = grey.shape
     left, right, bottom = int(box.x * width), int((box.x + box.w) * width), int((box.y + box.h) * height)
     beside = np.concatenate((grey[:bottom, : max(left, 1)].ravel(), grey[:bottom, right:].ravel()))
-    return float(np.median(beside if beside.size else grey))
+    return _percentiles(_shares(beside if beside.size else grey), (0.5, 0.5))[0]
 
 
 def _face_blur(grey: np.ndarray, box: Box) -> float:
@@ -184,7 +196,12 @@ def blur_effect(grey: np.ndarray) -> float:
 
 def _blur_along(grey: np.ndarray, axis: int) -> float:
     size = (1, BLUR_KERNEL) if axis == 0 else (BLUR_KERNEL, 1)
-    before = np.abs(np.diff(grey, axis=axis))
-    after = np.abs(np.diff(cv2.blur(grey, size), axis=axis))
+    before = _steps(grey, axis)
+    lost = cv2.subtract(before, _steps(cv2.blur(grey, size), axis))
     total = float(before.sum())
-    return 1 - float(np.maximum(before - after, 0).sum()) / total if total > before.size * 0.05 else 0.0
+    return 1 - float(np.maximum(lost, 0).sum()) / total if total > before.size * 0.05 else 0.0
+
+
+def _steps(grey: np.ndarray, axis: int) -> np.ndarray:
+    """How much each pixel differs from its neighbour."""
+    return cv2.absdiff(grey[1:], grey[:-1]) if axis == 0 else cv2.absdiff(grey[:, 1:], grey[:, :-1])

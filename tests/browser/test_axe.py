@@ -59,8 +59,8 @@ PAGES = {
 NOT_PAGES = {
     # files and machine-readable answers
     "receipt_json", "receipt_pdf", "public_key", "checkpoint", "consistency", "inclusion", "licence_evidence",
-    "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full", "review_times_csv",
-    "model_release", "certificate_json",
+    "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
+    "review_times_csv", "model_release", "certificate_json",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     # only ever posted to
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
