@@ -55,6 +55,7 @@ NOT_PAGES = {
     "receipt_json", "receipt_pdf", "public_key", "checkpoint", "consistency", "inclusion", "licence_evidence",
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "model_release", "certificate_json",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
+    "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign",
     # only ever posted to
     "photos_remove", "kept_erase", "draft_discard", "release_publish",
     # shown once by a mailed link, which is used up
