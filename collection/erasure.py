@@ -170,8 +170,16 @@ def remove_orphans(*, age: datetime.timedelta = ORPHAN_AGE) -> int:
 
     Only of this age: an upload's bytes come before its row. Contracts have an age of their own.
     """
-    found = sum(_remove_orphans(bucket, age) for bucket in storage.everything())
+    found = sum(_remove_orphans(bucket, age) for bucket in storage.everything()) + _remove_left_parts(age)
     return found + keys.remove_strays(age=age) + keys.destroy_unused() + remove_unowned_contracts()
+
+
+def _remove_left_parts(age: datetime.timedelta) -> int:
+    """Bytes of uploads that were dropped or taken in by somebody who died before deleting them."""
+    bucket = storage.uploads()
+    found = list(storage.image_ids(bucket))
+    waiting = set(Upload.objects.filter(pk__in=found, settled_at__isnull=True).values_list("pk", flat=True))
+    return sum(_remove_old(bucket, upload_id, age) for upload_id in found if upload_id not in waiting)
 
 
 def _remove_orphans(bucket: Storage, age: datetime.timedelta) -> int:

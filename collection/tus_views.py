@@ -34,7 +34,7 @@ VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
 DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}  # sha1 because every tus server has it: it finds accidents
 BODY = "application/offset+octet-stream"
-PIECE = 256 * 1024
+PIECE = 64 * 1024  # what is lost at most when a connection breaks off
 SILENCE = 30.0  # seconds without a byte: the sender has gone through a tunnel and will come back by another connection
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -173,11 +173,14 @@ def finish_upload(*, upload: Upload) -> bool:
     refusal = ""
     if not Image.objects.filter(pk=upload.pk).exists():
         refusal = _take_in(upload)
-    Upload.objects.filter(pk=upload.pk, settled_at__isnull=True).update(
-        settled_at=timezone.now(), refusal=refusal[:400]
-    )
+    _note(upload, refusal)
     _discard(upload.pk)
     return True
+
+
+def _note(upload: Upload, refusal: str) -> None:
+    mine = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True)
+    mine.update(settled_at=timezone.now(), refusal=refusal[:400])
 
 
 def _take_in(upload: Upload) -> str:

@@ -62,6 +62,7 @@ NOT_PAGES = {
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
     "review_times_csv", "model_release", "certificate_json",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
+    "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign",
     # only ever posted to
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
     "review_leave", "review_beat", "review_undo", "call_close",

@@ -55,9 +55,9 @@ def test_from_registration_to_withdrawal_on_a_phone(phone: Page, tmp_path):
     assert [p.purpose_id for p in consent.granted.all()] == ["research"]
 
     phone.goto("/calls/faces/upload/")
-    phone.locator("[name=photos]").set_input_files(photo)
-    phone.locator("main form button").click()
-    expect(phone.get_by_text("arrived Thank you")).to_be_visible()
+    phone.locator("input.uppy-Dashboard-input").first.set_input_files(photo)
+    phone.get_by_role("button", name="Send 1 photograph").click()
+    expect(phone.locator("[data-sent] li")).to_contain_text("being checked")
     image = Image.objects.get()
     pipeline.advance(image.pk)
 

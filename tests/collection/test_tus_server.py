@@ -1,0 +1,192 @@
+"""tus over real connections: tuspy as client, a gunicorn that is killed, connections that hang or break off."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+from tusclient.client import TusClient
+
+from collection import parts
+from collection.models import Image, Upload
+from collection.tus_views import PIECE
+from consent.signing import sha256_hex
+from tests.collection.factories import make_call
+from tests.collection.pictures import encoded, portrait
+from tests.consent.factories import make_consent
+from tests.crash import ROOT, database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TOKEN = "a" * 32
+PHOTO = encoded(portrait(7, 7, (800, 1000)), "PNG", compress_level=0)
+HALF = 16 * PIECE
+DEADLINE = 60.0
+
+
+class Sender:
+    """A signed-in contributor with a call to send to, and raw HTTP."""
+
+    def __init__(self) -> None:
+        consent = make_consent()
+        client = Client()
+        client.force_login(consent.contributor.user)
+        self.call = make_call(form=consent.text.form)
+        cookies = f"likeness_session={client.cookies['likeness_session'].value}; likeness_csrf={TOKEN}"
+        self.headers = {"Cookie": cookies, "X-CSRFToken": TOKEN, "Tus-Resumable": "1.0.0"}
+        self.path = f"/calls/{self.call.slug}/uploads/"
+
+    def ask(self, server: str, method: str, path: str, body: bytes = b"", **headers: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, {**self.headers, **named})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer
+
+    def announce(self, server: str) -> str:
+        return str(self.ask(server, "POST", self.path, Upload_Length=str(len(PHOTO))).headers["Location"])
+
+    def offset(self, server: str, path: str) -> int:
+        return int(self.ask(server, "HEAD", path).headers["Upload-Offset"])
+
+    def patch(self, server: str, path: str, offset: int) -> int:
+        kind = "application/offset+octet-stream"
+        body = PHOTO[offset:]
+        return self.ask(server, "PATCH", path, body, Content_Type=kind, Upload_Offset=str(offset)).status
+
+    def half_a_patch(self, server: str, path: str) -> socket.socket:
+        """A connection that announced all bytes and sent half of them."""
+        address = urlsplit(server)
+        connection = socket.create_connection((address.hostname, address.port), timeout=30)
+        lines = {
+            **self.headers,
+            "Host": address.netloc,
+            "Content-Type": "application/offset+octet-stream",
+            "Upload-Offset": "0",
+            "Content-Length": str(len(PHOTO)),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        connection.sendall(f"PATCH {path} HTTP/1.1\r\n{head}\r\n".encode() + PHOTO[:HALF])
+        return connection
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return Sender()
+
+
+class Gunicorn:
+    """A real server on a port of its own, which can be killed and started again."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://{self.address}"
+        self.start()
+
+    def start(self) -> None:
+        words = f"config.wsgi --bind {self.address} -k gthread -w 1 --threads 8 --log-level critical"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *words.split()],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": database_url()},
+            start_new_session=True,
+        )
+        wait_until(self.answers, "gunicorn does not answer")
+
+    def answers(self) -> bool:
+        connection = http.client.HTTPConnection(self.address, timeout=10)
+        try:
+            connection.request("GET", "/keys/signing.pem")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def gunicorn() -> Iterator[Gunicorn]:
+    server = Gunicorn()
+    yield server
+    server.kill()
+
+
+def wait_until(condition, what: str) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def half_has_arrived() -> bool:
+    return parts.size(Upload.objects.get().pk) == HALF
+
+
+def the_only_image() -> Image:
+    image = Image.objects.get()
+    assert image.sha256 == sha256_hex(PHOTO)
+    return image
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # tuspy leaves its files open
+def test_tuspy_sends_in_pieces_with_checksums_and_resumes(live_server, sender, tmp_path):
+    path = tmp_path / "me.png"
+    path.write_bytes(PHOTO)
+    client = TusClient(f"{live_server.url}{sender.path}", headers=sender.headers)
+    uploader = client.uploader(str(path), chunk_size=300_000, metadata={"filename": "me.png"}, upload_checksum=True)
+    uploader.upload(stop_at=600_000)
+    assert not Image.objects.exists()
+    again = client.uploader(str(path), chunk_size=300_000, url=uploader.url, upload_checksum=True)
+    assert again.offset == 600_000
+    again.upload()
+    assert the_only_image().client_name == "me.png"
+    assert client.uploader(str(path), url=uploader.url).offset == len(PHOTO)
+
+
+def test_a_server_that_is_killed_keeps_what_it_had(gunicorn, sender):
+    path = sender.announce(gunicorn.url)
+    connection = sender.half_a_patch(gunicorn.url, path)
+    wait_until(half_has_arrived, "half of it did not arrive")
+    gunicorn.kill()
+    connection.close()
+    gunicorn.start()
+    offset = sender.offset(gunicorn.url, path)
+    assert offset == HALF
+    assert sender.patch(gunicorn.url, path, offset) == 204
+    the_only_image()
+    assert sender.offset(gunicorn.url, path) == len(PHOTO)
+
+
+def test_a_connection_that_breaks_off_keeps_what_it_brought(gunicorn, sender):
+    path = sender.announce(gunicorn.url)
+    sender.half_a_patch(gunicorn.url, path).close()
+    wait_until(half_has_arrived, "half of it did not arrive")
+    assert sender.patch(gunicorn.url, path, sender.offset(gunicorn.url, path)) == 204
+    the_only_image()
+
+
+def test_a_connection_that_hangs_bars_nobody(gunicorn, sender):
+    """The phone has another network now; the server does not know that the old connection is dead."""
+    path = sender.announce(gunicorn.url)
+    hanging = sender.half_a_patch(gunicorn.url, path)
+    wait_until(half_has_arrived, "half of it did not arrive")
+    assert sender.patch(gunicorn.url, path, sender.offset(gunicorn.url, path)) == 204
+    the_only_image()
+    hanging.sendall(PHOTO[HALF:])  # it was not dead after all
+    assert b" 404 " in hanging.recv(200)  # its file is gone: it has become an image
+    hanging.close()
+    the_only_image()
