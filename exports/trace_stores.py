@@ -1,4 +1,4 @@
-"""Traces of one photograph outside the database: storages, releases, waiting zips, caches, Label Studio, temporary files."""
+"""Traces of one photograph outside the database: storages, releases, waiting zips, caches, Label Studio, temp files."""
 
 import hashlib
 import pickle
