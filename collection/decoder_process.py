@@ -82,7 +82,6 @@ def _read(size: int) -> bytes:
 
 def _write(facts: dict[str, object], blobs: list[bytes]) -> None:
     facts["sizes"] = [len(blob) for blob in blobs]
-    facts["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     head = json.dumps(facts).encode()
     for part in (len(head).to_bytes(4, "big") + head, *blobs):
         view = memoryview(part)

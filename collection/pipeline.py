@@ -88,7 +88,7 @@ def screen(image: Image) -> bool:
         return False
     with storage.open_preview(image) as file:
         preview = file.read()
-    found = screening.look_at(image=image, preview=preview, last_try=image.attempts >= len(DELAYS))
+    found = screening.look_at(image=image, preview=preview, last_try=image.attempts > len(DELAYS))
     with transaction.atomic():
         moved = Image.objects.move(
             image.pk, ImageStatus.SANITIZED, found.status, reason=found.reason, detail=found.detail[:300]
@@ -152,16 +152,19 @@ def _claim(image_id: uuid.UUID) -> Image | None:
     The attempt counts from here on, so that a file which kills its worker each time comes to an end as well.
     """
     now = timezone.now()
-    due = Image.objects.with_live_basis(at=now).due().filter(pk=image_id)
-    for statuses, lease in (({ImageStatus.RECEIVED}, _opening_lease()), ({*STEPS} - {ImageStatus.RECEIVED}, LEASE)):
-        if due.filter(status__in=statuses).update(next_attempt_at=now + lease, attempts=F("attempts") + 1):
-            return Image.objects.get(pk=image_id)
-    return None
+    due = Image.objects.due().filter(pk=image_id)
+    status = due.values_list("status", flat=True).first()  # the rights check costs more than this look
+    if status is None:
+        return None
+    mine = Image.objects.with_live_basis(at=now).due().filter(pk=image_id, status=status)
+    taken = mine.update(next_attempt_at=now + _lease(status), attempts=F("attempts") + 1)
+    return Image.objects.get(pk=image_id) if taken else None
 
 
-def _opening_lease() -> datetime.timedelta:
-    """Long enough for both tries that a file gets."""
-    return LEASE + 2 * datetime.timedelta(seconds=settings.DECODER_SECONDS)
+def _lease(status: str) -> datetime.timedelta:
+    """For opening, long enough for both tries that a file gets."""
+    tries = 2 if status == ImageStatus.RECEIVED else 0
+    return LEASE + tries * datetime.timedelta(seconds=settings.DECODER_SECONDS)
 
 
 def _step(image: Image) -> bool:

@@ -312,6 +312,7 @@ def hashes_below(bucket, folder):
     except FileNotFoundError:
         return
     for name in names:
+        yield name.partition(".")[0]  # photographs are sealed, and named by the SHA-256 of what is inside
         with bucket.open(f"{folder}/{name}".lstrip("/")) as file:
             yield file_sha256(file)
     for name in folders:

@@ -140,6 +140,7 @@ def test_r20_a_restored_backup_forgets_again_before_it_serves_anything(installat
     images = here["hashes"]
     there = {"status": 200, "files": 8, "rows": 4, "account": True, "answers": True}
     assert installation.step("look", *images) == there
+    assert installation.step("readable", *images) == 4
     installation.back_up()
 
     done = installation.step("take_back", here["withdrawn"], here["image"], here["deleted"], here["told"])
@@ -152,6 +153,7 @@ def test_r20_a_restored_backup_forgets_again_before_it_serves_anything(installat
     installation.restore_files()
     back = installation.step("look", *gone)  # all of it is there again, and not served
     assert back == there | {"status": 503, "files": 8 + len(done["files"])}
+    assert installation.step("readable", *images) == 0  # no backup has the keys, and nothing brings them back
     worker = installation.run("-m", "celery", "-A", "config", "worker", "--pool", "solo")
     assert worker.returncode != 0
     assert "replay_erasures" in worker.stderr + worker.stdout
