@@ -13,10 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from collection.boxes import Box
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from collection.decoder_process import main; main()"
@@ -78,11 +81,15 @@ class Decoder:
     def pid(self) -> int:
         return self._process.pid
 
-    def ask(self, data: bytes) -> Answer:
-        """Have `data` decoded. Lost, and dead, if it does not answer in time; whatever interrupts us kills it too."""
+    def ask(self, data: bytes, covers: Sequence[Box] = ()) -> Answer:
+        """Have `data` decoded, with these rectangles of it painted over.
+
+        Lost, and dead, if it does not answer in time; whatever interrupts us kills it too.
+        """
         deadline = time.monotonic() + self.limits.seconds
         try:
-            self._send(len(data).to_bytes(8, "big"), deadline)
+            boxes = json.dumps([astuple(box) for box in covers]).encode()
+            self._send(len(boxes).to_bytes(4, "big") + boxes + len(data).to_bytes(8, "big"), deadline)
             self._send(data, deadline)
             answer = json.loads(self._receive(int.from_bytes(self._receive(4, deadline), "big"), deadline))
             blobs = [self._receive(size, deadline) for size in answer.pop("sizes")]
@@ -183,12 +190,12 @@ class Idle:
 _idle = Idle()
 
 
-def ask(data: bytes, limits: Limits) -> Answer:
-    """Have `data` decoded by a decoder of this process. Lost if the decoder is; OSError if there can be none."""
+def ask(data: bytes, limits: Limits, covers: Sequence[Box] = ()) -> Answer:
+    """Have `data` decoded by a decoder of this process, as Decoder.ask does. OSError if there can be none."""
     pool = _idle
     with pool.turns:
         one = pool.take(limits)
-        answer = one.ask(data)
+        answer = one.ask(data, covers)
         if one.is_alive():
             pool.waiting.append(one)
     return answer

@@ -14,11 +14,13 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image, ImageCms
 
-from collection import profiles
+from collection import masking, profiles
+from collection.boxes import Box
 from collection.decoding import ORIENTATION, PILLOW_FORMATS, BadImage, Opened, decode
 
 NOBODY = 65534
@@ -43,15 +45,18 @@ def main() -> None:
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
     _give_up(megabytes)
     os.write(OUT, b"!")
-    while head := os.read(IN, 8):
-        data = _read(int.from_bytes(head, "big"))
+    while head := os.read(IN, 4):
+        covers = [Box(*corners) for corners in json.loads(_read(int.from_bytes(head, "big")))]
+        data = _read(int.from_bytes(_read(8), "big"))
         _allow_seconds(seconds / 2)
-        _write(*_answer(data))
+        _write(*_answer(data, covers))
 
 
-def _answer(data: bytes) -> tuple[dict[str, object], list[bytes]]:
+def _answer(data: bytes, covers: list[Box]) -> tuple[dict[str, object], list[bytes]]:
     try:
         opened = decode(data)
+        if covers:
+            opened = replace(decode(masking.cover(opened.clean, covers)), taken_in=opened.taken_in)
     except BadImage as bad:
         return {"reason": bad.reason, "detail": str(bad)}, []
     except MemoryError:

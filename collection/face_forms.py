@@ -4,8 +4,8 @@ import math
 
 from django.http import QueryDict
 
+from collection.boxes import Box
 from collection.face_marks import Kind, Mark
-from collection.faces import Box
 from consent.refusals import Refused
 
 SIDES = ("left", "top", "width", "height")

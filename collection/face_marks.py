@@ -11,7 +11,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from collection import fingerprints
-from collection.faces import SAME_FACE, Box
+from collection.boxes import Box
+from collection.faces import SAME_FACE
 from collection.models import FaceMark, Image, ImageStatus, Screening
 from consent.models import User
 from consent.refusals import Refused

@@ -5,11 +5,12 @@ than others, so finding none means nothing (docs/decisions/0017).
 """
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from collection.boxes import Box
 
 CASCADES = Path(cv2.__file__).parent / "data"
 FRONTAL_SIDE = 512  # longest side of the picture in which frontal faces are looked for
@@ -22,23 +23,6 @@ SAME_FACE = 0.35  # shared part of the smaller box
 
 cv2.setNumThreads(1)  # workers are processes: threads of theirs would only take turns on the same cores
 _cascades = threading.local()  # a classifier holds state while it looks
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in parts of the picture's width and height: all between 0 and 1."""
-
-    x: float
-    y: float
-    w: float
-    h: float
-
-    def covers(self, other: "Box") -> float:
-        """The shared part of the smaller one: 0 (apart) to 1 (one inside the other)."""
-        across = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
-        down = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
-        smaller = min(self.w * self.h, other.w * other.h)
-        return max(0.0, across) * max(0.0, down) / smaller if smaller > 0 else 0.0
 
 
 def find_faces(grey: np.ndarray) -> list[Box]:

@@ -1,11 +1,11 @@
-"""Painting over faces, for good: what was below is in no copy any more. Pure; no Django."""
+"""Painting over faces, for good: what was below is in no copy any more. Pure; run in `decoder_process` only."""
 
 import io
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from collection.faces import Box
+from collection.boxes import Box
 
 MARGIN = 0.25  # of the box on each side: hair, ears and chin tell who somebody is, too
 COLOUR = (128, 128, 128)

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from collection import face_marks, fingerprints, freezes, harm_matches, masking, recognition, screening, storage
+from collection import face_marks, fingerprints, freezes, harm_matches, recognition, screening, storage
 from collection.imaging import BadImage, open_safely
 from collection.models import Fingerprint, Image, ImageStatus, Removal, Resemblance
 from collection.removals import remove_images
@@ -23,7 +23,7 @@ from consent.signing import sha256_hex
 logger = logging.getLogger(__name__)
 
 LEASE = datetime.timedelta(seconds=10)  # for one step; whoever is killed in it is succeeded after that
-MOST_BEGUN = 10  # times that one step is begun: a file may kill the worker itself, which then notes no failure
+MOST_BEGUN = 30  # times that one step is begun: a file may kill the worker itself, which then notes no failure
 # After a step failed: four more attempts, spread so that storage may be away for an hour or two.
 DELAYS = tuple(datetime.timedelta(seconds=seconds) for seconds in (10, 60, 600, 7200))
 
@@ -36,10 +36,10 @@ def sanitize(image: Image) -> bool:
         raise BadImage("broken", "the stored bytes are not those that were received")
     if harm_matches.hold_known_file(image=image, data=data):
         return False
-    opened = open_safely(data)
-    if covers := face_marks.covers_of(image):
+    covers = face_marks.covers_of(image)
+    opened = open_safely(data, covers)
+    if covers:
         storage.delete_derivatives(image)  # the copies from before the faces were covered
-        opened = open_safely(masking.cover(opened.clean, covers))
     clean_sha256 = sha256_hex(opened.clean)
     if removal := recognition.find_removal([image.sha256, clean_sha256, opened.pixels_sha256]):
         return _turn_away(image, removal)
@@ -88,7 +88,7 @@ def screen(image: Image) -> bool:
         return False
     with storage.open_preview(image) as file:
         preview = file.read()
-    found = screening.look_at(image=image, preview=preview, last_try=image.attempts > len(DELAYS))
+    found = screening.look_at(image=image, preview=preview, last_try=image.attempts >= len(DELAYS))
     with transaction.atomic():
         moved = Image.objects.move(
             image.pk, ImageStatus.SANITIZED, found.status, reason=found.reason, detail=found.detail[:300]
@@ -149,7 +149,7 @@ def advance(image_id: uuid.UUID) -> None:
 def _claim(image_id: uuid.UUID) -> Image | None:
     """The image, if a step is due and nobody else is at it: else a sweep would decode again what a task decodes.
 
-    The attempt counts from here on, so that a file which kills its worker each time comes to an end as well.
+    That it was begun is counted, so that a file which kills its worker each time comes to an end as well.
     """
     now = timezone.now()
     due = Image.objects.due().filter(pk=image_id)
@@ -157,7 +157,7 @@ def _claim(image_id: uuid.UUID) -> Image | None:
     if status is None:
         return None
     mine = Image.objects.with_live_basis(at=now).due().filter(pk=image_id, status=status)
-    taken = mine.update(next_attempt_at=now + _lease(status), attempts=F("attempts") + 1)
+    taken = mine.update(next_attempt_at=now + _lease(status), begun=F("begun") + 1)
     return Image.objects.get(pk=image_id) if taken else None
 
 
@@ -169,7 +169,7 @@ def _lease(status: str) -> datetime.timedelta:
 
 def _step(image: Image) -> bool:
     """One step of one image; False when it did not move."""
-    if image.attempts > MOST_BEGUN:
+    if image.begun > MOST_BEGUN:
         return _give_up(image, "the worker was killed each time")
     try:
         return STEPS[image.status](image)
@@ -185,12 +185,13 @@ def _step(image: Image) -> bool:
 
 
 def _note_failure(image: Image, error: Exception) -> None:
-    if image.attempts > len(DELAYS):
+    if image.attempts >= len(DELAYS):
         _give_up(image, type(error).__name__)
         return
     Image.objects.filter(pk=image.pk, status=image.status).update(
+        attempts=image.attempts + 1,
         last_error=f"{type(error).__name__}: {error}"[:2000],
-        next_attempt_at=timezone.now() + DELAYS[image.attempts - 1],
+        next_attempt_at=timezone.now() + DELAYS[image.attempts],
     )
 
 

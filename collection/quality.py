@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from collection.faces import Box
+from collection.boxes import Box
 
 # --- Thresholds, each with its reason ---------------------------------------------------------------
 

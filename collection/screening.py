@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from collection import face_marks, faces, quality, vendors
+from collection.boxes import Box
 from collection.models import FaceMark, Image, ImageStatus, Screening, VendorCall
 from collection.quality import Failure
 from collection.reasons import Reason, describe
@@ -15,7 +16,7 @@ class Finding:
     """What was measured, and the verdict: the status to go to, and why (a code of collection.reasons)."""
 
     measures: quality.Measures
-    faces: list[faces.Box]
+    faces: list[Box]
     failures: list[Failure]
     status: str
     reason: str = ""
@@ -42,7 +43,7 @@ def store_finding(*, image: Image, finding: Finding) -> None:
     Screening.objects.update_or_create(image=image, defaults=values)
 
 
-def _verdict(image: Image, boxes: list[faces.Box], failures: list[Failure]) -> tuple[str, str, str] | None:
+def _verdict(image: Image, boxes: list[Box], failures: list[Failure]) -> tuple[str, str, str] | None:
     """What the picture itself says; None if it may go on."""
     if failures and failures[0].final:
         return ImageStatus.REJECTED, failures[0].reason, failures[0].detail

@@ -101,7 +101,7 @@ class ImageQuerySet(models.QuerySet["Image"]):
             if new != S.PURGED:
                 rows = rows.with_live_basis()
             now = timezone.now()
-            moved = rows.update(status=new, attempts=0, last_error="", next_attempt_at=now, **fields)
+            moved = rows.update(status=new, attempts=0, begun=0, last_error="", next_attempt_at=now, **fields)
             if moved:
                 Transition.objects.create(
                     image_id=pk, old=old, new=new, reason=reason, detail=detail, actor=actor, at=now
@@ -133,7 +133,8 @@ class Image(models.Model):
     preview_key = models.CharField(max_length=200, blank=True)
     taken_in = models.DateField(null=True)  # the month, as the camera says it: its first day
     # A crash is not a state.
-    attempts = models.PositiveIntegerField(default=0)  # begun since the last move, also those that were killed
+    attempts = models.PositiveIntegerField(default=0)  # that failed, since the last move
+    begun = models.PositiveIntegerField(default=0)  # since the last move, also those that were killed
     last_error = models.TextField(blank=True)
     next_attempt_at = models.DateTimeField(default=timezone.now)
 

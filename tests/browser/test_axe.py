@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from annotation.models import Campaign
 from collection import claims, harm_lists, harm_matches
-from collection.models import Image, ImageStatus, Resemblance, Target
+from collection.models import Image, ImageStatus, LibraryImport, Resemblance, Target
 from consent import desk, ledger
 from consent.models import FormDraft, User
 from consent.roles import ROLES
@@ -51,7 +51,7 @@ PAGES = {
         "licences", "licence_add", "review_queue", "review_list:queue", "review_image:held", "review_image:mine",
         "review_times", "desk", "desk_request:request_id", "call_add", "call_list", "call_progress:slug",
         "call_edit:slug",
-        "holdings", "library_import", "records", "campaign_add", "campaign:campaign", "annotators", "datasets",
+        "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign", "annotators", "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case",
     ],
@@ -60,12 +60,12 @@ NOT_PAGES = {
     # files and machine-readable answers
     "receipt_json", "receipt_pdf", "public_key", "checkpoint", "consistency", "inclusion", "licence_evidence",
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
-    "review_times_csv", "model_release", "certificate_json",
+    "review_times_csv", "model_release", "certificate_json", "library_report",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign",
     # only ever posted to
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
-    "review_leave", "review_beat", "review_undo", "call_close",
+    "review_leave", "review_beat", "review_undo", "library_cancel", "call_close",
     # shown once by a mailed link, which is used up
     "work_join",
 }  # fmt: skip
@@ -101,7 +101,7 @@ def furnish() -> dict[str, object]:
     act = withdraw(consent=make_consent(person, ["research"], text=make_text(slug="other"))).act
     words = f"That is me: {64 * 'a'}"
     request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details=words)
-    make_licence()
+    run = LibraryImport.objects.create(licence=make_licence())
     draft = FormDraft.objects.create(**{**text_fields(slug="new"), "version": "", "recipients": []})
     ledger.seal()
     make_user("newcomer@example.org")
@@ -112,7 +112,7 @@ def furnish() -> dict[str, object]:
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
-        "crowded": crowded.pk,
+        "crowded": crowded.pk, "run": run.pk,
         "case": known.harm_matches.get().request_id,
     }  # fmt: skip
 

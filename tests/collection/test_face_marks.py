@@ -8,7 +8,7 @@ from django.core.files.storage import storages
 from PIL import Image as Pillow
 
 from collection import erasure, face_marks, faces, masking, pipeline, quality, storage
-from collection.faces import Box
+from collection.boxes import Box
 from collection.models import FaceMark, Fingerprint, Image, ImageStatus
 from consent.refusals import Refused
 from consent.roles import REVIEWER

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from collection import parts, uploads
 from collection.models import Image, Upload
-from collection.storage import originals
+from collection.storage import open_original
 from consent.withdrawals import withdraw
 from tests.collection.factories import make_call, receive
 from tests.collection.pictures import jpeg
@@ -84,7 +84,7 @@ def test_a_photograph_arrives_in_pieces_and_becomes_one_image(client, call):
     assert (last.status_code, last["Upload-Offset"]) == (204, str(len(PHOTO)))
     image = Image.objects.get()
     assert (image.sha256, image.client_name) == (hashlib.sha256(PHOTO).hexdigest(), "me.jpg")
-    with originals().open(image.original_key) as file:
+    with open_original(image) as file:
         assert file.read() == PHOTO
     assert parts.size(Upload.objects.get().pk) is None
 

@@ -234,7 +234,7 @@ def test_a_mail_server_that_is_away_does_not_hide_the_certificate(client, ada, s
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody listens
     assert "/certificates/" in delete(client, ada).headers["Location"]
-    assert "could not be sent" in caplog.text
+    assert "could not be mailed" in caplog.text
     assert "ada" not in caplog.text
 
 
