@@ -140,7 +140,9 @@ STATIC_ROOT = VAR_DIR / "static"
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 60 * 1024 * 1024)  # one photograph
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
-FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or None
+# Of our own, so that what killed processes leave there can be told from what is others' (erasure.remove_temporary).
+FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or str(VAR_DIR / "tmp")
+Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
 # --- Celery -------------------------------------------------------------------------------------
 

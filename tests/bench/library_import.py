@@ -121,8 +121,6 @@ def main() -> None:
             assert Image.objects.count() == IMAGES
         base = sum(floor) / len(floor)
         print(f"{IMAGES:,} images of {BYTES >> 10} KB, {connection.vendor}, batches of {library.BATCH}")
-        print(
-            f"{'cp plus sha256':16}{IMAGES / base:10,.0f} images/s   (before and after: {floor[0]:.2f}, {floor[1]:.2f} s)"
-        )
+        print(f"{'cp plus sha256':16}{IMAGES / base:10,.0f} images/s   ({floor[0]:.2f} s before, {floor[1]:.2f} after)")
         for what, took_seconds in took.items():
             print(f"{what:16}{IMAGES / took_seconds:10,.0f} images/s{took_seconds / base:8.2f}× the floor's time")

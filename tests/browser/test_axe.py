@@ -12,7 +12,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from playwright.sync_api import BrowserContext, Page
 
 from annotation.models import Campaign
-from collection.models import Image, ImageStatus
+from collection.models import Image, ImageStatus, LibraryImport
 from consent import desk, ledger
 from consent.models import FormDraft, User
 from consent.roles import ROLES
@@ -46,17 +46,18 @@ PAGES = {
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
         "licences", "licence_add", "review_queue", "review_image:held", "desk", "desk_request:request_id", "call_add",
-        "holdings", "library_import", "records", "campaign_add", "campaign:campaign", "annotators", "datasets",
-        "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness",
+        "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign",
+        "annotators", "datasets", "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness",
     ],
 }  # fmt: skip
 NOT_PAGES = {
     # files and machine-readable answers
     "receipt_json", "receipt_pdf", "public_key", "checkpoint", "consistency", "inclusion", "licence_evidence",
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "model_release", "certificate_json",
-    "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
+    "library_report", "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download",
+    "about_me_delete",
     # only ever posted to
-    "photos_remove", "kept_erase", "draft_discard", "release_publish",
+    "library_cancel", "photos_remove", "kept_erase", "draft_discard", "release_publish",
     # shown once by a mailed link, which is used up
     "work_join",
 }  # fmt: skip
@@ -79,7 +80,10 @@ def furnish() -> dict[str, object]:
     Image.objects.filter(pk=held_copy.pk).update(status=ImageStatus.NEEDS_REVIEW)
     act = withdraw(consent=make_consent(person, ["research"], text=make_text(slug="other"))).act
     request = desk.open_request(kind="depicted", name="Somebody", email="somebody@example.org", details="That is me.")
-    make_licence()
+    run = LibraryImport.objects.create(
+        licence=make_licence(), source="library.zip", state="running", rows=20, rows_done=3, imported=2, refused_count=1
+    )
+    run.refused.create(line=4, path="portraits/4.jpg", reason="There is no model release for the person depicted.")
     draft = FormDraft.objects.create(**{**text_fields(slug="new"), "version": "", "recipients": []})
     ledger.seal()
     make_user("newcomer@example.org")
@@ -89,7 +93,7 @@ def furnish() -> dict[str, object]:
     return {
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
-        "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
+        "campaign": campaign.pk, "asking": "object", "run": run.pk, "annotator": annotator.user,
     }  # fmt: skip
 
 
