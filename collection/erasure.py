@@ -2,9 +2,13 @@
 
 import datetime
 import logging
+import shutil
+import tempfile
 import uuid
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.files.storage import Storage
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
@@ -37,6 +41,7 @@ from consent.retention_table import CONTACT
 logger = logging.getLogger(__name__)
 
 ORPHAN_AGE = datetime.timedelta(hours=1)
+TEMPORARY_AGE = datetime.timedelta(days=1)  # longer than any upload or build lasts
 NOTHING = dict.fromkeys(("sha256", "clean_sha256", "client_name", "original_key", "clean_key", "preview_key"), "")
 NO_MONTH: dict[str, Any] = {"taken_in": None}
 
@@ -195,3 +200,33 @@ def _remove_old(bucket: Storage, image_id: uuid.UUID, age: datetime.timedelta) -
     for key in keys:
         bucket.delete(key)
     return bool(keys)
+
+
+# --- Temporary files -----------------------------------------------------------------------------
+
+
+def remove_temporary(*, age: datetime.timedelta = TEMPORARY_AGE) -> int:
+    """Delete what killed processes left in our own temporary folder: uploads on their way, releases half built.
+
+    Never in the system's folder, where others' files lie too.
+    """
+    folder = settings.FILE_UPLOAD_TEMP_DIR
+    if not folder or not Path(folder).is_dir() or Path(folder).resolve() == Path(tempfile.gettempdir()).resolve():
+        return 0
+    before = (timezone.now() - age).timestamp()
+    return sum(_remove_temporary(path, before) for path in list(Path(folder).iterdir()))
+
+
+def _remove_temporary(path: Path, before: float) -> bool:
+    """A folder is as old as the newest of what is in it."""
+    try:
+        if any(one.lstat().st_mtime > before for one in (path, *path.rglob("*"))):
+            return False
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError as error:  # its owner was faster, or it is nobody's that we may delete
+        logger.warning("temporary file %s stays: %s", path, error)
+        return False
+    return True

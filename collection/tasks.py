@@ -117,6 +117,7 @@ def sweep_imports() -> None:
 
 @shared_task
 def remove_leftovers() -> None:
-    """Erase what imports leave behind, and what people in licensed photographs said when its day has come."""
+    """Erase what imports and killed processes leave behind, and attributes whose day has come."""
+    erasure.remove_temporary()
     library_runs.remove_leftovers()
     licensed_attributes.delete_due()

@@ -150,7 +150,9 @@ REVIEW_CLAIM_SECONDS = env.int("REVIEW_CLAIM_SECONDS", 300)  # a case without a 
 REVIEW_UNDO_SECONDS = env.int("REVIEW_UNDO_SECONDS", 20)  # before a reviewer's decision takes effect
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
-FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or None
+# Of our own, so that what killed processes leave there can be told from what is others' (erasure.remove_temporary).
+FILE_UPLOAD_TEMP_DIR = env.str("UPLOAD_TEMP_DIR", "") or str(VAR_DIR / "tmp")
+Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
 # What one file may cost the process that opens it (ADR 0015): seconds on the clock, half of them of processor time.
 DECODER_SECONDS = env.float("DECODER_SECONDS", 20.0)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import storages
 from django.db import IntegrityError, transaction
@@ -96,7 +97,7 @@ def _build(release: Release) -> None:
     checkpoint = provenance.sealed_checkpoint(release)
     if checkpoint is None:
         raise RuntimeError("the ledger is being sealed by another process; tried again soon")
-    with tempfile.TemporaryDirectory(prefix="likeness-release-") as name:
+    with tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name:
         folder = Path(name)
         files = write_files(release, plan, checkpoint, folder, _reader(release))
         _store(release, files, folder)

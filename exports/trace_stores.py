@@ -26,7 +26,7 @@ from exports.traces import Names, Report, Trace, column_traces, names_of, rows_t
 
 CHUNK = 1 << 20
 ERASURES = "the erasure list: a restored backup must forget it again"
-TEMPORARY = ("*.upload*", "likeness-*")  # what Django and we ourselves leave in the system's own folder
+TEMPORARY = ("*.upload*", "likeness-release-*")  # what Django and we ourselves leave in the system's own folder
 ROWS = (".jsonl", ".json", ".csv")  # files of releases that list hashes and ids
 
 

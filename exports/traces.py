@@ -160,79 +160,69 @@ def own_models() -> list[type[models.Model]]:
 
 
 def models_about_images() -> dict[type[models.Model], list[str]]:
-    """Every table whose rows lead to one image, over any number of links: the names of those links."""
-    found: dict[type[models.Model], list[str]] = {Image: ["pk"]}
-    waiting = [Image]
-    while waiting:
-        target = waiting.pop()
+    """Every other table whose rows lead to one image, over any number of links: the names of those links."""
+    found: dict[type[models.Model], list[str]] = {}
+    waiting: list[type[models.Model]] = [Image]
+    for target in waiting:
         for model in own_models():
             links = [f.name for f in model._meta.concrete_fields if f.is_relation and f.related_model is target]
-            if links and model is not target and links[0] not in found.get(model, []):
-                if model not in found:
-                    waiting.append(model)
+            if links and model is not target:
                 found.setdefault(model, []).extend(links)
+                if model not in waiting:
+                    waiting.append(model)
     return found
 
 
 def rows_traces(names: Names) -> Iterator[Trace]:
     """Rows that lead to the images by foreign keys."""
-    reached: dict[type[models.Model], set[Any]] = {
-        Image: set(Image.objects.filter(pk__in=names.ids).values_list("pk", flat=True))
-    }
-    yield from _sorted_out(Image, Q(pk__in=reached[Image]), "id")
+    images = Image.objects.filter(pk__in=names.ids)
+    reached: dict[Any, set[Any]] = {Image: set(images.values_list("pk", flat=True))}
+    yield from _sorted_out(images, "id")
     for model, links in models_about_images().items():
-        if model is Image:
-            continue
         for link in links:
-            target: Any = model._meta.get_field(link).related_model
-            belongs = Q(**{f"{link}__in": list(reached.get(target, ()))})
-            reached.setdefault(model, set()).update(model._default_manager.filter(belongs).values_list("pk", flat=True))
-            yield from _sorted_out(model, belongs, link)
+            belongs = {f"{link}__in": list(reached.get(model._meta.get_field(link).related_model, ()))}
+            rows = model._default_manager.filter(**belongs)
+            reached.setdefault(model, set()).update(rows.values_list("pk", flat=True))
+            yield from _sorted_out(rows, link)
 
 
 def column_traces(names: Names) -> Iterator[Trace]:
     """Values of any column, but for links, that name the images or hold one of their hashes."""
-    words = sorted(names.words())
     for model in own_models():
         for column in model._meta.concrete_fields:
-            condition = _condition(column, names, words)
-            if condition is not None and not (model is Image and column.primary_key):
-                yield from _sorted_out(model, condition, column.name)
+            rows = None if model is Image and column.primary_key else _holding(model, column, names)
+            if rows is not None:
+                yield from _sorted_out(rows, column.name)
 
 
-def _condition(column: Any, names: Names, words: list[str]) -> Q | None:
-    """None for columns that cannot hold such a value; files of receipts (the one binary column) name no photograph."""
+def _holding(model: type[models.Model], column: Any, names: Names) -> models.QuerySet | None:
+    """Rows with a name of the images in `column`; None if it cannot hold one (the one binary column, the PDF of what
+    somebody signed, names no photograph)."""
+    rows: models.QuerySet = model._default_manager.all()
+    words = sorted(names.words())
     if column.is_relation:
         return None
     if isinstance(column, models.UUIDField):
-        known = [uuid.UUID(word) for word in names.others if _is_uuid(word)]
-        return Q(**{f"{column.name}__in": [*names.ids, *known]})
+        return rows.filter(**{f"{column.name}__in": [*names.ids, *map(uuid.UUID, filter(_is_uuid, names.others))]})
     if isinstance(column, models.CharField) and column.max_length and column.max_length <= EXACT_UNTIL:
-        return Q(**{f"{column.name}__in": words})
+        return rows.filter(**{f"{column.name}__in": words})
     if isinstance(column, models.CharField | models.TextField | models.JSONField):
-        found = Q(pk__in=[])
+        anywhere = Q(pk__in=[])
         for word in words:
-            found |= Q(**{f"text_of_{column.name}__contains": word})
-        return found
+            anywhere |= Q(text_of_it__contains=word)
+        return rows.alias(text_of_it=Cast(column.name, TextField())).filter(anywhere)
     return None
 
 
 def _is_uuid(word: str) -> bool:
-    return len(word) in (32, 36) and re.fullmatch(r"[0-9a-f-]+", word) is not None
+    return re.fullmatch(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", word) is not None
 
 
-def _sorted_out(model: type[models.Model], condition: Q, column: str) -> Iterator[Trace]:
-    """The rows under `condition`: those that are proof, and the others."""
-    rows = model._default_manager.all()
-    if column in {f.name for f in model._meta.concrete_fields} and "text_of_" in str(condition):
-        rows = rows.alias(**{f"text_of_{column}": Cast(column, TextField())})
-    found = rows.filter(condition)
-    count = found.count()
-    if not count:
-        return
-    place = f"{model._meta.db_table}.{column}"
-    known = KNOWN.get(model._meta.label_lower, LEFT)
-    proof = found.filter(known[0]).count() if known else 0
+def _sorted_out(rows: models.QuerySet, column: str) -> Iterator[Trace]:
+    """What of these rows is proof, and what is left."""
+    count, known = rows.count(), KNOWN.get(rows.model._meta.label_lower, LEFT)
+    proof = rows.filter(known[0]).count() if count and known else 0
+    place = f"{rows.model._meta.db_table}.{column}"
     if known and proof:
         yield Trace("database", place, proof, known[1])
     if count > proof:
