@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from collection import storage
 from collection.licensed import purged_path
-from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance
+from collection.models import Distinct, Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance
 from consent.clock import trusted_now
 from consent.models import Aftermath, Consent, Withdrawal
 from consent.models.consents import EVER
@@ -82,7 +82,8 @@ def _forget_kept(clock: datetime.datetime) -> None:
 
 @transaction.atomic
 def _forget(image_id: uuid.UUID) -> None:
-    Fingerprint.objects.filter(image=image_id).delete()
+    Fingerprint.objects.filter(image=image_id).delete()  # with the words that edited copies are found by
+    Distinct.objects.filter(Q(first=image_id) | Q(second=image_id)).delete()
     _resemblances(image_id).delete()
 
 

@@ -1,6 +1,7 @@
 """The images: what was asked for, what came in, where each one stands, and what it resembles."""
 
 from collection.models.calls import Call
+from collection.models.copies import Distinct, Word
 from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.holds import Freeze, Removal
 from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
@@ -10,6 +11,7 @@ __all__ = (
     "MOVES",
     "PIPELINE",
     "Call",
+    "Distinct",
     "Fingerprint",
     "Freeze",
     "Image",
@@ -20,4 +22,5 @@ __all__ = (
     "Removal",
     "Resemblance",
     "Transition",
+    "Word",
 )

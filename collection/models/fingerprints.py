@@ -48,6 +48,7 @@ class Resemblance(models.Model):
         EXACT = "exact", "the same bytes or pixels"
         NEAR = "near", "recompressed or resized"
         MIRRORED = "mirrored", "mirrored"
+        EDITED = "edited", "cropped, turned, framed or written on"
 
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembles")
     original = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembled_by")
