@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 from PIL import Image as Pillow
 from PIL import ImageOps
 
+from collection.distinct import distinct_from
 from collection.imaging import open_safely
 from collection.models import Fingerprint, Image, ImageStatus, Resemblance
 from consent.signing import sha256_hex
@@ -110,11 +111,15 @@ def similar(own: Fingerprint) -> dict[uuid.UUID, tuple[str, int]]:
 
 
 def resembled(image: Image) -> dict[uuid.UUID, tuple[str, int]]:
-    """By image id, in whatever state those are: how and how far `image` (with its fingerprint) resembles them."""
+    """By image id, in whatever state those are: how and how far `image` (with its fingerprint) resembles them.
+
+    Without those that somebody told apart from it.
+    """
     found = similar(image.fingerprint)
     for image_id in _identical(image):
         found[image_id] = (Resemblance.Kind.EXACT, 0)
-    found.pop(image.pk, None)
+    for known in (image.pk, *distinct_from(image.pk)):
+        found.pop(known, None)
     return found
 
 

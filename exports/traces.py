@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.db import models
@@ -210,7 +210,8 @@ def _holding(model: type[models.Model], column: Any, names: Names) -> models.Que
         anywhere = Q(pk__in=[])
         for word in words:
             anywhere |= Q(text_of_it__contains=word)
-        return rows.alias(text_of_it=Cast(column.name, TextField())).filter(anywhere)
+        texts = rows.alias(text_of_it=Cast(column.name, TextField()))
+        return cast("models.QuerySet[Any]", texts.filter(anywhere))  # django-stubs cannot follow the alias
     return None
 
 
