@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("SECRET_KEY", "benchmarks only")
 django.setup()
 
-for name in sys.argv[1:] or ("take_in", "verify_copy", "signing", "ledger", "withdrawal"):
+for name in sys.argv[1:] or ("take_in", "verify_copy", "signing", "ledger", "withdrawal", "uploads"):
     bench = import_module(f"tests.bench.{name}")
     print(f"\n{(bench.__doc__ or '').strip()}\n")
     bench.main()
