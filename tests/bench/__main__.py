@@ -19,6 +19,7 @@ NAMES = (
     "screening",
     "targets",
     "library_import",
+    "uploads",
 )
 
 for name in sys.argv[1:] or NAMES:

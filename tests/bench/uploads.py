@@ -1,0 +1,120 @@
+"""Uploads. (1) From a train: 10 % of connections cut somewhere, 3 % of answers lost; goal: at least 99.5 % of files
+arrive and none twice. Peer: the plain form, sent again as often. (2) 100 at once of 2 MB, gunicorn gthread 2×64; goal:
+100/s, no failures, other pages p95 under 50 ms, also with slow clients. Peer: the plain form under the same load."""
+
+import contextlib
+import hashlib
+import http.client
+import multiprocessing
+import os
+import random
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from demo.stack import Stack, wait_until_it_answers
+from tests.bench.installation import databases, inside, installation
+from tests.bench.upload_clients import Person, Train
+
+FILES, FILE_BYTES, AT_ONCE = 1000, 150_000, 16
+PEOPLE, LARGE = 100, 2_000_000
+SLOW = 200_000  # bytes a second
+LOADERS = 2  # processes
+
+
+def file(number: int, size: int) -> bytes:
+    """Bytes that begin as a JPEG does; nobody opens it here."""
+    return b"\xff\xd8\xff\xe0" + random.Random(number).randbytes(size - 4)
+
+
+@contextlib.contextmanager
+def served(database: str) -> Iterator[Stack]:
+    """An installation with the number of threads that README names."""
+    with installation(database, web=False) as stack:
+        stack.manage("collectstatic", "--no-input")
+        address = stack.web.removeprefix("http://")
+        words = f"config.wsgi --bind {address} -k gthread -w 2 --threads 64 --timeout 120 --keep-alive 75"
+        stack.held.start("web", [sys.executable, "-m", "gunicorn", *words.split()], stack.env)
+        wait_until_it_answers(stack, "web", f"{stack.web}/keys/signing.pem")
+        yield stack
+
+
+# --- From a train --------------------------------------------------------------------------------
+
+
+def from_a_train(stack: Stack, way: str, first: int) -> str:
+    seeded = inside(stack, "senders", AT_ONCE, module="upload_seeds")
+    train = Train(stack.web.removeprefix("http://"), first, FILE_BYTES)
+    people = [Person(train.address, session, seeded["slug"]) for session in seeded["sessions"]]
+    contents = {number: file(number, FILE_BYTES) for number in range(first, first + FILES)}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        sent = [pool.submit(getattr(people[n % AT_ONCE], way), content, f"f{n}") for n, content in contents.items()]
+        known = sum(one.result() for one in sent)
+    train.close()
+    there = inside(stack, "arrived", module="upload_seeds")
+    counts = [there.get(hashlib.sha256(content).hexdigest(), 0) for content in contents.values()]
+    once, twice = sum(count > 0 for count in counts), sum(count > 1 for count in counts)
+    return f"{way:4} arrived {100 * once / FILES:.1f} %, known to the sender {100 * known / FILES:.1f} %, twice {twice}"
+
+
+# --- Many at once --------------------------------------------------------------------------------
+
+
+def load(way: str, people: list[Person], first: int) -> int:
+    """In a process of its own: all of these at the same moment; how many failed."""
+    with ThreadPoolExecutor(len(people)) as pool:
+        jobs = [pool.submit(getattr(one, way), file(first + n, LARGE), f"l{first + n}") for n, one in enumerate(people)]
+        return sum(not job.result() for job in jobs)
+
+
+class Visitor(threading.Thread):
+    """Somebody who reads the list of open calls again and again."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(daemon=True)
+        self.server, self.seconds, self.on = server, [], True
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection(self.server, timeout=60)
+        while self.on:
+            begun = time.perf_counter()
+            connection.request("GET", "/calls/")
+            connection.getresponse().read()
+            self.seconds.append(time.perf_counter() - begun)
+            time.sleep(0.02)
+
+    def p95(self) -> float:
+        self.on = False
+        self.join()
+        return 1000 * statistics.quantiles(self.seconds, n=20)[-1]
+
+
+def many_at_once(stack: Stack, pool: Any, way: str, first: int, pace: int = 0) -> str:
+    server = stack.web.removeprefix("http://")
+    seeded = inside(stack, "senders", PEOPLE, module="upload_seeds")
+    people = [Person(server, session, seeded["slug"], pace) for session in seeded["sessions"]]
+    share = PEOPLE // LOADERS
+    jobs = [(way, people[n * share : (n + 1) * share], first + n * share) for n in range(LOADERS)]
+    visitor = Visitor(server)
+    visitor.start()
+    begun = time.perf_counter()
+    failed = sum(pool.starmap(load, jobs))
+    taken = time.perf_counter() - begun
+    speed = f"at {pace // 1000} KB/s each" if pace else "as fast as it goes"
+    return f"{way:4} {speed}: {PEOPLE / taken:.0f}/s, failed {failed}, other pages p95 {visitor.p95():.0f} ms"
+
+
+def main() -> None:
+    only = os.environ.get("BENCH_DATABASE")
+    for database in [only] if only else databases():
+        with served(database) as stack, multiprocessing.get_context("spawn").Pool(LOADERS) as pool:
+            for number, way in enumerate(("tus", "form")):
+                print(f"{database:10} train: {from_a_train(stack, way, number * FILES)}")
+            many_at_once(stack, pool, "tus", 100_000)  # everything is warm
+            for number, way in enumerate(("tus", "form", "tus")):
+                print(f"{database:10} 100 × 2 MB: {many_at_once(stack, pool, way, 200_000 + number * 1000)}")
+            print(f"{database:10} 100 × 2 MB: {many_at_once(stack, pool, 'tus', 300_000, SLOW)}")
