@@ -108,7 +108,7 @@ def test_what_screening_says_is_said_on_the_page(sender: Page, tmp_path):
     assert Image.objects.get().status == ImageStatus.REJECTED
 
 
-@pytest.mark.xfail(
+@pytest.mark.xfail(reason="on the second visit the dashboard shows no file input: not understood yet", strict=False)
     reason="on the second visit the dashboard sometimes shows no file input: not yet understood", strict=False
 )
 def test_the_same_file_again_is_named_before_it_is_sent(browser: Browser, live_server, tmp_path):
