@@ -109,8 +109,6 @@ def test_what_screening_says_is_said_on_the_page(sender: Page, tmp_path):
 
 
 @pytest.mark.xfail(reason="on the second visit the dashboard shows no file input: not understood yet", strict=False)
-    reason="on the second visit the dashboard sometimes shows no file input: not yet understood", strict=False
-)
 def test_the_same_file_again_is_named_before_it_is_sent(browser: Browser, live_server, tmp_path):
     context = browser.new_context(viewport=PHONE, base_url=live_server.url)
     page = context.new_page()  # not `phone`: what is refused Chromium writes to the console as an error
