@@ -1,7 +1,7 @@
 """Which files of a folder show the same photograph, found without a database.
 
-Each file is opened once; what is kept of it in memory are its hashes and words (some 20 KB), its preview waits in a
-temporary folder for the comparisons. Work is spread over processes. The same folder always gives the same answer.
+Each file is opened once; what is kept of it in memory are its hashes and words (some 20 KB), its canonical picture and
+features wait in a temporary folder. Work is spread over processes. The same folder always gives the same answer.
 """
 
 import hashlib
@@ -20,12 +20,14 @@ import numpy as np
 from PIL import ImageOps
 
 from collection.copies import verify, words
+from collection.copies.canonical import decode
 from collection.copies.groups import Groups, Link
 from collection.copies.votes import candidates
 from collection.imaging import BadImage, open_safely
 
 SAME_BITS = 31  # of 256, as in collection.fingerprints
-ROUNDS = 10  # of comparisons: in each, every file is compared with its best candidate outside its group
+FAILURES = 4  # a file that was compared in vain so often is no copy
+KEPT_QUALITY = 97  # of the canonical picture that waits for its comparisons, as a JPEG
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
 
@@ -55,14 +57,7 @@ def group_folder(folder: Path, *, processes: int, progress: Progress) -> tuple[l
         files = list(open_files(pool, folder, paths, Path(previews), progress))
         groups = Groups(len(files))
         _join_exact(files, groups)
-        waiting = candidates(files, same_bits=SAME_BITS)
-        for number in range(ROUNDS):
-            pairs = _next_pairs(waiting, groups)
-            compared = pool.map(partial(_compare, Path(previews)), pairs, chunksize=4)
-            for done, ((one, other), score) in enumerate(zip(pairs, compared, strict=True), 1):
-                progress(f"comparing, round {number + 1}", done, len(pairs))
-                if score is not None:
-                    groups.join(one, other, _kind(files[one], files[other]), score)
+        _join_alike(pool, Path(previews), files, groups, progress)
     return files, groups.links()
 
 
@@ -91,7 +86,7 @@ def open_file(folder: Path, previews: Path, number: int, path: str) -> File:
         return File(path, error=f"{bad.reason}: {bad}")
     except (OSError, ValueError) as error:
         return File(path, error=f"cannot be read: {error}")
-    (previews / str(number)).write_bytes(opened.preview)
+    _keep(previews / str(number), seen)
     mirror = ImageOps.mirror(opened.canonical)
     return File(
         path,
@@ -109,6 +104,24 @@ def _join_exact(files: list[File], groups: Groups) -> None:
         for digest in (file.sha256, file.pixels_sha256):
             if digest and first.setdefault(digest, number) != number:
                 groups.join(first[digest], number, "exact", 1.0)
+
+
+def _join_alike(pool: Executor, previews: Path, files: list[File], groups: Groups, progress: Progress) -> None:
+    """In each round every file is compared with its best candidate outside its group, until it has failed too often."""
+    waiting = candidates(files, same_bits=SAME_BITS)
+    failures = [0] * len(files)
+    number = 0
+    while pairs := _next_pairs(waiting, groups):
+        number += 1
+        compared = pool.map(partial(_compare, previews), pairs, chunksize=4)
+        for done, ((one, other), score) in enumerate(zip(pairs, compared, strict=True), 1):
+            progress(f"comparing, round {number}", done, len(pairs))
+            if score is not None:
+                groups.join(one, other, _kind(files[one], files[other]), score)
+                continue
+            failures[other] += 1
+            if failures[other] >= FAILURES:
+                waiting[other].clear()
 
 
 def _next_pairs(waiting: list[list[int]], groups: Groups) -> list[tuple[int, int]]:
@@ -132,9 +145,19 @@ def _compare(previews: Path, pair: tuple[int, int]) -> float | None:
     return verdict.score if verdict and verdict.strict else None
 
 
+def _keep(path: Path, seen: verify.Described) -> None:
+    with path.open("wb") as out:
+        for features in (seen.features, seen.mirrored):
+            np.save(out, features.points)
+            np.save(out, features.descriptors)
+        out.write(cv2.imencode(".jpg", seen.picture, (cv2.IMWRITE_JPEG_QUALITY, KEPT_QUALITY))[1].tobytes())
+
+
 @lru_cache(maxsize=64)
-def _described(preview: Path) -> verify.Described:
-    return verify.describe(preview.read_bytes())
+def _described(path: Path) -> verify.Described:
+    with path.open("rb") as kept:
+        features = [words.Features(np.load(kept), np.load(kept)) for _ in range(2)]
+        return verify.Described(decode(kept.read()), *features)
 
 
 def _kind(one: File, other: File) -> str:

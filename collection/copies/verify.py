@@ -5,6 +5,7 @@ nearly every cell of the overlap, once it lies on the original to within a pixel
 """
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import cv2
 import numpy as np
@@ -22,10 +23,16 @@ MOST_TURN = 35.0  # degrees: two copies, each turned by 15
 LEAST_CONTAINED = 0.7  # of the smaller picture that must lie in the other
 CELLS = 10  # a side
 FINE = 0.8  # pixels of blur before edges are compared
+COARSE = 2.0  # pixels of blur before shifts are measured
+ROUNDS = 3  # of least squares
+UNKNOWN, KNOWN = [0, 1, 2, 4], 3  # gain, shift across, shift down, offset; the other picture
+STILL = 1.0  # pixels that a cell may lie off
 LEAST_EDGE = 2.0  # grey levels a pixel: weaker ones are noise
 LEAST_PIXELS = 60  # of a cell that must be edges for it to have a say
 AGREES = 0.75  # mean cosine between the edges of a cell
-STRICT, LIKELY = 0.78, 0.6  # of the cells that have a say, those that agree
+HOPELESS, CLEAR = 0.25, 0.9  # below and above, laying it on more exactly changes nothing
+MOST_REFINED = 0.05
+STRICT, LIKELY = 0.56, 0.4  # of the cells that have a say, those that agree
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,7 @@ class Verdict:
 
 def describe(preview: bytes) -> Described:
     """From the bytes of a preview. ValueError if it cannot be decoded."""
-    return describe_picture(canonicalise(decode(preview)))
-
-
-def describe_picture(picture: np.ndarray) -> Described:
+    picture = canonicalise(decode(preview))
     mirror = np.ascontiguousarray(picture[:, ::-1])
     return Described(picture, words.find_features(picture), words.find_features(mirror))
 
@@ -121,24 +125,32 @@ def _agreement(one: np.ndarray, other: np.ndarray, matrix: np.ndarray) -> float:
     area = one.size * abs(float(np.linalg.det(matrix[:, :2])))
     if max(covered / other.size, covered / max(area, 1.0)) < LEAST_CONTAINED:
         return 0.0
-    laid = _refine(laid, other, inside)
     inside = cv2.erode(inside.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    return _cells(_edges(laid), _edges(other), inside)
+    score = _cells(laid, other, inside)
+    if score < HOPELESS or score >= CLEAR:
+        return score
+    return max(score, _cells(_refine(laid, other, inside), other, inside))
 
 
 def _refine(laid: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Shift the last pixels away: ECC on the overlap; left as it is where that finds nothing."""
+    """Shift the last pixels away: ECC at half size; left as it is where that finds nothing."""
+    one, two = (cv2.resize(each, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for each in (other, laid))
+    mask = cv2.resize(inside.astype(np.uint8) * 255, one.shape[::-1], interpolation=cv2.INTER_NEAREST)
     step: np.ndarray = np.eye(2, 3, dtype=np.float32)
-    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 1e-3)
+    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 1e-3)
     try:
-        _, step = cv2.findTransformECC(other, laid, step, cv2.MOTION_AFFINE, until, inside.astype(np.uint8) * 255, 5)
+        _, step = cv2.findTransformECC(one, two, step, cv2.MOTION_AFFINE, until, mask, 3)
     except cv2.error:
         return laid
-    if np.abs(step - np.eye(2, 3))[:, :2].max() > 0.05:
+    if np.abs(step - np.eye(2, 3))[:, :2].max() > MOST_REFINED:
         return laid
-    shape = other.shape[::-1]
+    step = step * np.array([1, 1, 2], np.float32)
     return cv2.warpAffine(
-        laid, step, shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        laid,
+        step,
+        other.shape[::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 
@@ -147,14 +159,53 @@ def _edges(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return cv2.Scharr(soft, cv2.CV_32F, 1, 0) / 32, cv2.Scharr(soft, cv2.CV_32F, 0, 1) / 32
 
 
-def _cells(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], inside: np.ndarray) -> float:
+def _cells(laid: np.ndarray, other: np.ndarray, inside: np.ndarray) -> float:
     """The better of both directions: a copy keeps the original's edges, and may have further ones of its own."""
     if not inside.any():
         return 0.0
-    own, theirs = np.hypot(*one), np.hypot(*other)
-    cosine = (one[0] * other[0] + one[1] * other[1]) / (own * theirs + 1e-3)
+    one, two = _edges(laid), _edges(other)
+    own, theirs = np.hypot(*one), np.hypot(*two)
+    cosine = (one[0] * two[0] + one[1] * two[1]) / (own * theirs + 1e-3)
     which = _cell_numbers(inside)
-    return max(_part_agreeing(cosine, which, inside & (edges > _floor(edges, inside))) for edges in (own, theirs))
+    still = _shift(laid, other, which, inside) <= STILL
+    return max(
+        _part_agreeing(cosine, which, inside & (edges > _floor(edges, inside)), still) for edges in (own, theirs)
+    )
+
+
+def _shift(laid: np.ndarray, other: np.ndarray, which: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Pixels by which each cell still lies off, whatever its brightness: least squares of
+    other = gain * laid + offset + shift * slope. Where parts of a picture moved, it is another shot.
+    """
+    own, theirs = (cv2.GaussianBlur(each, (0, 0), COARSE).astype(np.float32) for each in (laid, other))
+    across, down = cv2.Scharr(own, cv2.CV_32F, 1, 0) / 32, cv2.Scharr(own, cv2.CV_32F, 0, 1) / 32
+    # Softened like this, every second pixel of every second row says it all.
+    inside, which = inside[::2, ::2], which[::2, ::2]
+    terms = [each[::2, ::2][inside].astype(np.float64) for each in (own, across, down, theirs)]
+    terms.append(np.ones_like(terms[0]))
+    cells = which[inside]
+    seen = np.ones(len(cells))
+    for _ in range(ROUNDS):
+        solved = _solve(terms, cells, seen)
+        # What was written over the picture fits worst: it has less of a say in the next round.
+        missed = np.abs(terms[KNOWN] - sum(solved[cells, i] * terms[term] for i, term in enumerate(UNKNOWN)))
+        usual = np.bincount(cells, weights=missed * seen, minlength=CELLS * CELLS)
+        mean = usual / np.maximum(np.bincount(cells, weights=seen, minlength=CELLS * CELLS), 1.0)
+        seen = 1 / (1 + (missed / (mean[cells] + 1.0)) ** 2) ** 2
+    gain, right, below, _ = solved.T
+    shift: np.ndarray = np.hypot(right, below) / np.maximum(np.abs(gain), 0.1)
+    return shift
+
+
+def _solve(terms: list[np.ndarray], cells: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """float64 (cells, 4): the coefficients of the UNKNOWN terms that give the KNOWN one, by cell."""
+    products = np.zeros((CELLS * CELLS, len(terms), len(terms)))
+    for one, other in combinations_with_replacement(range(len(terms)), 2):
+        total = np.bincount(cells, weights=terms[one] * terms[other] * seen, minlength=CELLS * CELLS)
+        products[:, one, other] = products[:, other, one] = total
+    square = products[:, UNKNOWN][:, :, UNKNOWN] + np.diag([1.0, 1.0, 1.0, 1e-3])
+    solved: np.ndarray = np.linalg.solve(square, products[:, UNKNOWN, KNOWN][:, :, None])[:, :, 0]
+    return solved
 
 
 def _cell_numbers(inside: np.ndarray) -> np.ndarray:
@@ -166,13 +217,13 @@ def _cell_numbers(inside: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _part_agreeing(cosine: np.ndarray, which: np.ndarray, strong: np.ndarray) -> float:
+def _part_agreeing(cosine: np.ndarray, which: np.ndarray, strong: np.ndarray, still: np.ndarray) -> float:
     count = np.bincount(which[strong], minlength=CELLS * CELLS)
     total = np.bincount(which[strong], weights=cosine[strong], minlength=CELLS * CELLS)
     say = count >= LEAST_PIXELS
     if say.sum() < CELLS:
         return 0.0
-    return float((total[say] / count[say] >= AGREES).mean())
+    return float(((total[say] / count[say] >= AGREES) & still[say]).mean())
 
 
 def _floor(strength: np.ndarray, inside: np.ndarray) -> float:
