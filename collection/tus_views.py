@@ -194,6 +194,7 @@ def _patch(request: HttpRequest, upload: Upload) -> HttpResponse:
     there = uploads.offset_of(upload=upload)
     if begins != there:
         raise BadRequest(409, f"The upload is at byte {there}.")
+    services.check_sender(contributor=upload.contributor, consent=upload.consent, call=upload.call)
     return _at(204, upload, _append(request, upload, begins))
 
 
@@ -224,7 +225,6 @@ def _append(request: HttpRequest, upload: Upload, offset: int) -> int:
     length = _number(request, "Content-Length")
     if offset + length > upload.byte_length:
         raise BadRequest(413, "That is more than was announced.")
-    services.check_sender(contributor=upload.contributor, consent=upload.consent, call=upload.call)
     _hang_up_on_silence(request)
     digest = request.headers.get("Upload-Checksum")
     try:

@@ -2,22 +2,26 @@
 
 import json
 import sys
-import uuid
 from collections import Counter
 
-from tests.bench.seeds import session_of  # first: it sets Django up
+from tests.bench.seeds import session_of  # first: it sets Django up  # isort: skip
 
-from collection.models import Image  # isort: skip
+from django.conf import settings
+
+from collection.models import Image
 from tests.collection.factories import make_call
-from tests.consent.factories import make_consent, make_text
+from tests.consent.factories import make_consent, make_contributor, make_text, make_user
 
 
 def senders(people: str) -> dict:
     """Sessions of contributors who may all send to one call."""
-    name = f"bench-{uuid.uuid4().hex[:8]}"  # asked for more than once in one installation
-    text = make_text(slug=name)
-    call = make_call(form=text.form, slug=name, max_per_person=10_000)
-    sessions = [session_of(make_consent(text=text).contributor.user) for _ in range(int(people))]
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # nobody signs in with one here
+    text = make_text(slug="bench")
+    call = make_call(form=text.form, max_per_person=10_000)
+    users = [make_user() for _ in range(int(people))]
+    for user in users:
+        make_consent(make_contributor(user), text=text)
+    sessions = [session_of(user) for user in users]
     return {"slug": call.slug, "sessions": sessions}
 
 

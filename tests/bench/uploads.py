@@ -46,8 +46,7 @@ def served(database: str) -> Iterator[Stack]:
 # --- From a train --------------------------------------------------------------------------------
 
 
-def from_a_train(stack: Stack, way: str, first: int) -> str:
-    seeded = inside(stack, "senders", AT_ONCE, module="upload_seeds")
+def from_a_train(stack: Stack, seeded: dict[str, Any], way: str, first: int) -> str:
     train = Train(stack.web.removeprefix("http://"), first, FILE_BYTES)
     people = [Person(train.address, session, seeded["slug"]) for session in seeded["sessions"]]
     contents = {number: file(number, FILE_BYTES) for number in range(first, first + FILES)}
@@ -93,9 +92,8 @@ class Visitor(threading.Thread):
         return 1000 * statistics.quantiles(self.seconds, n=20)[-1]
 
 
-def many_at_once(stack: Stack, pool: Any, way: str, first: int, pace: int = 0) -> str:
+def many_at_once(stack: Stack, seeded: dict[str, Any], pool: Any, way: str, first: int, pace: int = 0) -> str:
     server = stack.web.removeprefix("http://")
-    seeded = inside(stack, "senders", PEOPLE, module="upload_seeds")
     people = [Person(server, session, seeded["slug"], pace) for session in seeded["sessions"]]
     share = PEOPLE // LOADERS
     jobs = [(way, people[n * share : (n + 1) * share], first + n * share) for n in range(LOADERS)]
@@ -111,10 +109,12 @@ def many_at_once(stack: Stack, pool: Any, way: str, first: int, pace: int = 0) -
 def main() -> None:
     only = os.environ.get("BENCH_DATABASE")
     for database in [only] if only else databases():
-        with served(database) as stack, multiprocessing.get_context("spawn").Pool(LOADERS) as pool:
+        # Forked before there are threads; a spawned process would import, and so run, `tests.bench` again.
+        with multiprocessing.get_context("fork").Pool(LOADERS) as pool, served(database) as stack:
+            seeded = inside(stack, "senders", PEOPLE, module="upload_seeds")
             for number, way in enumerate(("tus", "form")):
-                print(f"{database:10} train: {from_a_train(stack, way, number * FILES)}")
-            many_at_once(stack, pool, "tus", 100_000)  # everything is warm
-            for number, way in enumerate(("tus", "form", "tus")):
-                print(f"{database:10} 100 × 2 MB: {many_at_once(stack, pool, way, 200_000 + number * 1000)}")
-            print(f"{database:10} 100 × 2 MB: {many_at_once(stack, pool, 'tus', 300_000, SLOW)}")
+                print(f"{database:10} train: {from_a_train(stack, seeded, way, number * FILES)}")
+            many_at_once(stack, seeded, pool, "tus", 100_000)  # everything is warm
+            for number, way in enumerate(("tus", "form", "tus", "form")):
+                print(f"{database:10} 100 × 2 MB: {many_at_once(stack, seeded, pool, way, 200_000 + number * 1000)}")
+            print(f"{database:10} 100 × 2 MB: {many_at_once(stack, seeded, pool, 'tus', 300_000, SLOW)}")
