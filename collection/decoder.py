@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ STARTING = 60.0  # seconds a decoder may take to get ready on a busy machine
 PIECE = 1 << 20
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
+BEAT = 2.0  # seconds of waiting between two calls of `beat`
 MOST_ANSWERS = 500  # then it is replaced: what a decoder leaks does not add up
 BIG = 300 << 10  # kilobytes of memory: one that grew so far is replaced too
 
@@ -47,12 +48,16 @@ class Limits:
     megabytes: int
 
 
+def _nothing() -> None: ...
+
+
 class Decoder:
     """One decoder process, for one caller at a time."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.answers = 0
+        self._beat: Callable[[], object] = _nothing
         words = [ROOT, str(os.getpid()), str(limits.seconds), str(limits.megabytes)]
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and code
             [sys.executable, "-I", "-c", BOOT, *words],
@@ -81,11 +86,12 @@ class Decoder:
     def pid(self) -> int:
         return self._process.pid
 
-    def ask(self, data: bytes, covers: Sequence[Box] = ()) -> Answer:
-        """Have `data` decoded, with these rectangles of it painted over.
+    def ask(self, data: bytes, covers: Sequence[Box] = (), beat: Callable[[], object] = _nothing) -> Answer:
+        """Have `data` decoded, with these rectangles of it painted over; `beat` is called every BEAT that it takes.
 
         Lost, and dead, if it does not answer in time; whatever interrupts us kills it too.
         """
+        self._beat = beat
         deadline = time.monotonic() + self.limits.seconds
         try:
             boxes = json.dumps([astuple(box) for box in covers]).encode()
@@ -151,8 +157,10 @@ class Decoder:
     def _wait(self, pipe: int, what: int, deadline: float) -> None:
         poll = select.poll()
         poll.register(pipe, what)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise Lost(f"no answer after {self.limits.seconds:g} seconds")
+        while not poll.poll(1000 * max(0.0, min(BEAT, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                raise Lost(f"no answer after {self.limits.seconds:g} seconds")
+            self._beat()
 
     def _lost(self) -> Lost:
         return Lost(f"the decoder ended with {self._process.wait()}")
@@ -190,12 +198,12 @@ class Idle:
 _idle = Idle()
 
 
-def ask(data: bytes, limits: Limits, covers: Sequence[Box] = ()) -> Answer:
+def ask(data: bytes, limits: Limits, covers: Sequence[Box] = (), beat: Callable[[], object] = _nothing) -> Answer:
     """Have `data` decoded by a decoder of this process, as Decoder.ask does. OSError if there can be none."""
     pool = _idle
     with pool.turns:
         one = pool.take(limits)
-        answer = one.ask(data, covers)
+        answer = one.ask(data, covers, beat)
         if one.is_alive():
             pool.waiting.append(one)
     return answer

@@ -1,7 +1,7 @@
 """Opening a file that a stranger sent: decoded in a process of its own, which it may hang or kill (ADR 0015)."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from PIL import Image
@@ -15,10 +15,10 @@ __all__ = ("BadImage", "Opened", "open_safely", "sniff")
 HEAD = 64  # bytes that `sniff` wants to see
 
 
-def open_safely(data: bytes, covers: Sequence[Box] = ()) -> Opened:
+def open_safely(data: bytes, covers: Sequence[Box] = (), beat: Callable[[], object] = lambda: None) -> Opened:
     """Decode `data` once, and once more with `covers` painted over for good if there are any.
 
-    BadImage unless it is one whole still picture that `decoding.decode` takes.
+    `beat` is called every decoder.BEAT seconds that it takes. BadImage unless it is one whole still picture that `decoding.decode` takes.
 
     A file under which the decoder dies or hangs gets one more try, with a fresh one; then it is `too_demanding`.
     """
@@ -26,10 +26,10 @@ def open_safely(data: bytes, covers: Sequence[Box] = ()) -> Opened:
         raise BadImage("not_an_image")
     limits = decoder.Limits(seconds=settings.DECODER_SECONDS, megabytes=settings.DECODER_MEMORY_MB)
     try:
-        answer, blobs = decoder.ask(data, limits, covers)
+        answer, blobs = decoder.ask(data, limits, covers, beat)
     except decoder.Lost:
         try:
-            answer, blobs = decoder.ask(data, limits, covers)
+            answer, blobs = decoder.ask(data, limits, covers, beat)
         except decoder.Lost as lost:
             raise BadImage("too_demanding", str(lost)) from lost
     if "reason" in answer:

@@ -8,8 +8,8 @@ import datetime
 import logging
 import uuid
 from collections.abc import Callable
+from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -22,7 +22,7 @@ from consent.signing import sha256_hex
 
 logger = logging.getLogger(__name__)
 
-LEASE = datetime.timedelta(seconds=10)  # for one step; whoever is killed in it is succeeded after that
+LEASE = datetime.timedelta(seconds=10)  # for one step, renewed while a file is opened; then somebody else takes over
 MOST_BEGUN = 30  # times that one step is begun: a file may kill the worker itself, which then notes no failure
 # After a step failed: four more attempts, spread so that storage may be away for an hour or two.
 DELAYS = tuple(datetime.timedelta(seconds=seconds) for seconds in (10, 60, 600, 7200))
@@ -37,7 +37,7 @@ def sanitize(image: Image) -> bool:
     if harm_matches.hold_known_file(image=image, data=data):
         return False
     covers = face_marks.covers_of(image)
-    opened = open_safely(data, covers)
+    opened = open_safely(data, covers, beat=lambda: _renew(image))
     if covers:
         storage.delete_derivatives(image)  # the copies from before the faces were covered
     clean_sha256 = sha256_hex(opened.clean)
@@ -49,9 +49,8 @@ def sanitize(image: Image) -> bool:
     storage.write_once(storage.derivatives(), preview_key, opened.preview)
     measured = fingerprints.measure(opened.canonical)
     with transaction.atomic():
-        moved = Image.objects.move(
-            image.pk,
-            ImageStatus.RECEIVED,
+        moved = _move_on(
+            image,
             ImageStatus.SANITIZED,
             width=opened.width,
             height=opened.height,
@@ -90,9 +89,7 @@ def screen(image: Image) -> bool:
         preview = file.read()
     found = screening.look_at(image=image, preview=preview, last_try=image.attempts >= len(DELAYS))
     with transaction.atomic():
-        moved = Image.objects.move(
-            image.pk, ImageStatus.SANITIZED, found.status, reason=found.reason, detail=found.detail[:300]
-        )
+        moved = _move_on(image, found.status, reason=found.reason, detail=found.detail[:300])
         if moved:
             screening.store_finding(image=image, finding=found)
     return moved
@@ -141,9 +138,16 @@ STEPS: dict[str, Callable[[Image], bool]] = {
 
 def advance(image_id: uuid.UUID) -> None:
     """Take an image as far as it gets now. Without a live basis, at rest, not due, or in other hands it stays put."""
-    while image := _claim(image_id):
-        if not _step(image):
-            return
+    image = _claim(image_id)
+    while image and _step(image):
+        image = Image.objects.filter(pk=image_id, status__in=STEPS).first()
+
+
+def _move_on(image: Image, new: str, **fields: Any) -> bool:
+    """Move an image that is in our hands. If there is a further step it stays in them: `move` has checked the rights."""
+    if new in STEPS:
+        fields |= {"begun": 1, "next_attempt_at": timezone.now() + LEASE}
+    return Image.objects.move(image.pk, image.status, new, **fields)
 
 
 def _claim(image_id: uuid.UUID) -> Image | None:
@@ -157,14 +161,12 @@ def _claim(image_id: uuid.UUID) -> Image | None:
     if status is None:
         return None
     mine = Image.objects.with_live_basis(at=now).due().filter(pk=image_id, status=status)
-    taken = mine.update(next_attempt_at=now + _lease(status), begun=F("begun") + 1)
+    taken = mine.update(next_attempt_at=now + LEASE, begun=F("begun") + 1)
     return Image.objects.get(pk=image_id) if taken else None
 
 
-def _lease(status: str) -> datetime.timedelta:
-    """For opening, long enough for both tries that a file gets."""
-    tries = 2 if status == ImageStatus.RECEIVED else 0
-    return LEASE + tries * datetime.timedelta(seconds=settings.DECODER_SECONDS)
+def _renew(image: Image) -> None:
+    Image.objects.filter(pk=image.pk, status=image.status).update(next_attempt_at=timezone.now() + LEASE)
 
 
 def _step(image: Image) -> bool:

@@ -101,7 +101,8 @@ class ImageQuerySet(models.QuerySet["Image"]):
             if new != S.PURGED:
                 rows = rows.with_live_basis()
             now = timezone.now()
-            moved = rows.update(status=new, attempts=0, begun=0, last_error="", next_attempt_at=now, **fields)
+            fresh = {"attempts": 0, "begun": 0, "last_error": "", "next_attempt_at": now}
+            moved = rows.update(status=new, **(fresh | fields))
             if moved:
                 Transition.objects.create(
                     image_id=pk, old=old, new=new, reason=reason, detail=detail, actor=actor, at=now

@@ -153,10 +153,10 @@ def test_a_file_that_kills_its_decoder_gets_one_more_try_and_no_third(monkeypatc
     """The decoders are real; a second process shoots each as soon as it has the file."""
     shot = []
 
-    def shoot(one, data, covers):
+    def shoot(one, *arguments):
         os.kill(one.pid, signal.SIGKILL)
         shot.append(one.pid)
-        return ask(one, data, covers)
+        return ask(one, *arguments)
 
     ask = decoder.Decoder.ask
     image, good = receive(make_consent(), pictures.jpeg(4, 4)), receive(make_consent(), pictures.jpeg(5, 5))
@@ -169,6 +169,28 @@ def test_a_file_that_kills_its_decoder_gets_one_more_try_and_no_third(monkeypatc
     assert len(set(shot)) == len(shot) == 2
     assert (image.status, image.latest_reason()) == (ImageStatus.REJECTED, describe("too_demanding"))
     assert good.status == ImageStatus.ACCEPTED
+
+
+@pytest.mark.django_db
+def test_whoever_waits_for_a_decoder_keeps_the_image(monkeypatch, settings):
+    """The decoders are real and stopped; both tries take longer than a lease, which is over when each begins."""
+    due = []
+
+    def stop(one, *arguments):
+        due.append(models.Image.objects.due().count())
+        models.Image.objects.update(next_attempt_at=image.received_at)
+        os.kill(one.pid, signal.SIGSTOP)
+        return ask(one, *arguments)
+
+    ask = decoder.Decoder.ask
+    image = receive(make_consent(), pictures.jpeg(4, 4))
+    settings.DECODER_SECONDS = 0.5
+    monkeypatch.setattr(decoder, "BEAT", 0.05)
+    monkeypatch.setattr(decoder.Decoder, "ask", stop)
+    pipeline.advance(image.pk)
+    image.refresh_from_db()
+    assert due == [0, 0]
+    assert (image.status, image.latest_reason()) == (ImageStatus.REJECTED, describe("too_demanding"))
 
 
 @pytest.mark.django_db
