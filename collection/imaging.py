@@ -18,7 +18,8 @@ HEAD = 64  # bytes that `sniff` wants to see
 def open_safely(data: bytes, covers: Sequence[Box] = (), beat: Callable[[], object] = lambda: None) -> Opened:
     """Decode `data` once, and once more with `covers` painted over for good if there are any.
 
-    `beat` is called every decoder.BEAT seconds that it takes. BadImage unless it is one whole still picture that `decoding.decode` takes.
+    `beat` is called every decoder.BEAT seconds that it takes.
+    BadImage unless it is one whole still picture that `decoding.decode` takes.
 
     A file under which the decoder dies or hangs gets one more try, with a fresh one; then it is `too_demanding`.
     """

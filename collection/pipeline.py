@@ -144,7 +144,7 @@ def advance(image_id: uuid.UUID) -> None:
 
 
 def _move_on(image: Image, new: str, **fields: Any) -> bool:
-    """Move an image that is in our hands. If there is a further step it stays in them: `move` has checked the rights."""
+    """Move an image that is in our hands. If there is a further step it stays there: `move` has checked the rights."""
     if new in STEPS:
         fields |= {"begun": 1, "next_attempt_at": timezone.now() + LEASE}
     return Image.objects.move(image.pk, image.status, new, **fields)
