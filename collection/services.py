@@ -30,8 +30,8 @@ DECISIONS = {
 
 def signed_consent(*, contributor: Contributor, call: Call) -> Consent | None:
     """The newest consent in force that this contributor gave under the call's form, as it stands now."""
-    live = Consent.objects.live().under_current_terms().filter(contributor=contributor, text__form=call.form)
-    return live.order_by("-signed_at").first()
+    live = Consent.objects.live().filter(contributor=contributor, text__form=call.form_id).select_related("text")
+    return next((consent for consent in live.order_by("-signed_at") if consent.has_current_terms()), None)
 
 
 def check_sender(*, contributor: Contributor, consent: Consent, call: Call) -> None:
@@ -45,7 +45,7 @@ def check_sender(*, contributor: Contributor, consent: Consent, call: Call) -> N
             "At the moment we take no photographs from this account, because its owner may not be an adult yet. Please "
             "write to us if that is wrong."
         )
-    if not Consent.objects.under_current_terms().filter(pk=consent.pk).exists():
+    if not consent.has_current_terms():
         raise Refused(
             "The text that you signed has changed since. Please sign the new one before you send photographs."
         )

@@ -81,6 +81,12 @@ class Consent(models.Model):
     def __str__(self) -> str:
         return f"consent {self.pk}"
 
+    def has_current_terms(self) -> bool:
+        """Whether this one is `under_current_terms`; mostly a look at its text is enough."""
+        if not FormText.objects.outdated().filter(pk=self.text_id).exists():
+            return True
+        return Consent.objects.under_current_terms().filter(pk=self.pk).exists()
+
     def purpose_states(self) -> "list[PurposeState]":
         """Where each granted purpose stands now, for people to read. Rights are decided by ConsentQuerySet.live."""
         ended = {withdrawal.purpose_id: withdrawal.made_at for withdrawal in self.withdrawals.all()}
