@@ -1,9 +1,12 @@
-"""`make test`: the whole suite on SQLite, then on PostgreSQL if there is one."""
+"""`make test`: the whole suite on SQLite and, beside it, on PostgreSQL if there is one."""
 
 import getpass
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from typing import Any
 
 import psycopg
 
@@ -14,18 +17,30 @@ or name one (its user must be allowed to create databases): TEST_POSTGRES_URL=po
 
 
 def main() -> int:
-    print("--- The suite on SQLite", flush=True)
-    code = run_pytest({})
+    """Both at once: each run waits for its servers and browser much of the time. One is shown after the other."""
     url = os.environ.get("TEST_POSTGRES_URL") or local_postgres()
-    if not url:
-        print(GET_POSTGRES)
-        return code
-    print("--- The suite on PostgreSQL", flush=True)
-    return run_pytest({"DATABASE_URL": url}) or code
+    with tempfile.TemporaryFile() as shown_later:
+        runs = [begin_pytest({})]
+        if url:
+            runs.append(begin_pytest({"DATABASE_URL": url}, stdout=shown_later, stderr=subprocess.STDOUT))
+        try:
+            print("--- The suite on SQLite", flush=True)
+            runs[0].wait()
+            if url:
+                print("--- The suite on PostgreSQL", flush=True)
+                runs[1].wait()
+                shown_later.seek(0)
+                shutil.copyfileobj(shown_later, sys.stdout.buffer)
+            else:
+                print(GET_POSTGRES)
+        finally:
+            for run in runs:  # after Ctrl-C they end by themselves
+                run.wait()
+    return max(abs(run.returncode) for run in runs)
 
 
-def run_pytest(extra: dict[str, str]) -> int:
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", *sys.argv[1:]], env=os.environ | extra).returncode
+def begin_pytest(extra: dict[str, str], **streams: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "pytest", "-q", *sys.argv[1:]], env=os.environ | extra, **streams)
 
 
 def local_postgres() -> str:
