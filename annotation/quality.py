@@ -1,9 +1,12 @@
-"""How far annotators agree. Pure functions on plain values."""
+"""How far annotators agree, and what they say together. Pure functions on plain values."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 Ratings = Sequence[Sequence[Any]]  # observers × units, None where an observer said nothing
 Frequencies = Mapping[Any, float]  # how often each value was given, in ascending order of values
@@ -66,3 +69,92 @@ DISTANCES: dict[str, Callable[[Any, Any, Frequencies], float]] = {
     "interval": _interval,
     "ratio": _ratio,
 }
+
+
+# --- What several annotators say together --------------------------------------------------------
+
+CHANGE = 1e-10  # in any posterior: EM has converged
+MOST_ROUNDS = 10_000
+
+
+@dataclass(frozen=True)
+class DawidSkene:
+    """Maximum-likelihood estimates of how common each label is, how each observer errs, and what each unit is.
+
+    `error_rates[observer][true][given]` is 0 for every `given` where nothing is known: the observer met no unit that
+    may be `true`.
+    """
+
+    prior: dict[Any, float]
+    error_rates: dict[Any, dict[Any, dict[Any, float]]]
+    posterior: dict[Any, dict[Any, float]]
+    rounds: int
+
+
+def dawid_skene(rows: Iterable[tuple[Hashable, Hashable, Hashable]]) -> DawidSkene:
+    """What `rows` of (unit, observer, label) say together; an observer may rate a unit more than once.
+
+    Plain EM from the share of each label in a unit, without smoothing. Source: A. P. Dawid and A. M. Skene, Maximum
+    Likelihood Estimation of Observer Error-Rates Using the EM Algorithm, Applied Statistics 28 (1979), 20-28.
+    """
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return DawidSkene(prior={}, error_rates={}, posterior={}, rounds=0)
+    (units, unit), (observers, observer), (labels, label) = (_numbered(column) for column in columns)
+    posterior = np.zeros((len(units), len(labels)))
+    np.add.at(posterior, (unit, label), 1.0)
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    prior, rates = np.zeros(len(labels)), np.zeros((len(observers), len(labels), len(labels)))
+    rounds = 0
+    for rounds in range(1, MOST_ROUNDS + 1):  # noqa: B007  # told in the result
+        prior, rates = _most_likely(posterior, unit, observer, label, rates.shape)
+        before, posterior = posterior, _posterior(prior, rates, unit, observer, label, posterior.shape)
+        if np.abs(posterior - before).max() < CHANGE:
+            break
+    return DawidSkene(
+        prior=_named(labels, prior),
+        error_rates={
+            who: {true: _named(labels, row) for true, row in zip(labels, rates[k], strict=True)}
+            for k, who in enumerate(observers)
+        },
+        posterior={what: _named(labels, posterior[i]) for i, what in enumerate(units)},
+        rounds=rounds,
+    )
+
+
+def _numbered(column: Sequence[Hashable]) -> tuple[list[Hashable], np.ndarray]:
+    """The different values in order of appearance, and the column as numbers of them."""
+    numbers = {value: number for number, value in enumerate(dict.fromkeys(column))}
+    return list(numbers), np.array([numbers[value] for value in column], dtype=np.intp)
+
+
+def _named(labels: Sequence[Hashable], values: np.ndarray) -> dict[Any, float]:
+    return dict(zip(labels, values.tolist(), strict=True))
+
+
+def _most_likely(
+    posterior: np.ndarray, unit: np.ndarray, observer: np.ndarray, label: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The M step (their equations 2.3 and 2.4): prior (labels) and error rates (observers × true × given)."""
+    given = np.zeros((shape[0], shape[2], shape[1]))
+    np.add.at(given, (observer, label), posterior[unit])
+    rates = given.transpose(0, 2, 1)
+    total = rates.sum(axis=2, keepdims=True)
+    return posterior.mean(axis=0), np.divide(rates, total, out=np.zeros(shape), where=total > 0)
+
+
+def _posterior(
+    prior: np.ndarray,
+    rates: np.ndarray,
+    unit: np.ndarray,
+    observer: np.ndarray,
+    label: np.ndarray,
+    shape: tuple[int, ...],
+) -> np.ndarray:
+    """The E step (their equation 2.5), in logarithms: a unit may have many ratings."""
+    with np.errstate(divide="ignore"):  # the logarithm of nothing is minus infinity, which is what is meant
+        weight = np.tile(np.log(prior), (shape[0], 1))
+        np.add.at(weight, unit, np.log(rates[observer, :, label]))
+    likely = np.exp(weight - weight.max(axis=1, keepdims=True))
+    found: np.ndarray = likely / likely.sum(axis=1, keepdims=True)
+    return found

@@ -1,8 +1,12 @@
-"""Krippendorff's alpha against his own examples (Computing Krippendorff's Alpha-Reliability, 2011)."""
+"""Krippendorff's alpha against his own examples (Computing Krippendorff's Alpha-Reliability, 2011), Dawid and Skene's
+estimates against the tables of their paper (Applied Statistics 28, 1979)."""
+
+import random
+from itertools import product
 
 import pytest
 
-from annotation.quality import krippendorff_alpha
+from annotation.quality import dawid_skene, krippendorff_alpha
 
 _ = None
 PUBLISHED = [
@@ -41,3 +45,60 @@ def test_ratio_of_zeros_and_unknown_level():
     assert krippendorff_alpha([[0, 1], [0, 0]], "ratio") is not None
     with pytest.raises(ValueError, match="nominal, ordinal, interval, ratio"):
         krippendorff_alpha(PUBLISHED, "cubic")
+
+
+# Their table 1: 45 patients; what anaesthetist 1 said each of three times, then what 2, 3, 4 and 5 said once.
+ANAESTHETISTS = (
+    "1111111 3334334 1122122 2223121 2223222 2223322 1222111 3333433 2222223 "
+    "2322223 4444444 2223343 1111111 2223212 1211111 1112111 1111111 1111111 "
+    "2222221 2221322 2222222 2222221 2223222 2212222 1111111 1111111 2322222 "
+    "1111111 1111111 1121121 1111111 3333233 1111111 2222222 2223232 4334343 "
+    "2212232 2323233 3333432 1111111 1111111 1212111 2322222 1211111 2222222"
+)
+
+
+def anaesthetists() -> list[tuple[int, int, int]]:
+    who = (1, 1, 1, 2, 3, 4, 5)
+    return [
+        (patient, observer, int(said))
+        for patient, answers in enumerate(ANAESTHETISTS.split(), 1)
+        for observer, said in zip(who, answers, strict=True)
+    ]
+
+
+def test_dawid_and_skene_published_example():
+    found = dawid_skene(anaesthetists())
+    assert [found.prior[label] for label in (1, 2, 3, 4)] == pytest.approx([0.40, 0.42, 0.11, 0.07], abs=0.005)
+    first = [[found.error_rates[1][true][given] for given in (1, 2, 3, 4)] for true in (1, 2, 3, 4)]
+    assert first == [
+        pytest.approx(row, abs=0.005)
+        for row in ([0.89, 0.11, 0, 0], [0.07, 0.88, 0.05, 0], [0, 0.34, 0.66, 0], [0, 0, 0.56, 0.44])
+    ]
+    assert found.posterior[1][1] == pytest.approx(1)
+    assert max(found.posterior[2], key=found.posterior[2].__getitem__) == 4  # the majority said 3
+    for row in (found.prior, *found.posterior.values()):
+        assert sum(row.values()) == pytest.approx(1)
+
+
+def test_dawid_and_skene_find_who_swaps_two_labels():
+    """A thousand units; two observers are right nine times in ten, one always says the opposite."""
+    chance = random.Random(7)
+    truth = [chance.random() < 0.3 for _ in range(1000)]
+    rows = [
+        (unit, observer, true if chance.random() < 0.9 else not true)
+        for (unit, true), observer in product(enumerate(truth), ("good", "better"))
+    ]
+    rows += [(unit, "swapper", not true) for unit, true in enumerate(truth)]
+    found = dawid_skene(rows)
+    assert found.error_rates["swapper"][True][False] > 0.95
+    assert found.prior[True] == pytest.approx(sum(truth) / 1000, abs=0.02)
+    wrong = sum((found.posterior[unit][True] > 0.5) != true for unit, true in enumerate(truth))
+    assert wrong < 20  # majority vote: the swapper spoils every unit in which one of the others errs
+
+
+def test_dawid_and_skene_of_little():
+    assert dawid_skene([]).posterior == {}
+    alone = dawid_skene([("a", "one", "x")])
+    assert (alone.prior, alone.posterior) == ({"x": 1.0}, {"a": {"x": 1.0}})
+    many = dawid_skene([("a", "one", "x")] * 5000 + [("a", "two", "y"), ("b", "two", "y")])
+    assert many.posterior["a"]["x"] + many.posterior["a"]["y"] == pytest.approx(1)  # no underflow
