@@ -5,7 +5,7 @@ finds every candidate. See docs/decisions/0005.
 """
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -20,18 +20,17 @@ from PIL import ImageOps
 
 from collection.distinct import distinct_from
 from collection.imaging import open_safely
-from collection.models import Fingerprint, Image, ImageStatus, Resemblance
+from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Resemblance
 from consent.signing import sha256_hex
 
 CANDIDATE_BITS = 10  # of 64
 SAME_BITS = 31  # of 256
 LOOK_UP_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
-COMPARED = (ImageStatus.ACCEPTED, ImageStatus.NEEDS_REVIEW)
 
 
 @dataclass(frozen=True)
 class Match:
-    """An image that shows the same; `distance` in bits of 256."""
+    """An image that shows the same; `distance` in 256ths: of the bits, or of what was laid over it (EDITED)."""
 
     image: Image
     kind: str
@@ -123,9 +122,8 @@ def resembled(image: Image) -> dict[uuid.UUID, tuple[str, int]]:
     return found
 
 
-def matches(image: Image) -> list[Match]:
-    """What `image` (with its fingerprint) resembles among images that are accepted or held, nearest first."""
-    found = resembled(image)
+def matches(found: Mapping[uuid.UUID, tuple[str, int]]) -> list[Match]:
+    """Of what was found by `resembled` (and elsewhere) the images that are accepted or held, nearest first."""
     others = Image.objects.with_live_basis().filter(pk__in=found, status__in=COMPARED)
     return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
 
@@ -136,12 +134,22 @@ class Shown:
 
     sha256: str
     measured: Fingerprint  # not saved
+    preview: bytes  # JPEG
 
     @classmethod
     def of(cls, data: bytes) -> "Shown":
         """Raises imaging.BadImage if it is not a picture that we can open."""
         opened = open_safely(data)
-        return cls(sha256_hex(data), Fingerprint(pixels_sha256=opened.pixels_sha256, **measure(opened.canonical)))
+        measured = Fingerprint(pixels_sha256=opened.pixels_sha256, **measure(opened.canonical))
+        return cls(sha256_hex(data), measured, opened.preview)
+
+
+def nearest_known(shown: Shown) -> Match | None:
+    """The accepted or held image that shows the same by its bytes, pixels or hashes, if there is one."""
+    found = similar(shown.measured)
+    for image_id in (*_same_pixels(shown.measured.pixels_sha256), *find_digests({shown.sha256})):
+        found[image_id] = (Resemblance.Kind.EXACT, 0)
+    return next(iter(matches(found)), None)
 
 
 def find_copies(shown: Shown) -> set[uuid.UUID]:

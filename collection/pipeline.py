@@ -14,9 +14,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from collection import face_marks, fingerprints, freezes, harm_matches, recognition, screening, storage
+from collection import edited, face_marks, fingerprints, freezes, harm_matches, recognition, screening, storage
 from collection.imaging import BadImage, open_safely
-from collection.models import Fingerprint, Image, ImageStatus, Removal, Resemblance
+from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Removal, Resemblance, Word
 from collection.removals import remove_images
 from consent.signing import sha256_hex
 
@@ -99,32 +99,48 @@ def deduplicate(image: Image) -> bool:
     """screened → accepted, or `duplicate` of the same person's own, or held when a person must decide.
 
     Looking and moving happen in one transaction under one lock, so of two copies that arrive together one is accepted.
-    A copy of what the rights desk holds is frozen too and waits for its decision.
+    Pictures are laid over each other before that; a candidate that came meanwhile sends us back once more.
     """
-    with transaction.atomic():
-        fingerprints.lock_look_ups()
-        if freezes.hold_copy(image=image, originals=fingerprints.resembled(image)):
-            return False
-        found = fingerprints.matches(image)
-        if not found:
-            return Image.objects.move(image.pk, ImageStatus.SCREENED, ImageStatus.ACCEPTED)
-        status, reason = _verdict(image, found)
-        moved = Image.objects.move(
-            image.pk, ImageStatus.SCREENED, status, reason=reason, detail=f"{found[0].kind} {found[0].distance}/256"
+    look = edited.look_for(image)
+    waiting = look.not_compared()
+    while True:
+        look.compare(waiting)
+        with transaction.atomic():
+            fingerprints.lock_look_ups()
+            waiting = look.not_compared()
+            if not waiting:
+                return _settle(image, look)
+
+
+def _settle(image: Image, look: edited.Look) -> bool:
+    """A copy of what the rights desk holds is frozen too and waits for its decision."""
+    resembled = fingerprints.resembled(image)
+    for image_id, verdict in look.copied().items():
+        resembled.setdefault(image_id, (Resemblance.Kind.EDITED, round(256 * (1 - verdict.score))))
+    if freezes.hold_copy(image=image, originals=resembled):
+        return False
+    found = fingerprints.matches(resembled)
+    status, reason = _verdict(image, found, look)
+    detail = f"{found[0].kind} {found[0].distance}/256" if found else ""
+    moved = Image.objects.move(image.pk, ImageStatus.SCREENED, status, reason=reason, detail=detail)
+    if moved:
+        Resemblance.objects.bulk_create(
+            (Resemblance(image=image, original=m.image, kind=m.kind, distance=m.distance) for m in found),
+            ignore_conflicts=True,
         )
-        if moved:
-            Resemblance.objects.bulk_create(
-                (Resemblance(image=image, original=m.image, kind=m.kind, distance=m.distance) for m in found),
-                ignore_conflicts=True,
-            )
-        return moved
+    if moved and status in COMPARED:
+        Word.objects.bulk_create(look.postings(image.pk), ignore_conflicts=True)
+    return moved
 
 
-def _verdict(image: Image, found: list[fingerprints.Match]) -> tuple[ImageStatus, str]:
+def _verdict(image: Image, found: list[fingerprints.Match], look: edited.Look) -> tuple[ImageStatus, str]:
+    if not found:
+        return ImageStatus.ACCEPTED, ""
     own = [match for match in found if match.image.subject == image.subject]
     if len(own) < len(found):
         return ImageStatus.NEEDS_REVIEW, "resembles_other_person"
-    if all(match.kind == Resemblance.Kind.MIRRORED for match in own):
+    mirrored = {image_id for image_id, verdict in look.copied().items() if verdict.mirrored}
+    if all(match.kind == Resemblance.Kind.MIRRORED or match.image.pk in mirrored for match in own):
         return ImageStatus.NEEDS_REVIEW, "mirrored"
     return ImageStatus.DUPLICATE, "duplicate"
 

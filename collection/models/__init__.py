@@ -5,7 +5,7 @@ from collection.models.copies import Distinct, Word
 from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport
 from collection.models.holds import Freeze, Removal
-from collection.models.images import MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
+from collection.models.images import COMPARED, MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.keys import SubjectKey
 from collection.models.libraries import LibraryImport, LicensedAttributes, ModelRelease, RefusedRow
 from collection.models.removed import RemovedDigest
@@ -15,6 +15,7 @@ from collection.models.targets import DIMENSIONS, Target
 from collection.models.uploads import Upload
 
 __all__ = (
+    "COMPARED",
     "DIMENSIONS",
     "MOVES",
     "PIPELINE",

@@ -53,7 +53,7 @@ class Resemblance(models.Model):
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembles")
     original = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="resembled_by")
     kind = models.CharField(max_length=10, choices=Kind)
-    distance = models.PositiveSmallIntegerField()  # bits of 256 that differ
+    distance = models.PositiveSmallIntegerField()  # bits of 256 that differ; EDITED: 256ths of the overlap that do
     found_at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}

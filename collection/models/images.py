@@ -39,6 +39,7 @@ MOVES: dict[str, set[str]] = {
     S.PURGED: set(),
 }
 PIPELINE = (S.RECEIVED, S.SANITIZED, S.SCREENED)  # statuses in which the pipeline still has work
+COMPARED = (S.ACCEPTED, S.NEEDS_REVIEW)  # statuses in which an image has copies
 
 
 class ImageQuerySet(models.QuerySet["Image"]):

@@ -67,5 +67,7 @@ def test_every_edit_is_found_and_no_other_photograph_is(folder):
 
 
 def test_what_cannot_be_done_is_said(folder):
-    assert "Add --within" in run(folder).stderr
+    alone = run(folder)
+    assert "add --within" in alone.stderr
+    assert "Traceback" not in alone.stderr
     assert "is no folder" in run(folder / "nothing", "--within").stderr

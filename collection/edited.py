@@ -1,0 +1,101 @@
+"""Edited copies in the collection: words name candidates, geometry decides (collection.copies, ADR 0018).
+
+Comparing takes tens of milliseconds a pair, so it is done outside the transaction that settles what an image is a copy
+of; that one only looks whether a candidate has come that was not compared yet.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from django.db.models import Count
+
+from collection import storage
+from collection.copies import verify, words
+from collection.copies.votes import LEAST_VOTES, MOST_CANDIDATES, MOST_POSTINGS
+from collection.distinct import distinct_from
+from collection.models import COMPARED, Image, ImageQuerySet, Word
+
+FAILURES = 4  # a picture that was compared in vain so often is no copy
+VOTED = 4 * MOST_CANDIDATES  # before those are left out with which nothing may be compared
+
+
+@dataclass
+class Look:
+    """One picture that looks for what it is a copy of. `verdicts` are of the images (ids) that it was compared with."""
+
+    preview: bytes
+    image_id: uuid.UUID | None = None  # None: it is not in the collection
+    verdicts: dict[uuid.UUID, verify.Verdict | None] = field(default_factory=dict)
+
+    @cached_property
+    def described(self) -> verify.Described:
+        return verify.describe(self.preview)
+
+    @cached_property
+    def _asked(self) -> list[int]:
+        seen = self.described
+        return sorted({*words.asked(seen.features), *words.asked(seen.mirrored)})
+
+    def not_compared(self) -> list[uuid.UUID]:
+        """Images that it may be a copy of and that it was not compared with yet, most promising first."""
+        if verify.featureless(self.described):
+            return []
+        postings = Word.objects.filter(word__in=self._asked)
+        common = postings.values("word").annotate(n=Count("*")).filter(n__gt=MOST_POSTINGS).values("word")
+        votes = postings.exclude(word__in=common).values("fingerprint").annotate(n=Count("*"))
+        voted = votes.filter(n__gte=LEAST_VOTES).order_by("-n", "fingerprint").values_list("fingerprint", flat=True)
+        known = {self.image_id, *self.verdicts, *(distinct_from(self.image_id) if self.image_id else ())}
+        waiting = [image_id for image_id in voted[:VOTED] if image_id not in known]
+        there = set(_comparable(waiting).values_list("pk", flat=True))
+        return [image_id for image_id in waiting if image_id in there][:MOST_CANDIDATES]
+
+    def compare(self, image_ids: Iterable[uuid.UUID]) -> None:
+        """Lay it over these images, until it has failed too often."""
+        failures = 0
+        for image_id in image_ids:
+            verdict = self._compare(image_id) if failures < FAILURES else None
+            self.verdicts[image_id] = verdict
+            failures += verdict is None
+
+    def _compare(self, image_id: uuid.UUID) -> verify.Verdict | None:
+        other = _comparable([image_id]).first()  # the right to look at it may have ended just now
+        if other is None:
+            return None
+        try:
+            with storage.open_preview(other) as file:
+                preview = file.read()
+        except FileNotFoundError:  # purged just now
+            return None
+        verdict = verify.compare(self.described, verify.describe(preview))
+        return verdict if verdict and verdict.strict else None
+
+    def copied(self) -> dict[uuid.UUID, verify.Verdict]:
+        """The images that it is an edited copy of."""
+        return {image_id: verdict for image_id, verdict in self.verdicts.items() if verdict}
+
+    def postings(self, fingerprint_id: uuid.UUID) -> list[Word]:
+        """What makes it a candidate for later ones. Not saved."""
+        if verify.featureless(self.described):
+            return []
+        return [Word(word=word, fingerprint_id=fingerprint_id) for word in words.indexed(self.described.features)]
+
+
+def find_known(preview: bytes) -> tuple[uuid.UUID, verify.Verdict] | None:
+    """The image (id) of the collection that a picture from elsewhere is an edited copy of. Nothing of it is kept."""
+    look = Look(preview)
+    look.compare(look.not_compared())
+    known = Image.objects.with_live_basis().filter(pk__in=look.copied()).values_list("pk", flat=True)
+    return max(((pk, look.copied()[pk]) for pk in known), key=lambda found: found[1].score, default=None)
+
+
+def look_for(image: Image) -> Look:
+    """Begin to look for what an image of the collection is an edited copy of."""
+    with storage.open_preview(image) as file:
+        return Look(file.read(), image_id=image.pk)
+
+
+def _comparable(image_ids: Iterable[uuid.UUID]) -> ImageQuerySet:
+    """Those whose basis is in force. What the rights desk froze is compared too: its copies are frozen as well."""
+    return Image.objects.entitled().filter(pk__in=list(image_ids), status__in=COMPARED)
