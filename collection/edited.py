@@ -4,12 +4,13 @@ Comparing takes tens of milliseconds a pair, so it is done outside the transacti
 of; that one only looks whether a candidate has come that was not compared yet.
 """
 
+import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from django.db.models import Count
+from django.db import connection
 
 from collection import storage
 from collection.copies import verify, words
@@ -42,12 +43,8 @@ class Look:
         """Images that it may be a copy of and that it was not compared with yet, most promising first."""
         if verify.featureless(self.described):
             return []
-        postings = Word.objects.filter(word__in=self._asked)
-        common = postings.values("word").annotate(n=Count("*")).filter(n__gt=MOST_POSTINGS).values("word")
-        votes = postings.exclude(word__in=common).values("fingerprint").annotate(n=Count("*"))
-        voted = votes.filter(n__gte=LEAST_VOTES).order_by("-n", "fingerprint").values_list("fingerprint", flat=True)
         known = {self.image_id, *self.verdicts, *(distinct_from(self.image_id) if self.image_id else ())}
-        waiting = [image_id for image_id in voted[:VOTED] if image_id not in known]
+        waiting = [image_id for image_id in _voted_for(self._asked) if image_id not in known]
         there = set(_comparable(waiting).values_list("pk", flat=True))
         return [image_id for image_id in waiting if image_id in there][:MOST_CANDIDATES]
 
@@ -75,11 +72,46 @@ class Look:
         """The images that it is an edited copy of."""
         return {image_id: verdict for image_id, verdict in self.verdicts.items() if verdict}
 
-    def postings(self, fingerprint_id: uuid.UUID) -> list[Word]:
-        """What makes it a candidate for later ones. Not saved."""
+    def make_findable(self) -> None:
+        """Make it a candidate for later ones. Harmless to do twice."""
         if verify.featureless(self.described):
-            return []
-        return [Word(word=word, fingerprint_id=fingerprint_id) for word in words.indexed(self.described.features)]
+            return
+        with connection.cursor() as cursor:
+            key = Word._meta.get_field("fingerprint").get_db_prep_value(self.image_id, connection)
+            cursor.execute(
+                POST.format(numbers=NUMBERS[connection.vendor]), [key, _list(words.indexed(self.described.features))]
+            )
+
+
+# --- The index of words ---------------------------------------------------------------------------
+
+# Lists of hundreds and thousands of numbers: one parameter instead of one each, and no object per row.
+NUMBERS = {"sqlite": "SELECT value AS word FROM json_each(%s)", "postgresql": "SELECT unnest(%s::int[]) AS word"}
+POST = """
+    INSERT INTO collection_word (fingerprint_id, word) SELECT %s, word FROM ({numbers}) AS numbers WHERE true
+    ON CONFLICT DO NOTHING"""
+VOTE = """
+    SELECT fingerprint_id FROM (
+        SELECT fingerprint_id, count(*) OVER (PARTITION BY word) AS postings
+        FROM collection_word JOIN ({numbers}) AS asked USING (word)
+    ) AS found
+    WHERE postings <= %s GROUP BY fingerprint_id HAVING count(*) >= %s
+    ORDER BY count(*) DESC, fingerprint_id LIMIT %s"""
+
+
+def _voted_for(asked: list[int]) -> list[uuid.UUID]:
+    """Images with several of these words, those with the most first. A word of too many images says nothing."""
+    with connection.cursor() as cursor:
+        limits = [MOST_POSTINGS, LEAST_VOTES, VOTED]
+        cursor.execute(VOTE.format(numbers=NUMBERS[connection.vendor]), [_list(asked), *limits])
+        return [found if isinstance(found, uuid.UUID) else uuid.UUID(found) for (found,) in cursor]
+
+
+def _list(numbers: list[int]) -> list[int] | str:
+    return json.dumps(numbers) if connection.vendor == "sqlite" else numbers
+
+
+# --- Who looks ------------------------------------------------------------------------------------
 
 
 def find_known(preview: bytes) -> tuple[uuid.UUID, verify.Verdict] | None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from collection import edited, face_marks, fingerprints, freezes, harm_matches, recognition, screening, storage
 from collection.imaging import BadImage, open_safely
-from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Removal, Resemblance, Word
+from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Removal, Resemblance
 from collection.removals import remove_images
 from consent.signing import sha256_hex
 
@@ -129,7 +129,7 @@ def _settle(image: Image, look: edited.Look) -> bool:
             ignore_conflicts=True,
         )
     if moved and status in COMPARED:
-        Word.objects.bulk_create(look.postings(image.pk), ignore_conflicts=True)
+        look.make_findable()
     return moved
 
 
