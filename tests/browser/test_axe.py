@@ -1,5 +1,5 @@
-"""axe finds nothing to complain of on any page, at phone and at desktop width; no page is wider than its screen, and the
-way around is never cut off.
+"""axe finds nothing to complain of on any page, at phone and at desktop width; no page is wider than its screen, and
+the way around is never cut off.
 
 Every address of ours is either in PAGES or named in NOT_PAGES: a new page cannot be forgotten.
 """
