@@ -253,6 +253,27 @@ def test_a_key_that_no_master_key_opens_keeps_the_old_one(images, place):
     assert all(contents(one) == images[one] for one in (image, *others))
 
 
+def test_a_wrong_master_key_makes_no_keys_of_its_own(images, place):
+    """Somebody put another file in its place: uploads fail until it is back, and nothing is sealed under that one."""
+    whole = (place / "master.key").read_bytes()
+    (place / "master.key").unlink()
+    create_master_key()
+    keys._remembered.clear()
+    image = next(iter(images))
+    with pytest.raises(Altered):
+        make_image(image.consent, picture=jpeg(63, 1))
+    assert SubjectKey.objects.filter(subject=image.subject).count() == 1
+    (place / "master.key").write_bytes(whole)
+    assert contents(image) == images[image]
+
+
+def test_a_key_that_no_row_names_does_not_hold_it_up(images):
+    """Its writer died before the row; sweeps delete it."""
+    storages["keys"].save(keys._subject_path(uuid.uuid4()), ContentFile(b"half"))
+    rotate()
+    assert len(master_keys()) == 1
+
+
 def test_a_key_that_is_destroyed_meanwhile_does_not_come_back(images, monkeypatch):
     image = next(iter(images))
     row = SubjectKey.objects.get(subject=image.subject)
