@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from collection import freezes, harm_lists, storage
+from collection.erasure import preserved_images
 from collection.models import (
     Fingerprint,
     Freeze,
@@ -26,6 +27,7 @@ from collection.models import (
     ImageStatus,
 )
 from consent import desk
+from consent.clock import trusted_now
 from consent.mailing import absolute, send_claimed
 from consent.models import RightsRequest, User
 from consent.refusals import Refused
@@ -196,12 +198,18 @@ def held_for(request: RightsRequest) -> ImageQuerySet:
 
 
 def erase_case(*, request: RightsRequest, user: User) -> int:
-    """Erase what was reported, and close the case; returns how many photographs."""
+    """Erase what was reported, and close the case; returns how many photographs.
+
+    What was taken back meanwhile is let go to the sweep without a removal of its own: that would have a certificate of
+    its own, which says why.
+    """
     if not HarmReport.objects.filter(request=request).exists():
         raise Refused("Please report it first: what is erased can be shown to no authority.")
     with transaction.atomic():
         held = list(held_for(request).values_list("pk", flat=True))
-        freezes.erase_frozen(request=request, images=held)
+        preserved = set(preserved_images(clock=trusted_now()).filter(pk__in=held).values_list("pk", flat=True))
+        freezes.lift_freezes(request=request, images=preserved)
+        freezes.erase_frozen(request=request, images=set(held) - preserved)
         freezes.close_request(request=request, outcome="done", answer="Reported and erased.", user=user)
     return len(held)
 

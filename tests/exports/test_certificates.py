@@ -315,6 +315,22 @@ def test_what_the_law_asks_us_to_keep_is_certified_as_kept_without_a_reason(clie
     assert progress_of(find_act(act)).erased == 2
 
 
+def test_what_was_taken_back_and_then_reported_has_no_second_certificate_that_says_why():
+    image = make_whole_image(make_consent())
+    harm_lists.import_hashes(name="Hotline", hashes=[("sha256", image.sha256)])
+    harm_matches.compare_due()
+    act = withdraw(consent=image.consent).act
+    sweep()
+    officer, case = make_user("", HARM_OFFICER), image.harm_matches.get().request
+    harm_matches.report_case(request=case, authority="Police", reference="1", user=officer)
+    assert harm_matches.erase_case(request=case, user=officer) == 1
+    sweep()
+    image.refresh_from_db()
+    assert image.status == "purged"
+    assert image.latest_reason().says == "was erased because permission was withdrawn"
+    assert [certificate.act for certificate in Certificate.objects.all()] == [act]
+
+
 def test_single_photographs_name_only_what_held_them(client, release):
     item = release.items.filter(split="train").first()
     act = remove_images(images=[item.image], cause="withdrawn")[0].act
