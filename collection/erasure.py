@@ -21,6 +21,7 @@ from collection.models import (
     Distinct,
     FaceMark,
     Fingerprint,
+    Freeze,
     Image,
     ImageQuerySet,
     ImageStatus,
@@ -50,8 +51,16 @@ NO_MONTH: dict[str, Any] = {"taken_in": None}
 
 
 def doomed_images(*, clock: datetime.datetime) -> ImageQuerySet:
-    """Images whose bytes are to be erased: nobody may use them again, and their owner does not keep them."""
-    return _lost(clock).filter(~Q(pk__in=kept_images(clock=clock).values("pk")))
+    """Images whose bytes are to be erased: nobody may use them again, neither their owner nor the law keeps them."""
+    kept, preserved = kept_images(clock=clock).values("pk"), Freeze.objects.preserving().values("image")
+    return _lost(clock).filter(~Q(pk__in=kept), ~Q(pk__in=preserved))
+
+
+def preserved_images(*, clock: datetime.datetime) -> ImageQuerySet:
+    """Images that nobody may use, kept because the law asks us to: what a list of known harm matches, until its case is
+    closed. Frozen, so that only harm officers see them; the next sweep then erases them (ADR 0017)."""
+    kept, preserved = kept_images(clock=clock).values("pk"), Freeze.objects.preserving().values("image")
+    return _lost(clock).filter(~Q(pk__in=kept), pk__in=preserved)
 
 
 def kept_images(*, clock: datetime.datetime) -> ImageQuerySet:
@@ -85,17 +94,18 @@ def purge_withdrawn(*, most: int = 500, clock: datetime.datetime | None = None) 
     """Purge images whose basis has ended for good or that were removed; returns how many.
 
     `clock` (default `trusted_now`) says what has expired. At most `most` in random order, so that images whose bytes
-    cannot be deleted at present do not hold up the others. Of what their owners keep, only the hashes go.
+    cannot be deleted at present do not hold up the others. Of what owners or the law keep, only the hashes go.
     """
     clock = clock or trusted_now()
-    _forget_kept(clock)
+    _forget_stored(clock)
     doomed = doomed_images(clock=clock).select_related("consent", "licence")
     return sum(_try_to_purge(image) for image in doomed.order_by("?")[:most])
 
 
-def _forget_kept(clock: datetime.datetime) -> None:
-    """Take what owners keep for themselves out of the duplicate index."""
-    kept = kept_images(clock=clock)
+def _forget_stored(clock: datetime.datetime) -> None:
+    """Take what owners keep for themselves, or the law asks us to keep, out of the duplicate index."""
+    lasting = kept_images(clock=clock).values("pk"), preserved_images(clock=clock).values("pk")
+    kept = Image.objects.filter(Q(pk__in=lasting[0]) | Q(pk__in=lasting[1]))
     with_hashes = kept.filter(Exists(Fingerprint.objects.filter(image=OuterRef("pk")))).values_list("pk", flat=True)
     related = kept.filter(Exists(_resemblances(OuterRef("pk")))).values_list("pk", flat=True)
     measured = kept.filter(Exists(Screening.objects.filter(image=OuterRef("pk")))).values_list("pk", flat=True)
@@ -127,6 +137,8 @@ def _try_to_purge(image: Image) -> bool:
 
 def purge(image: Image) -> bool:
     """Erase one image whose basis has ended. Bytes go first: killed in between, the row still names the work."""
+    if Freeze.objects.preserving().filter(image=image).exists():  # since the sweep chose it
+        return False
     storage.delete_all(image)
     reason = reason_of(image)
     with transaction.atomic():

@@ -13,8 +13,21 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from collection import freezes, harm_lists, storage
-from collection.models import Fingerprint, HarmAlarm, HarmHash, HarmList, HarmMatch, HarmReport, Image, ImageStatus
+from collection.erasure import preserved_images
+from collection.models import (
+    Fingerprint,
+    Freeze,
+    HarmAlarm,
+    HarmHash,
+    HarmList,
+    HarmMatch,
+    HarmReport,
+    Image,
+    ImageQuerySet,
+    ImageStatus,
+)
 from consent import desk
+from consent.clock import trusted_now
 from consent.mailing import absolute, send_claimed
 from consent.models import RightsRequest, User
 from consent.refusals import Refused
@@ -178,23 +191,38 @@ def report_case(*, request: RightsRequest, authority: str, reference: str, user:
     return made
 
 
+def held_for(request: RightsRequest) -> ImageQuerySet:
+    """What is frozen for a case and still there, also what was taken back meanwhile: kept until the case is closed."""
+    frozen = Freeze.objects.filter(request=request, lifted_at__isnull=True)
+    return Image.objects.exclude(status=ImageStatus.PURGED).filter(pk__in=frozen.values("image"))
+
+
 def erase_case(*, request: RightsRequest, user: User) -> int:
-    """Erase what was reported, and close the case; returns how many photographs."""
+    """Erase what was reported, and close the case; returns how many photographs.
+
+    What was taken back meanwhile is let go to the sweep without a removal of its own: that would have a certificate of
+    its own, which says why.
+    """
     if not HarmReport.objects.filter(request=request).exists():
         raise Refused("Please report it first: what is erased can be shown to no authority.")
     with transaction.atomic():
-        held = list(freezes.held_images(request).values_list("pk", flat=True))
-        erased = freezes.erase_frozen(request=request, images=held)
+        held = list(held_for(request).values_list("pk", flat=True))
+        preserved = set(preserved_images(clock=trusted_now()).filter(pk__in=held).values_list("pk", flat=True))
+        freezes.lift_freezes(request=request, images=preserved)
+        freezes.erase_frozen(request=request, images=set(held) - preserved)
         freezes.close_request(request=request, outcome="done", answer="Reported and erased.", user=user)
-    return len(erased)
+    return len(held)
 
 
 def dismiss_case(*, request: RightsRequest, user: User) -> int:
-    """It is another picture: let it go and close the case; returns how many. These matches stay decided."""
+    """It is another picture: let it go and close the case; returns how many. These matches stay decided.
+
+    What was taken back meanwhile is erased by the next sweep.
+    """
     if HarmReport.objects.filter(request=request).exists():
         raise Refused("This was reported. Until the authority has answered it stays frozen; then erase it.")
     with transaction.atomic():
-        held = list(freezes.held_images(request).values_list("pk", flat=True))
+        held = list(held_for(request).values_list("pk", flat=True))
         freezes.lift_freezes(request=request, images=held)
         freezes.close_request(request=request, outcome="refused", answer="Looked at: another picture.", user=user)
     return len(held)

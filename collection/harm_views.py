@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET
 
-from collection import freezes, harm_matches, tasks
+from collection import harm_matches, tasks
 from collection.models import HarmReport
 from collection.views import preview_response
+from consent.clock import trusted_now
 from consent.hints import hint
 from consent.models import RightsRequest, User
 from consent.pages import form_page
@@ -57,7 +58,8 @@ def harm_case(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
         "form": form,
         "report": report,
         "facts": report.facts["photographs"] if report else harm_matches.facts_of(case),
-        "held": freezes.held_images(case).order_by("pk")[:SHOWN],
+        "held": harm_matches.held_for(case).order_by("pk")[:SHOWN],
+        "taken_back": {str(image.pk) for image in harm_matches.held_for(case).lost(clock=trusted_now())},
     }
     return render(request, "collection/harm_case.html", context)
 
@@ -72,7 +74,9 @@ def _decide(case: RightsRequest, action: str, form: ReportForm, user: User) -> s
         hint(tasks.purge_withdrawn)
         return f"{erased} taken out for good. Sweeps erase them everywhere, which takes about a minute."
     if action == "dismiss":
-        return f"{harm_matches.dismiss_case(request=case, user=user)} no longer frozen by this case."
+        let_go = harm_matches.dismiss_case(request=case, user=user)
+        hint(tasks.purge_withdrawn)  # what was taken back meanwhile
+        return f"{let_go} no longer frozen by this case."
     return ""
 
 
@@ -81,4 +85,4 @@ def _decide(case: RightsRequest, action: str, form: ReportForm, user: User) -> s
 def harm_preview(request: HttpRequest, request_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponseBase:
     """The preview of what a case holds, while it is open."""
     case = get_object_or_404(CASES.filter(answered_at__isnull=True), pk=request_id)
-    return preview_response(freezes.held_images(case).entitled().filter(pk=image_id).first())
+    return preview_response(harm_matches.held_for(case).filter(pk=image_id).first())

@@ -14,9 +14,10 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
 
-from collection import licensed, licensed_attributes
+from collection import keys, licensed, licensed_attributes
 from collection.library_manifest import Row
 from collection.library_sources import BROKEN, Library
+from collection.services import taken_out
 from consent.models import Licence
 from consent.refusals import Refused
 
@@ -80,7 +81,8 @@ def _store(
     """Write the bytes of the rows that are new, as far as the licence has room."""
     new = _new_rows(licence, rows, outcome)
     room = licensed.room(licence)
-    said = licensed_attributes.said_of({licensed.subject_of(licence, row.subject) for row in new})
+    subjects = {licensed.subject_of(licence, row.subject) for row in new if row.subject}
+    said, ring = licensed_attributes.said_of(subjects), keys.Ring(subjects)
     for row, checked in read_ahead(licence, library, new):
         alive()
         try:
@@ -89,7 +91,7 @@ def _store(
             if isinstance(checked, Refused):
                 raise checked
             agree(licence, row, said)
-            stored.append((row, _store_checked(licence, checked)))
+            stored.append((row, _store_checked(licence, checked, ring)))
         except Refused as refused:
             outcome.refused.append((row, refused))
 
@@ -107,7 +109,7 @@ def _new_rows(licence: Licence, rows: list[Row], outcome: Outcome) -> list[Row]:
     return new
 
 
-def _store_checked(licence: Licence, checked: Checked) -> licensed.Parcel:
+def _store_checked(licence: Licence, checked: Checked, ring: keys.Ring) -> licensed.Parcel:
     row = checked.row
     return licensed.store_parcel(
         licence=licence,
@@ -116,16 +118,25 @@ def _store_checked(licence: Licence, checked: Checked) -> licensed.Parcel:
         file=checked.file,
         release=checked.release,
         said=row.said if licence.self_reported_attributes else {},
+        ring=ring,
     )
 
 
 def _sort_out_left(licence: Licence, stored: list[tuple[Row, licensed.Parcel]], outcome: Outcome) -> None:
-    """Stored and not taken in: another import of the same library was faster, or used up the licence."""
+    """Stored and not taken in: another import of the same library was faster or used up the licence, or the photograph
+    was erased before because of somebody in it."""
     taken = {parcel.image.pk for parcel in outcome.taken}
-    left = [row for row, parcel in stored if parcel.image.pk not in taken]
-    known = licensed.known_paths(licence, {row.path for row in left})
-    outcome.known += [row for row in left if row.path in known]
-    outcome.refused += [(row, licensed.over_cap(licence)) for row in left if row.path not in known]
+    left = [(row, parcel) for row, parcel in stored if parcel.image.pk not in taken]
+    if not left:
+        return
+    known = licensed.known_paths(licence, {row.path for row, _ in left})
+    erased = licensed.erased_before([parcel for _, parcel in left])
+    for row, parcel in left:
+        if row.path in known:
+            outcome.known.append(row)
+        else:
+            reason = taken_out() if parcel.image.pk in erased else licensed.over_cap(licence)
+            outcome.refused.append((row, reason))
 
 
 # --- Rows ----------------------------------------------------------------------------------------

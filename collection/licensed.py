@@ -1,16 +1,16 @@
 """Images under a licence: taken in once each, and never more of them than the licence covers."""
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.core.files.base import File
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
-from collection import licensed_attributes, storage
+from collection import keys, licensed_attributes, recognition, storage
 from collection.models import Image, ImageQuerySet, ImageStatus, ModelRelease, Transition
-from collection.services import store_original
+from collection.services import check_original, write_original
 from consent.models import Licence
 from consent.refusals import Refused
 from consent.signing import file_sha256, sha256_hex
@@ -100,12 +100,15 @@ def store_parcel(
     file: File,
     release: File | None = None,
     said: Mapping[str, str] | None = None,
+    ring: keys.Ring | None = None,
 ) -> Parcel:
     """Write the bytes of one image, and of the signed release of whom it depicts. Refused says what is wrong.
 
-    `subject` is the library's own key of that person, `said` what they said about themselves.
+    `subject` is the library's own key of that person, `said` what they said about themselves. Whether the photograph
+    was erased before is asked by `take_in`, for many at once.
     """
-    stored = store_original(file, subject=subject_of(licence, subject))
+    extension, digest = check_original(file), file_sha256(file)
+    stored = write_original(file, digest, extension, subject=subject_of(licence, subject), ring=ring)
     image = Image(**stored, licence=licence, external_id=external_id)
     return Parcel(image=image, release=_store_release(image, release) if release else None, said=said or {})
 
@@ -128,18 +131,28 @@ def take_in(*, licence: Licence, parcels: Sequence[Parcel]) -> list[Parcel]:
     """Write the rows of as many `parcels` as the licence still covers, in order; returns those taken in.
 
     Imports under one licence take turns here (a lock on its row; SQLite lets one transaction write at a time), so two
-    of them never pass the cap together nor take one path twice. Refused if the licence is no longer in force.
+    of them never pass the cap together nor take one path twice. What was erased because of somebody in it is left out
+    too (`erased_before`). Refused if the licence is no longer in force.
     """
     with transaction.atomic():
         Licence.objects.select_for_update().get(pk=licence.pk)
         check_live(licence)
         known = known_paths(licence, [parcel.image.external_id for parcel in parcels])
-        taken = [parcel for parcel in parcels if parcel.image.external_id not in known]
+        erased = erased_before(parcels)
+        new = [parcel for parcel in parcels if parcel.image.external_id not in known]
+        taken = [parcel for parcel in new if parcel.image.pk not in erased]
         taken = taken[: _fitting(licence, len(taken))]
         Image.objects.bulk_create(parcel.image for parcel in taken)
         ModelRelease.objects.bulk_create(parcel.release for parcel in taken if parcel.release)
         licensed_attributes.save(licence=licence, said={parcel.image.subject: parcel.said for parcel in taken})
     return taken
+
+
+def erased_before(parcels: Iterable[Parcel]) -> set[uuid.UUID]:
+    """Those (image ids) whose very same bytes were erased because of somebody in them (ADR 0022)."""
+    by_image = {parcel.image.pk: parcel.image.sha256 for parcel in parcels}
+    erased = recognition.taken_out_among(by_image.values())
+    return {image_id for image_id, digest in by_image.items() if digest in erased}
 
 
 def discard(parcels: Sequence[Parcel]) -> None:

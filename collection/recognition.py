@@ -41,9 +41,19 @@ def find_removal(hashes: Iterable[str]) -> Removal | None:
     return found.removal if found else None
 
 
+def taken_out_among(hashes: Iterable[str]) -> set[str]:
+    """Those of many hashes (SHA-256, hex) of which a photograph was erased: one query."""
+    by_digest = {_digest(value): value for value in hashes}
+    known = RemovedDigest.objects.filter(digest__in=by_digest).values_list("digest", flat=True)
+    return {by_digest[digest] for digest in known}
+
+
 def digests_of(hashes: Iterable[str]) -> set[str]:
-    key = derived_key("removed photographs")
-    return {hmac.new(key, value.encode(), hashlib.sha256).hexdigest() for value in hashes}
+    return {_digest(value) for value in hashes}
+
+
+def _digest(value: str) -> str:
+    return hmac.new(derived_key("removed photographs"), value.encode(), hashlib.sha256).hexdigest()
 
 
 def forget_digests(*, clock: datetime.datetime | None = None) -> int:

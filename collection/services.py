@@ -17,7 +17,8 @@ from consent.refusals import Refused
 from consent.signing import file_sha256
 
 __all__ = (
-    "Refused", "check_sender", "receive_image", "refuse_unready", "settle_review", "signed_consent", "store_original",
+    "Refused", "check_original", "check_sender", "receive_image", "refuse_unready", "settle_review", "signed_consent",
+    "store_original", "taken_out", "write_original",
 )  # fmt: skip
 
 # Where each decision leads, and the reason that the contributor reads.
@@ -96,14 +97,27 @@ def store_original(file: File, *, subject: str, image_id: uuid.UUID | None = Non
 
     Refused says what is wrong with it.
     """
-    extension = check_original(file)
-    image_id, digest = image_id or uuid.uuid4(), file_sha256(file)
+    extension, digest = check_original(file), file_sha256(file)
     if recognition.find_removal([digest]):
-        raise _refusal("taken_out")
-    key = storage.key_for(image_id, digest, extension)
-    keys.make_image_key(image_id=image_id, subject=subject)
+        raise taken_out()
+    return write_original(file, digest, extension, subject=subject, image_id=image_id)
+
+
+def write_original(
+    file: File,
+    sha256: str,
+    extension: str,
+    *,
+    subject: str,
+    image_id: uuid.UUID | None = None,
+    ring: keys.Ring | None = None,
+) -> dict[str, Any]:
+    """Write the bytes of a file that was checked, and give the fields of Image that say so."""
+    image_id = image_id or uuid.uuid4()
+    key = storage.key_for(image_id, sha256, extension)
+    keys.make_image_key(image_id=image_id, subject=subject, ring=ring)
     storage.write_once(storage.originals(), key, file)
-    return {"id": image_id, "subject": subject, "sha256": digest, "byte_size": file.size, "original_key": key}
+    return {"id": image_id, "subject": subject, "sha256": sha256, "byte_size": file.size, "original_key": key}
 
 
 def check_original(file: File) -> str:
@@ -116,6 +130,11 @@ def check_original(file: File) -> str:
     if file.size > settings.UPLOAD_MAX_BYTES:
         raise _refusal("too_large_file")
     return extension
+
+
+def taken_out() -> Refused:
+    """The very same photograph was erased because of somebody in it."""
+    return _refusal("taken_out")
 
 
 def _refusal(code: str) -> Refused:

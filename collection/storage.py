@@ -77,9 +77,23 @@ def _named_in(key: str) -> tuple[uuid.UUID, str]:
     return uuid.UUID(hex=path.parent.name), path.name.partition(".")[0]
 
 
-def _open_sealed(storage: Storage, key: str) -> IO[bytes]:
-    """FileNotFoundError if the bytes or their key are gone; sealing.Altered, at the latest when read, if changed."""
-    sealed = storage.open(key, "rb")
+def sha256_in(key: str) -> str:
+    """The SHA-256 (hex) that a key of `key_for` names."""
+    return _named_in(key)[1]
+
+
+def sealed_bytes(key: str, content: bytes) -> bytes:
+    """What `write_once` stores under a key of `originals` or `derivatives`."""
+    image_id, sha256 = _named_in(key)
+    return b"".join(seal(keys.image_key(image_id), key, sha256, io.BytesIO(content)))
+
+
+def open_sealed(storage: Storage, key: str, *, at: str = "") -> IO[bytes]:
+    """FileNotFoundError if the bytes or their key are gone; sealing.Altered, at the latest when read, if changed.
+
+    `at` says where else the bytes lie that were sealed for `key`.
+    """
+    sealed = storage.open(at or key, "rb")
     try:
         image_id, _ = _named_in(key)
         return io.BufferedReader(Unsealed(keys.image_key(image_id), key, sealed, sealed.size))
@@ -89,17 +103,17 @@ def _open_sealed(storage: Storage, key: str) -> IO[bytes]:
 
 
 def open_original(image: Image) -> IO[bytes]:
-    return _open_sealed(originals(), image.original_key)
+    return open_sealed(originals(), image.original_key)
 
 
 def open_clean(image: Image) -> IO[bytes]:
     """The stripped full-size copy. Callers have asked the rights check first."""
-    return _open_sealed(derivatives(), image.clean_key)
+    return open_sealed(derivatives(), image.clean_key)
 
 
 def open_preview(image: Image) -> IO[bytes]:
     """A JPEG of at most 800 pixels. Callers have asked the rights check first."""
-    return _open_sealed(derivatives(), image.preview_key)
+    return open_sealed(derivatives(), image.preview_key)
 
 
 # --- Folders -------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 import base64
 import os
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -33,17 +35,60 @@ def derived_key(purpose: str) -> bytes:
 
 def create_master_key() -> None:
     """Write a new master key to settings.MASTER_KEY_FILE (base64, mode 0600) unless one is there."""
-    create_file(settings.MASTER_KEY_FILE, base64.b64encode(os.urandom(MASTER_BYTES)) + b"\n")
+    create_file(settings.MASTER_KEY_FILE, _new_master_key())
 
 
-@lru_cache(maxsize=1)
+def _new_master_key() -> bytes:
+    return base64.b64encode(os.urandom(MASTER_BYTES)) + b"\n"
+
+
 def master_key() -> bytes:
-    """The key of settings.MASTER_KEY_FILE; ValueError says how to make one."""
-    path = settings.MASTER_KEY_FILE
+    """The key that subjects' keys are wrapped by from now on; ValueError says how to make one.
+
+    Read each time: a process that remembered it would go on wrapping by a key that is about to be retired.
+    """
+    return master_keys()[0]
+
+
+def master_keys() -> tuple[bytes, ...]:
+    """Every key that may have wrapped a subject's key: while the master key is replaced two, the coming one first."""
+    coming = _read_master_key(coming_master_key_file())  # first: it takes the other's place, never the other way round
+    current = _read_master_key(settings.MASTER_KEY_FILE)
+    if current is None:
+        raise ValueError(f"no master key at {settings.MASTER_KEY_FILE}: run `manage.py create_signing_key`")
+    return (coming, current) if coming not in (None, current) else (current,)
+
+
+def _read_master_key(path: Path) -> bytes | None:
     try:
         key = base64.b64decode(path.read_bytes().strip(), validate=True)
     except FileNotFoundError:
-        raise ValueError(f"no master key at {path}: run `manage.py create_signing_key`") from None
+        return None
     if len(key) != MASTER_BYTES:
         raise ValueError(f"{path} holds no master key: it has to be {MASTER_BYTES} bytes in base64")
     return key
+
+
+# --- Replacing the master key --------------------------------------------------------------------
+
+
+def coming_master_key_file() -> Path:
+    """Beside the master key's: the one that replaces it, as long as that takes."""
+    path = settings.MASTER_KEY_FILE
+    return path.with_name(f"{path.name}.new")
+
+
+def prepare_master_key() -> None:
+    """Make the coming master key unless there is one: from then on every process wraps by it and reads by both."""
+    path = coming_master_key_file()
+    written = path.with_name(f"{path.name}.{os.getpid()}")
+    create_file(written, _new_master_key())
+    with suppress(FileExistsError):
+        os.link(written, path)  # whole or not at all, and never over another
+    written.unlink()
+
+
+def retire_master_key() -> None:
+    """Put the coming master key in the place of the old one, which is gone with that. Done before, it stays done."""
+    with suppress(FileNotFoundError):
+        coming_master_key_file().replace(settings.MASTER_KEY_FILE)

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 from pyarrow import parquet
 
-from demo import cast, datasets, label, photographs
+from demo import cast, datasets, label, photographs, withdrawal
 from demo.records import Records
 from demo.walk import Walk
 
@@ -173,10 +173,8 @@ def promise_5(audit: Audit) -> str:
     hold(outcome.pulled_rows_removed > 0, "the next pull removed no row")
     gone = {row["row_id"] for row in walk.first_rows} - {row["row_id"] for row in walk.releases[0].rows()}
     hold(not gone & {row["row_id"] for row in walk.releases[1].rows()}, "release 2 has a withdrawn row")
-    needles = walk.noted["target"].needles
-    found = [
-        name for release in walk.releases for name, content in release.texts() if any(one in content for one in needles)
-    ]
+    pulled = (path for release in walk.releases for path in release.folder.rglob("*") if path.is_file())
+    found = withdrawal.files_left(pulled, walk.noted["target"])
     hold(not found, f"withdrawn bytes are still in the pulled {found}")
     return (
         f"{outcome.doors} ways to read refused after {outcome.seconds_to_refused} s; bytes, hashes and tasks of "

@@ -324,7 +324,7 @@ def withdraw(walk: Walk) -> None:
     person = cast.WITHDRAWS
     browser, taken = walk.browsers[person], [one for one in walk.uploads[person] if one.image_id]
     ids = [one.image_id for one in taken]
-    target = withdrawal.note_target(walk.stack, walk.records, walk.owner, walk.project, ids)
+    target = withdrawal.note_target(walk.records, walk.owner, walk.project, ids)
     watched = withdrawal.open_doors(
         withdrawal.page_doors(browser, [f"/me/photos/{one}/thumb" for one in ids])
         | withdrawal.page_doors(walk.reviewer, [f"/staff/images/{one}/preview" for one in ids])

@@ -3,9 +3,9 @@
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import httpx
 
@@ -26,7 +26,7 @@ class Target:
 
     images: list[str]  # ids, 32 hex digits as the database stores them
     hashes: set[str]  # SHA-256 of originals, clean copies and previews
-    needles: list[bytes]  # some bytes out of the middle of each file, to find it inside shards
+    needles: list[bytes]  # the same inside other files: in rows and shards as text, in sealed files as bytes
     assets: set[str]  # asset_id of their label tasks
     tasks: list[int]  # ids of their label tasks in Label Studio
 
@@ -46,34 +46,40 @@ class Outcome:
     traces: list[str] = field(default_factory=list)
 
 
-def note_target(stack: Stack, records: Records, owner: Owner, project: int, image_ids: list[str]) -> Target:
+def note_target(records: Records, owner: Owner, project: int, image_ids: list[str]) -> Target:
     """What there is to be erased."""
     images = [image_id.replace("-", "") for image_id in image_ids]
-    contents = _contents_only_of(stack, images)
+    hashes = hashes_only_of(records, images)
     marks = ",".join("?" * len(images))
     pushed = records.rows(f"SELECT asset_id FROM annotation_labeltask WHERE image_id IN ({marks})", *images)  # noqa: S608
     assets = {asset for (asset,) in pushed}
     return Target(
         images=images,
-        hashes=set(contents),
-        needles=[content[len(content) // 2 :][:64] for content in contents.values()],
+        hashes=hashes,
+        needles=needles_of(hashes),
         assets=assets,
         tasks=[task["id"] for task in owner.tasks(project) if task["data"]["asset_id"].replace("-", "") in assets],
     )
 
 
-def _contents_only_of(stack: Stack, images: list[str]) -> dict[str, bytes]:
-    """SHA-256 → bytes of the stored files of these images. Not what somebody else, who stays, has given as well."""
-    theirs: dict[str, bytes] = {}
-    others: set[str] = set()
-    for path in stored_files(stack, "storage"):
-        content = path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        if any(image in str(path) for image in images):
-            theirs[digest] = content
-        else:
-            others.add(digest)
-    return {digest: content for digest, content in theirs.items() if digest not in others}
+def hashes_only_of(records: Records, images: list[str]) -> set[str]:
+    """SHA-256 (hex) of originals, clean copies and previews of these images, as the database has them: what lies in our
+    storage is sealed. Not of what somebody else, who stays, has given as well."""
+    marks = ",".join("?" * len(images))
+    columns = "sha256, clean_sha256, preview_key FROM collection_image WHERE id"
+    theirs = _hashes(records.rows(f"SELECT {columns} IN ({marks})", *images))
+    return theirs - _hashes(records.rows(f"SELECT {columns} NOT IN ({marks})", *images))
+
+
+def _hashes(rows: list[tuple[str, ...]]) -> set[str]:
+    """Of (sha256, clean_sha256, preview_key): a key ends in the hash of its bytes and an extension."""
+    named = ((original, clean, PurePosixPath(preview).stem) for original, clean, preview in rows)
+    return {digest for digests in named for digest in digests if digest}
+
+
+def needles_of(hashes: set[str]) -> list[bytes]:
+    """Each hash as text, and as the bytes that a sealed file begins with (collection.sealing)."""
+    return [form for digest in sorted(hashes) for form in (digest.encode(), bytes.fromhex(digest))]
 
 
 def stored_files(stack: Stack, *folders: str) -> Iterator[Path]:
@@ -162,7 +168,7 @@ def gone_after(pressed: float, left: Callable[[], list[str]], progress: Progress
 
 def traces(stack: Stack, records: Records, owner: Owner, project: int, target: Target) -> list[str]:
     """What is left of the target, looked up on disk, in the database, and in Label Studio."""
-    found = [f"file {path}" for path in _files_left(stack, target)]
+    found = [f"file {path}" for path in files_left(stored_files(stack), target)]
     marks = ",".join("?" * len(target.images))
     for table in ("fingerprint", "resemblance"):
         if records.one(f"SELECT count(*) FROM collection_{table} WHERE image_id IN ({marks})", *target.images):  # noqa: S608
@@ -173,11 +179,12 @@ def traces(stack: Stack, records: Records, owner: Owner, project: int, target: T
     return found + [f"label task {task}" for task in label_tasks_left(owner, project, target)]
 
 
-def _files_left(stack: Stack, target: Target) -> list[Path]:
-    """By key, by SHA-256, and by bytes inside larger files such as shards and exports."""
+def files_left(files: Iterable[Path], target: Target) -> list[Path]:
+    """Those of `files` with something of the target: by key, by SHA-256 of the file, and by hashes inside larger or
+    sealed files."""
     assets = [str_uuid(asset).encode() for asset in target.assets]
     left = []
-    for path in stored_files(stack):
+    for path in files:
         try:
             content = path.read_bytes()
         except FileNotFoundError:

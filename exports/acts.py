@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Count, Max, Q, QuerySet
 
 from annotation.models import LabelTask
-from collection.erasure import doomed_images, kept_images
+from collection.erasure import doomed_images, kept_images, preserved_images
 from collection.models import Fingerprint, Image, ImageQuerySet, ImageStatus, Removal, Resemblance, Transition
 from consent.clock import trusted_now
 from consent.models import Contributor, Withdrawal
@@ -134,12 +134,14 @@ class ReleaseState:
 
 @dataclass(frozen=True)
 class Progress:
-    """All of it. `kept` photographs stay for their owner alone, `permitted` ones for what is still allowed."""
+    """All of it. `kept` photographs stay for their owner alone, `by_law` ones locked for a time because the law asks us
+    to, `permitted` ones for what is still allowed."""
 
     act: Act
     photographs: int
     erased: int
     kept: int
+    by_law: int
     permitted: int
     stores: list[Place] = field(default_factory=list)
     campaigns: list[Place] = field(default_factory=list)
@@ -161,31 +163,33 @@ def progress_of(act: Act) -> Progress:
         photographs=Count("pk"),
         erased=Count("pk", filter=Q(status=ImageStatus.PURGED)),
         kept=Count("pk", filter=Q(pk__in=kept_images(clock=clock).values("pk"))),
+        by_law=Count("pk", filter=Q(pk__in=preserved_images(clock=clock).values("pk"))),
         to_go=Count("pk", filter=Q(pk__in=doomed_images(clock=clock).values("pk"))),
     )
     to_go = counted.pop("to_go")
-    erased, kept = counted["erased"], counted["kept"]
+    erased, lasting = counted["erased"], counted["kept"] + counted["by_law"]
     return Progress(
         act=act,
         **counted,
-        permitted=counted["photographs"] - erased - kept - to_go,
-        stores=[*_stores(images, erased, to_go, kept, clock), *_drafts(act)],
+        permitted=counted["photographs"] - erased - lasting - to_go,
+        stores=[*_stores(images, erased, to_go, lasting, clock), *_drafts(act)],
         campaigns=_campaigns(act),
         releases=_releases(act),
     )
 
 
-def _stores(images: ImageQuerySet, erased: int, to_go: int, kept: int, clock: datetime.datetime) -> list[Place]:
+def _stores(images: ImageQuerySet, erased: int, to_go: int, lasting: int, clock: datetime.datetime) -> list[Place]:
     gone = Transition.objects.filter(image__in=images.values("pk"), new=ImageStatus.PURGED).aggregate(at=Max("at"))
     lost = images.lost(clock=clock).values("pk")
     resembling = Resemblance.objects.filter(Q(image__in=lost) | Q(original__in=lost)).values_list("image", "original")
     listed = {*Fingerprint.objects.filter(image__in=lost).values_list("image", flat=True)}
     listed |= {image_id for pair in resembling for image_id in pair} & {*lost.values_list("pk", flat=True)}
     total = erased + to_go
+    hashed = total + lasting
     return [
         Place("originals", "Photographs as you sent them", total, erased, gone["at"]),
         Place("derivatives", "Cleaned copies and previews", total, erased, gone["at"]),
-        Place("duplicate index", "Fingerprints that find copies", total + kept, total + kept - len(listed), gone["at"]),
+        Place("duplicate index", "Fingerprints that find copies", hashed, hashed - len(listed), gone["at"]),
     ]
 
 

@@ -38,6 +38,7 @@ STAYS = (
     "What was earned for labelling, because it was earned.",
     "An empty entry per photograph: that it was there, and when it went.",
 )
+BY_LAW = "Locked photographs, for a time, because the law asks us to: nobody uses them, and they are erased after that."
 CACHES = "None: pages and files with photographs are sent so that nobody stores them on the way."
 
 
@@ -136,13 +137,14 @@ def certificate_facts(progress: Progress) -> dict[str, Any]:
             "concerned": progress.photographs,
             "erased": progress.erased,
             "kept_for_the_contributor": progress.kept,
+            "kept_because_the_law_asks_us_to": progress.by_law,
             "still_permitted": progress.permitted,
         },
         "stores": [_place(place) for place in progress.stores],
         "campaigns": [_place(place) for place in progress.campaigns],
         "releases": [_release(release) for release in progress.releases],
         "caches": CACHES,
-        "stays": list(STAYS),
+        "stays": [*STAYS, *([BY_LAW] if progress.by_law else [])],
     }
 
 

@@ -1,15 +1,15 @@
 """Everything that we know of one contributor, as plain values (Art. 15 and 20 GDPR)."""
 
 import uuid
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from allauth.account.models import EmailAddress
 from django.db.models import Model
 
 from annotation.models import Annotation, Annotator, Earning
 from collection import freezes, removals
-from collection.models import Image, ImageStatus, Removal
+from collection.models import Image, ImageStatus, Removal, ReviewDecision
 from consent.demographics import answers_of
 from consent.ledger import plain
 from consent.models import Consent, Contributor, RightsRequest, SignatureEvidence, User, Withdrawal
@@ -38,6 +38,18 @@ DEMOGRAPHICS = ("skin_tone", "age_band", "gender", "ancestry", "country", "given
 REQUEST = (
     "kind", "details", "received_at", "due_at", "extended_at", "extension_reason", "answered_at", "outcome", "answer",
 )  # fmt: skip
+
+
+PHOTOGRAPH = (
+    "id", "consent_id", "client_name", "status", "received_at", "taken_in", "byte_size", "width", "height",
+)  # fmt: skip
+MEASURED = ("measures", "faces", "failures", "measured_at")
+MARK = ("kind", "x", "y", "w", "h", "made_at")
+ASKED = ("kind", "vendor", "outcome", "at")
+TOLD_WITH = (
+    "transitions", "face_marks", "vendor_calls", "review_decisions__outcome", "review_decisions__note",
+)  # fmt: skip
+Row = TypeVar("Row", bound=Model)
 
 
 def disclose(contributor: Contributor, files: dict[uuid.UUID, str]) -> Record:
@@ -138,7 +150,7 @@ def _photographs(contributor: Contributor, files: dict[uuid.UUID, str]) -> Itera
         some = ids[start : start + AT_ONCE]
         told, frozen = histories(some), freezes.frozen_images(some)
         kept = set(removals.kept_by(contributor).filter(pk__in=some).values_list("pk", flat=True))
-        batch = own.filter(pk__in=some).select_related("call").prefetch_related("transitions")
+        batch = own.filter(pk__in=some).select_related("call", "screening").prefetch_related(*TOLD_WITH)
         for image in batch:
             yield {
                 **_photograph(image),
@@ -151,8 +163,9 @@ def _photographs(contributor: Contributor, files: dict[uuid.UUID, str]) -> Itera
 
 def _photograph(image: Image) -> Record:
     reason = image.latest_reason()
+    measured = getattr(image, "screening", None)
     return {
-        **values(image, "id", "consent_id", "client_name", "status", "received_at", "byte_size", "width", "height"),
+        **values(image, *PHOTOGRAPH),
         "sha256": image.sha256,
         "call": image.call.title if image.call else None,
         "why": "" if image.status == ImageStatus.ACCEPTED else f"It {reason.says}. {reason.advice}".strip(),
@@ -160,7 +173,22 @@ def _photograph(image: Image) -> Record:
             values(change, "old", "new", "reason", "at")
             for change in sorted(image.transitions.all(), key=lambda one: one.pk)
         ],
+        "what_checks_measured": values(measured, *MEASURED) if measured else None,
+        "faces_decided_on": [values(mark, *MARK) for mark in _by_id(image.face_marks.all())],
+        "asked_of_outside_services": [values(call, *ASKED) for call in _by_id(image.vendor_calls.all())],
+        "decided_by_reviewers": [_decision(decision) for decision in _by_id(image.review_decisions.all())],
     }
+
+
+def _by_id(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.pk)
+
+
+def _decision(decision: ReviewDecision) -> Record:
+    """Who decided is theirs; what became of it and what was noted is about the photograph."""
+    outcome, note = getattr(decision, "outcome", None), getattr(decision, "note", None)
+    became = outcome.get_kind_display() if outcome else "waits to take effect"
+    return {**values(decision, "kind", "reason", "decided_at"), "became": became, "note": note.text if note else ""}
 
 
 def _history(told: History) -> Record:

@@ -16,6 +16,7 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from annotation.models import LabelTask
+from collection.erasure import preserved_images
 from collection.models import Fingerprint, Image, ImageStatus
 from consent.clock import trusted_now
 from exports.models import Item
@@ -141,9 +142,14 @@ def standing_of(names: Names) -> list[str]:
     """A sentence for each image: erased, to be erased, or in use."""
     said = []
     lost = set(Image.objects.filter(pk__in=names.ids).lost(clock=trusted_now()).values_list("pk", flat=True))
+    preserved = set(preserved_images(clock=trusted_now()).filter(pk__in=names.ids).values_list("pk", flat=True))
     for image in Image.objects.filter(pk__in=names.ids):
         if image.status == ImageStatus.PURGED:
             said.append(f"Image {image.pk} is erased; an empty row says so.")
+        elif image.pk in preserved:
+            said.append(
+                f"Image {image.pk} may not be used any more; the law asks us to keep it until its case is closed."
+            )
         elif image.pk in lost:
             said.append(f"Image {image.pk} may not be used any more and is not erased yet ({image.status}).")
         else:

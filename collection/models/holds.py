@@ -1,7 +1,7 @@
 """What keeps single photographs from use, whatever their basis covers: taken out for good, or held by the desk."""
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -43,6 +43,13 @@ class Removal(models.Model):
         return f"removal of {self.image_id}"
 
 
+class FreezeQuerySet(models.QuerySet["Freeze"]):
+    def preserving(self) -> Self:
+        """Freezes of open cases of known harm: their bytes are not erased, whatever else ends (ADR 0017)."""
+        case = Q(request__kind=RightsRequest.Kind.HARM, request__answered_at__isnull=True)
+        return self.filter(case, lifted_at__isnull=True)
+
+
 class Freeze(models.Model):
     """A photograph that the rights desk holds: nobody sees or uses it until `lifted_at`. Nothing is erased by it."""
 
@@ -52,6 +59,8 @@ class Freeze(models.Model):
     lifted_at = models.DateTimeField(null=True)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+
+    objects: ClassVar[FreezeQuerySet] = FreezeQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints: ClassVar = [

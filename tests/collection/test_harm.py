@@ -1,5 +1,6 @@
 """Lists of known harm: what matches is frozen at once, nobody but the duty sees it, a report is provable."""
 
+import datetime
 import hashlib
 
 import imagehash
@@ -8,8 +9,10 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, transaction
 
-from collection import erasure, fingerprints, harm_lists, harm_matches, pipeline, tasks
-from collection.models import HarmBand, HarmHash, HarmList, HarmMatch, HarmReport, Image, ImageStatus
+from collection import erasure, fingerprints, harm_lists, harm_matches, pipeline, storage, tasks
+from collection.models import Fingerprint, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport, Image, ImageStatus
+from collection.removals import remove_images
+from consent.accounts import delete_account
 from consent.models import RightsRequest
 from consent.refusals import Refused
 from consent.roles import HARM_OFFICER, PROTECTION_OFFICER, REVIEWER
@@ -280,9 +283,74 @@ def test_a_copy_of_it_is_frozen_too(held):
     assert frozen(copy)
 
 
-def test_a_withdrawal_erases_it_and_keeps_no_hash_of_ours(held):
-    withdraw(consent=held.consent)
+# --- Taken back before it is decided -----------------------------------------------------------------
+
+
+TAKING_BACK = {
+    "withdrawn": lambda image: withdraw(consent=image.consent),
+    "removed": lambda image: remove_images(images=[image], cause="withdrawn"),
+    "account": lambda image: delete_account(contributor=image.consent.contributor),
+}
+
+
+def original(image):
+    with storage.open_original(image) as file:
+        return file.read()
+
+
+def swept(image):
+    """Its status after every sweep that erases."""
     erasure.purge_withdrawn()
-    held.refresh_from_db()
-    assert held.status == ImageStatus.PURGED
-    assert harm_matches.facts_of(case_of(held))[0]["sha256"] == ""
+    erasure.remove_orphans(age=datetime.timedelta(0))
+    image.refresh_from_db()
+    return image.status
+
+
+def preview(client, image):
+    return client.get(f"/staff/desk/harm/{case_of(image).pk}/{image.pk}/preview").status_code
+
+
+@pytest.mark.parametrize("how", TAKING_BACK)
+def test_what_is_taken_back_is_kept_for_the_harm_officer_alone_until_it_is_decided(client, officer, held, how):
+    other = make_image(held.consent, picture=jpeg(35, 1))
+    if how == "removed":
+        remove_images(images=[other], cause="withdrawn")
+    TAKING_BACK[how](held)
+    assert (swept(other), swept(held)) == (ImageStatus.PURGED, ImageStatus.ACCEPTED)
+    assert frozen(held)
+    assert original(held) == PICTURE
+    assert not Fingerprint.objects.filter(image=held).exists()
+    assert preview(client, held) == 200
+    page = client.get(f"/staff/desk/harm/{case_of(held).pk}/").content.decode()
+    assert "kept only for this case" in page
+    for role in (PROTECTION_OFFICER, REVIEWER):
+        client.force_login(make_user("", role))
+        assert preview(client, held) == 403
+    harm_matches.report_case(request=case_of(held), authority="Police", reference="1", user=officer)
+    assert swept(held) == ImageStatus.ACCEPTED  # the authority may still ask for it
+    [photo] = HarmReport.objects.get().facts["photographs"]
+    assert photo["sha256"] == hashlib.sha256(PICTURE).hexdigest()
+    assert harm_matches.erase_case(request=case_of(held), user=officer) == 1
+    assert swept(held) == ImageStatus.PURGED
+    assert not [key for bucket in storage.everything() for key in storage.keys_of(bucket, held.pk)]
+
+
+def test_its_owner_does_not_see_it_either(client, held):
+    withdraw(consent=held.consent)
+    client.force_login(held.consent.contributor.user)
+    doors = (f"/me/photos/{held.pk}/thumb", f"/me/photos/{held.pk}/original")
+    assert [client.get(door).status_code for door in doors] == [404, 404]
+    assert "harm" not in client.get("/me/photos/").content.decode()
+
+
+def test_taken_back_and_another_picture_after_all_it_is_erased(officer, held):
+    withdraw(consent=held.consent)
+    assert swept(held) == ImageStatus.ACCEPTED
+    harm_matches.dismiss_case(request=case_of(held), user=officer)
+    assert swept(held) == ImageStatus.PURGED
+
+
+def test_what_matches_between_the_choice_and_the_purge_is_not_erased(held):
+    withdraw(consent=held.consent)
+    assert not erasure.purge(held)
+    assert original(held) == PICTURE

@@ -4,11 +4,10 @@ import datetime
 import io
 
 import pytest
-from django.core.files.base import ContentFile
 from django.utils import timezone
 from PIL import Image as Pillow
 
-from collection import erasure, freezes, licensed, pipeline, recognition
+from collection import erasure, freezes, pipeline, recognition, storage
 from collection.models import Fingerprint, Image, ImageStatus, Removal, RemovedDigest
 from collection.removals import remove_images
 from consent import desk
@@ -16,6 +15,7 @@ from consent.models import Aftermath, RightsRequest
 from consent.refusals import Refused
 from tests.collection.factories import make_image, receive
 from tests.collection.pictures import jpeg
+from tests.collection.test_library import make_zip, run
 from tests.consent.factories import make_consent, make_contributor, make_licence, make_user
 
 pytestmark = pytest.mark.django_db
@@ -43,16 +43,24 @@ def saved_anew(picture: bytes) -> bytes:
     return out.getvalue()
 
 
+def stored_originals() -> set[str]:
+    bucket = storage.originals()
+    return {key for image_id in storage.image_ids(bucket) for key in storage.keys_of(bucket, image_id)}
+
+
 @pytest.mark.parametrize("kind", [Kind.DEPICTED, Kind.MINOR])
 def test_the_same_file_is_refused_at_the_door(kind):
     picture = jpeg(person=1, shot=1)
     erase(make_image(consent_of("ada@example.org"), picture=picture), kind)
     with pytest.raises(Refused, match="taken out for good before"):
         receive(consent_of("bob@example.org"), picture)
-    licence = make_licence()
-    with pytest.raises(Refused, match="taken out for good before"):
-        licensed.store_parcel(licence=licence, external_id="1.jpg", subject="x", file=ContentFile(picture, "1.jpg"))
-    assert Image.objects.count() == 1
+    before = stored_originals()
+    archive = make_zip([("1.jpg", "x", "yes"), ("2.jpg", "x", "yes")], {"1.jpg": picture, "2.jpg": jpeg(2, 2)})
+    done = run(archive, make_licence())
+    assert (done.imported, done.refused_count) == (1, 1)
+    assert "taken out for good before" in done.refused.get().reason
+    assert Image.objects.count() == 2
+    assert stored_originals() - before == {Image.objects.get(licence__isnull=False).original_key}
 
 
 def test_the_same_pixels_are_turned_down_and_erased_under_the_same_request():

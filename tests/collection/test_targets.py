@@ -69,6 +69,35 @@ def test_a_full_group_is_told_so_and_others_are_not(call):
     assert Image.objects.count() == 2
 
 
+def upload_page(client, consent, call: Call) -> str:
+    client.force_login(consent.contributor.user)
+    return client.get(f"/calls/{call.slug}/upload/").content.decode()
+
+
+def test_who_is_refused_sees_why_and_what_to_do_in_place_of_the_form(client, call):
+    want(call, photographs=1, gender="woman")
+    full = signer(call, gender="woman")
+    assert 'type="file"' in upload_page(client, full, call)
+    send(full, call)
+    page = upload_page(client, full, call)
+    assert "We have enough photographs of people of your gender at the moment" in page
+    assert 'href="/calls/"' in page
+    assert 'href="/me/photos/"' in page
+    for part in ('type="file"', "data-uploads", "uploads.js", "multipart/form-data"):
+        assert part not in page
+
+
+def test_who_has_not_said_what_a_call_asks_for_is_led_there_in_place_of_the_form(client, call):
+    Call.objects.filter(pk=call.pk).update(open_to_unsaid=False)
+    want(call, photographs=1, gender="woman")
+    page = upload_page(client, signer(call), call)
+    assert f"/me/about-me/?next=%2Fcalls%2F{call.slug}%2Fupload%2F" in page
+    assert 'type="file"' not in page
+    open_to = upload_page(client, signer(call, gender="woman"), call)
+    assert 'type="file"' in open_to
+    assert "data-uploads" in open_to
+
+
 def test_a_goal_of_people_lets_those_go_on_who_began(call):
     want(call, people=5, gender="woman")
     began = [signer(call, gender="woman") for _ in range(5)]

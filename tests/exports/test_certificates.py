@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from annotation.models import Earning, LabelTask
 from annotation.retract import mark_lost
-from collection import erasure, storage
+from collection import erasure, harm_lists, harm_matches, storage
 from collection.models import Image, Removal
 from collection.removals import remove_images
 from consent import append_only
 from consent.keys import public_key
 from consent.models import LedgerEntry
+from consent.roles import HARM_OFFICER
 from consent.signing import BadSignature, open_dsse, sha256_hex
 from consent.withdrawals import withdraw, withdraw_all
 from exports import certificates, notice_mails, notices, tasks
@@ -26,7 +27,7 @@ from exports.acts import find_act, progress_of
 from exports.models import Certificate, CertificateMail, Download, Notice, NoticeDuty, NoticeMail, Recipient, Release
 from exports.services import build_release, draft_release
 from tests.collection.factories import make_image as make_whole_image
-from tests.consent.factories import make_consent, make_contributor, make_licence, make_text
+from tests.consent.factories import make_consent, make_contributor, make_licence, make_text, make_user
 from tests.exports.factories import (
     make_dataset,
     make_image,
@@ -113,6 +114,7 @@ def test_it_fills_in_and_is_signed_when_everything_is_done(client, release, toke
         "concerned": 2,
         "erased": 2,
         "kept_for_the_contributor": 0,
+        "kept_because_the_law_asks_us_to": 0,
         "still_permitted": 0,
     }
     assert {store["store"]: store["count"] for store in said["stores"]} == {
@@ -284,6 +286,49 @@ def test_kept_photographs_are_certified_as_kept(client):
     erased = remove_images(images=[image], cause="withdrawn")[0].act
     sweep()
     assert opened(erased)["photographs"]["erased"] == 1
+
+
+def test_what_the_law_asks_us_to_keep_is_certified_as_kept_without_a_reason(client):
+    consent = make_consent()
+    held, other = make_whole_image(consent), make_whole_image(consent)
+    harm_lists.import_hashes(name="Hotline", hashes=[("sha256", held.sha256)])
+    harm_matches.compare_due()
+    act = withdraw(consent=consent).act
+    sweep()
+    said = opened(act)
+    assert said["photographs"] == {
+        "concerned": 2,
+        "erased": 1,
+        "kept_for_the_contributor": 0,
+        "kept_because_the_law_asks_us_to": 1,
+        "still_permitted": 0,
+    }
+    assert certificates.BY_LAW in said["stays"]
+    shown = page(client, act)
+    assert "Kept because the law asks us to</dt><dd>1" in shown
+    for words in (shown, json.dumps(said)):
+        assert not {"harm", "hotline", "list of"} & set(re.findall(r"list of|\w+", words.lower()))
+    harm_matches.dismiss_case(request=held.harm_matches.get().request, user=make_user("", HARM_OFFICER))
+    sweep()
+    assert "law asks us to" not in page(client, act)
+    other.refresh_from_db()
+    assert progress_of(find_act(act)).erased == 2
+
+
+def test_what_was_taken_back_and_then_reported_has_no_second_certificate_that_says_why():
+    image = make_whole_image(make_consent())
+    harm_lists.import_hashes(name="Hotline", hashes=[("sha256", image.sha256)])
+    harm_matches.compare_due()
+    act = withdraw(consent=image.consent).act
+    sweep()
+    officer, case = make_user("", HARM_OFFICER), image.harm_matches.get().request
+    harm_matches.report_case(request=case, authority="Police", reference="1", user=officer)
+    assert harm_matches.erase_case(request=case, user=officer) == 1
+    sweep()
+    image.refresh_from_db()
+    assert image.status == "purged"
+    assert image.latest_reason().says == "was erased because permission was withdrawn"
+    assert [certificate.act for certificate in Certificate.objects.all()] == [act]
 
 
 def test_single_photographs_name_only_what_held_them(client, release):

@@ -5,6 +5,8 @@ import json
 import re
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -14,7 +16,7 @@ from consent import ledger
 from consent.models import Aftermath, PurposeEnd, RightsRequest, Withdrawal
 from consent.retention_table import RULES
 from consent.roles import DATA_MANAGER, PROTECTION_OFFICER, REVIEWER
-from exports import openness
+from exports import openness, traces
 from exports.openness import shown
 from tests.collection.factories import make_call
 from tests.consent.factories import make_consent, make_licence, make_text, make_user
@@ -58,6 +60,18 @@ def test_r13_the_public_page_says_each_clock_as_it_is_set(client, settings):
     assert "77 days pass without a word" in text
     assert "Carried out by a job that looks every hour." in text
     assert "Carried out by a job that looks every 5 seconds." in text
+
+
+def test_every_table_with_personal_data_is_in_the_retention_table():
+    listed = {name for rule in RULES for name in rule.models}
+    ours = [model for app in traces.OURS for model in apps.get_app_config(app).get_models()]
+    personal = {model._meta.label_lower for model in ours if getattr(model, "PERSONAL_DATA", None)}
+    assert sorted(personal - listed) == []
+    assert sorted(listed - {model._meta.label_lower for model in ours}) == []  # no table that is gone
+
+
+def test_what_a_rule_says_is_deleted_is_in_the_schedule():
+    assert [rule.what for rule in RULES if rule.sweep and rule.sweep not in settings.CELERY_BEAT_SCHEDULE] == []
 
 
 def test_the_page_names_forms_controller_and_releases(client):

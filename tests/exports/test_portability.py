@@ -1,5 +1,6 @@
 """My data (access, portability, correction, objection), and “I am in a photo I did not agree to”."""
 
+import datetime
 import hashlib
 import io
 import json
@@ -13,16 +14,18 @@ from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from PIL import Image as Picture
 from PIL import ImageOps
 
 from annotation.models import ImageView, LabelTask
 from collection import freezes, pipeline, storage
-from collection.models import Image, ImageStatus, Removal
+from collection.models import FaceMark, Image, ImageStatus, Removal, ReviewDecision, ReviewNote, VendorCall
 from consent import desk
 from consent.keys import public_key
 from consent.models import Demographics, LedgerEntry, RightsRequest
 from consent.receipts import issue_due, open_receipt
+from consent.roles import REVIEWER
 from consent.withdrawals import withdraw
 from exports.models import Notice, Release
 from exports.notices import revoke_items
@@ -30,7 +33,7 @@ from exports.throttle import PER_HOUR
 from tests.annotation.factories import make_campaign
 from tests.collection.factories import make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait, with_exif
-from tests.consent.factories import make_consent, make_contributor
+from tests.consent.factories import make_consent, make_contributor, make_user
 from tests.exports import factories
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +104,42 @@ def test_r17_access_says_data_purposes_recipients_retention_and_source(client):
     assert data["source"]
     assert len(data["retention"]) > 5
     assert data["controllers"][0]["contact"] == "privacy@example.org"
+
+
+def test_r17_access_says_what_checks_measured_and_what_people_and_services_decided(client):
+    consent = make_consent()
+    exif = Picture.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2023:07:29 11:42:07"  # when it was taken
+    image = make_image(consent, picture=encoded(portrait(3, 1), exif=exif))
+    FaceMark.objects.create(image=image, kind="cover", x=0.1, y=0.2, w=0.1, h=0.1, actor="user:1")
+    VendorCall.objects.create(image=image, kind="moderation", vendor="Amazon Rekognition", cost="0.001", outcome="desk")
+    reviewer = make_user("reviewer@example.org", REVIEWER)
+    decision = ReviewDecision.objects.create(
+        image=image,
+        reviewer=reviewer,
+        kind="accept",
+        queue="held",
+        claimed_at=timezone.now(),
+        takes_effect_at=timezone.now() + datetime.timedelta(minutes=1),
+        seconds=3,
+    )
+    ReviewNote.objects.create(decision=decision, text="Red scarf.")
+    make_image(consent, picture=jpeg(person=4))  # nobody decided on that one
+    client.force_login(consent.contributor.user)
+    content = download(client).read("data.json").decode()
+    photo, other = json.loads(content)["photographs"]
+    assert photo["taken_in"] == "2023-07-01"
+    assert photo["what_checks_measured"]["measures"] == image.screening.measures
+    assert photo["what_checks_measured"]["faces"] == image.screening.faces
+    [mark], [asked], [decided] = (
+        photo[name] for name in ("faces_decided_on", "asked_of_outside_services", "decided_by_reviewers")
+    )
+    assert (mark["kind"], mark["x"]) == ("cover", 0.1)
+    assert (asked["vendor"], asked["outcome"]) == ("Amazon Rekognition", "desk")
+    assert (decided["kind"], decided["became"], decided["note"]) == ("accept", "waits to take effect", "Red scarf.")
+    assert other["what_checks_measured"]["measures"]
+    assert (other["faces_decided_on"], other["decided_by_reviewers"]) == ([], [])
+    assert "reviewer@example.org" not in content  # who decided is not about the photograph
 
 
 def test_r17_access_names_who_saw_and_who_pulled_each_photograph(client, pulled):
