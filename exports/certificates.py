@@ -59,8 +59,9 @@ def issue_due() -> int:
 def _open_acts() -> list[uuid.UUID]:
     certified = Exists(Certificate.objects.filter(act=OuterRef("act")))
     withdrawn = Withdrawal.objects.filter(~certified).order_by("?").values_list("act", flat=True)
-    # Nobody is there to have a certificate of licensed photographs.
-    removed = Removal.objects.filter(~certified, image__consent__isnull=False).order_by("?")
+    # Nobody is there to have a certificate of licensed photographs, and of known harm nobody is told.
+    removed = Removal.objects.filter(~certified, image__consent__isnull=False).exclude(cause=Removal.Cause.HARM)
+    removed = removed.order_by("?")
     return list({*withdrawn[:AT_ONCE], *removed.values_list("act", flat=True)[:AT_ONCE]})
 
 

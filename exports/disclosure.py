@@ -64,7 +64,7 @@ def disclose(contributor: Contributor, files: dict[uuid.UUID, str]) -> Record:
         "demographics": values(said, *DEMOGRAPHICS) if (said := answers_of(contributor)) else None,
         "consents": [_consent(consent) for consent in consents],
         "removed_photographs": [
-            values(row, "id", "image_id", "cause", "aftermath", "act", "made_at")
+            _discreet(values(row, "id", "image_id", "cause", "aftermath", "act", "made_at"))
             for row in Removal.objects.filter(image__consent__contributor=contributor).order_by("made_at")
         ],
         "certificates": [
@@ -140,6 +140,11 @@ def _withdrawal(row: Withdrawal) -> Record:
     return values(row, "id", "purpose_id", "made_at", "cause", "aftermath", "act")
 
 
+def _discreet(told: Record) -> Record:
+    """Nobody who sent a photograph is told that a list of known harm has it (ADR 0017)."""
+    return {name: "rights_desk" if value == Removal.Cause.HARM else value for name, value in told.items()}
+
+
 # --- What they sent ------------------------------------------------------------------------------
 
 
@@ -170,7 +175,7 @@ def _photograph(image: Image) -> Record:
         "call": image.call.title if image.call else None,
         "why": "" if image.status == ImageStatus.ACCEPTED else f"It {reason.says}. {reason.advice}".strip(),
         "changes": [
-            values(change, "old", "new", "reason", "at")
+            _discreet(values(change, "old", "new", "reason", "at"))
             for change in sorted(image.transitions.all(), key=lambda one: one.pk)
         ],
         "what_checks_measured": values(measured, *MEASURED) if measured else None,

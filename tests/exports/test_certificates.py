@@ -24,6 +24,7 @@ from consent.signing import BadSignature, open_dsse, sha256_hex
 from consent.withdrawals import withdraw, withdraw_all
 from exports import certificates, notice_mails, notices, tasks
 from exports.acts import find_act, progress_of
+from exports.disclosure import disclose
 from exports.models import Certificate, CertificateMail, Download, Notice, NoticeDuty, NoticeMail, Recipient, Release
 from exports.services import build_release, draft_release
 from tests.collection.factories import make_image as make_whole_image
@@ -313,6 +314,28 @@ def test_what_the_law_asks_us_to_keep_is_certified_as_kept_without_a_reason(clie
     assert "law asks us to" not in page(client, act)
     other.refresh_from_db()
     assert progress_of(find_act(act)).erased == 2
+
+
+def test_nobody_is_told_that_a_list_of_known_harm_has_it(client, mailoutbox):
+    image = make_whole_image(make_consent())
+    harm_lists.import_hashes(name="Hotline", hashes=[("sha256", image.sha256)])
+    harm_matches.compare_due()
+    officer, case = make_user("", HARM_OFFICER), image.harm_matches.get().request
+    harm_matches.report_case(request=case, authority="Police", reference="1", user=officer)
+    harm_matches.erase_case(request=case, user=officer)
+    sweep()
+    image.refresh_from_db()
+    assert (image.status, Certificate.objects.count(), mailoutbox) == ("purged", 0, [])
+    person = image.consent.contributor
+    client.force_login(person.user)
+    told = [
+        client.get("/me/photos/").content.decode(),
+        page(client, image.removals.get().act),
+        json.dumps([one for name, one in disclose(person, {}).items() if name != "retention"]),
+    ]
+    for words in told:
+        assert not {"harm", "harmful", "hotline"} & set(re.findall(r"\w+", words.lower()))
+    assert "rights desk" in told[0]
 
 
 def test_what_was_taken_back_and_then_reported_has_no_second_certificate_that_says_why():
