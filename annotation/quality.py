@@ -94,7 +94,7 @@ class DawidSkene:
 def dawid_skene(rows: Iterable[tuple[Hashable, Hashable, Hashable]]) -> DawidSkene:
     """What `rows` of (unit, observer, label) say together; an observer may rate a unit more than once.
 
-    Plain EM from the share of each label in a unit, without smoothing. Source: A. P. Dawid and A. M. Skene, Maximum
+    Plain EM from the share of each label in a unit, without smoothing; ValueError if it does not settle. Source: A. P. Dawid and A. M. Skene, Maximum
     Likelihood Estimation of Observer Error-Rates Using the EM Algorithm, Applied Statistics 28 (1979), 20-28.
     """
     columns = list(zip(*rows, strict=True))
@@ -111,6 +111,8 @@ def dawid_skene(rows: Iterable[tuple[Hashable, Hashable, Hashable]]) -> DawidSke
         before, posterior = posterior, _posterior(prior, rates, unit, observer, label, posterior.shape)
         if np.abs(posterior - before).max() < CHANGE:
             break
+    else:
+        raise ValueError(f"the estimates still move after {MOST_ROUNDS} rounds")
     return DawidSkene(
         prior=_named(labels, prior),
         error_rates={

@@ -26,7 +26,6 @@ BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from collection.decoder_pro
 STARTING = 60.0  # seconds a decoder may take to get ready on a busy machine
 PIECE = 1 << 20
 PIPE_BYTES = 1 << 20
-F_SETPIPE_SZ = 1031
 BEAT = 2.0  # seconds of waiting between two calls of `beat`
 MOST_ANSWERS = 500  # then it is replaced: what a decoder leaks does not add up
 BIG = 300 << 10  # kilobytes of memory: one that grew so far is replaced too
@@ -169,7 +168,7 @@ class Decoder:
 def _widen(pipe: int) -> None:
     """A pipe that takes a photograph in few pieces, where the system lets us (else it takes more)."""
     with suppress(OSError):
-        fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 # --- This process's decoders ---------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from collection import freezes, tasks
 from collection.desk_forms import AnswerForm, CorrectForm, ExtendForm, FreezeForm, PickForm
-from collection.models import Image
+from collection.models import Freeze, Image
 from collection.views import preview_response
 from consent import desk
 from consent.hints import hint
@@ -107,7 +107,8 @@ def _lookable(found: RightsRequest) -> Any:
     """What the desk may look at for this request: what it holds, while the request is open and the right lasts."""
     held = freezes.held_images(found)
     lookable = found.answered_at is None and found.kind != RightsRequest.Kind.HARM  # that needs the special duty
-    return held.entitled() if lookable else held.none()
+    known_harm = Freeze.objects.preserving().values("image")  # held by another request, it needs that duty all the same
+    return held.entitled().exclude(pk__in=known_harm) if lookable else held.none()
 
 
 @require_GET

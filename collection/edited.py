@@ -5,6 +5,7 @@ of; that one only looks whether a candidate has come that was not compared yet.
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from collection.copies import verify, words
 from collection.copies.votes import LEAST_VOTES, MOST_CANDIDATES, MOST_POSTINGS
 from collection.distinct import distinct_from
 from collection.models import COMPARED, Image, ImageQuerySet, Word
+from collection.sealing import Altered
+
+logger = logging.getLogger(__name__)
 
 FAILURES = 4  # a picture that was compared in vain so often is no copy
 VOTED = 4 * MOST_CANDIDATES  # before those are left out with which nothing may be compared
@@ -67,6 +71,9 @@ class Look:
             with storage.open_preview(image) as file:
                 preview = file.read()
         except FileNotFoundError:  # purged just now
+            return None
+        except Altered as altered:  # a damaged photograph must not hold up those that look like it
+            logger.error("image %s cannot be compared: %s", image.pk, altered)
             return None
         verdict = verify.compare(self.described, verify.describe_candidate(preview))
         return verdict if verdict and verdict.strict else None

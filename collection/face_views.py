@@ -9,10 +9,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from collection import face_marks, tasks
+from collection import claims, face_marks, tasks
 from collection.face_forms import read_marks, write_mark
 from collection.face_marks import Kind
-from collection.models import Image, ImageStatus
+from collection.models import Image, ImageStatus, ReviewCase
 from collection.removals import seen_by
 from consent.hints import hint
 from consent.models import Contributor, User
@@ -55,6 +55,10 @@ def review_faces(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
 
 def _mark(request: HttpRequest, image: Image, user: User, *, as_reviewer: bool) -> bool:
     try:
+        if as_reviewer and not claims.is_theirs(ReviewCase.objects.filter(pk=image.pk).first(), user):
+            raise Refused(
+                claims.why_not(image_id=image.pk, reviewer=user) or "Please open this case first: it is not yours."
+            )
         face_marks.mark_faces(image=image, marks=read_marks(request.POST), user=user, as_reviewer=as_reviewer)
     except Refused as refused:
         messages.warning(request, str(refused))

@@ -5,10 +5,13 @@ Until a harm officer has looked nobody else sees it, its owner included; they ar
 
 import hashlib
 import logging
+import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -26,6 +29,7 @@ from collection.models import (
     ImageQuerySet,
     ImageStatus,
 )
+from collection.sealing import Altered
 from consent import desk
 from consent.clock import trusted_now
 from consent.mailing import absolute, send_claimed
@@ -77,10 +81,15 @@ def _request_for(image: Image) -> RightsRequest:
     waiting = RightsRequest.objects.filter(kind=RightsRequest.Kind.HARM, answered_at__isnull=True)
     request = waiting.filter(freezes__image=image).first()
     if request is None:
-        details = f"Photograph {image.pk} matches a list of known harmful pictures."
-        request = desk.open_request(kind=RightsRequest.Kind.HARM, details=details)
-        HarmAlarm.objects.create(request=request)
+        return _open_case([image.pk], f"Photograph {image.pk} matches a list of known harmful pictures.")
     freezes.freeze_images(images=[image.pk], request=request)
+    return request
+
+
+def _open_case(image_ids: Collection[uuid.UUID], details: str) -> RightsRequest:
+    request = desk.open_request(kind=RightsRequest.Kind.HARM, details=details)
+    HarmAlarm.objects.create(request=request)
+    freezes.freeze_images(images=image_ids, request=request)
     return request
 
 
@@ -122,6 +131,9 @@ def _stored_md5(image: Image) -> str:
             return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
     except FileNotFoundError:  # purged meanwhile
         return ""
+    except Altered as altered:  # it must not hide what comes after it
+        logger.error("image %s cannot be compared: %s", image.pk, altered)
+        return ""
 
 
 # --- Telling -----------------------------------------------------------------------------------------
@@ -132,7 +144,7 @@ def mail_due() -> int:
     to = sorted({*addresses_of(PROTECTION_OFFICER), *addresses_of(HARM_OFFICER)})
     waiting = HarmAlarm.objects.filter(told_at__isnull=True, due_at__lte=timezone.now())
     if waiting and not to:
-        logger.error("a list of known harm matches, and there is no %s to tell", PROTECTION_OFFICER)
+        logger.error("a list of known harm matches, and there is no %s or %s to tell", HARM_OFFICER, PROTECTION_OFFICER)
         return 0
     return sum(_mail(alarm, to) for alarm in waiting)
 
@@ -151,8 +163,12 @@ def _mail(alarm: HarmAlarm, to: list[str]) -> bool:
 
 
 def facts_of(request: RightsRequest) -> list[dict[str, Any]]:
-    """What a report has to say, per photograph: which, since when, whose, and what on which list it matches."""
-    images = Image.objects.filter(harm_matches__request=request).distinct().order_by("received_at", "pk")
+    """What a report has to say, per photograph: which, since when, whose, and what on which list it matches.
+
+    A copy of such a photograph is frozen with it and reported too, though it may match nothing itself.
+    """
+    matched = Q(harm_matches__request=request) | Q(pk__in=held_for(request).values("pk"))
+    images = Image.objects.filter(matched).distinct().order_by("received_at", "pk")
     return [
         {
             "image": str(image.pk),
@@ -201,15 +217,21 @@ def erase_case(*, request: RightsRequest, user: User) -> int:
     """Erase what was reported, and close the case; returns how many photographs.
 
     What was taken back meanwhile is let go to the sweep without a removal of its own: that would have a certificate of
-    its own, which says why.
+    its own, which says why. Copies that came after the report are reported and erased in a case of their own.
     """
-    if not HarmReport.objects.filter(request=request).exists():
+    report = HarmReport.objects.filter(request=request).first()
+    if report is None:
         raise Refused("Please report it first: what is erased can be shown to no authority.")
+    reported = {uuid.UUID(photograph["image"]) for photograph in report.facts["photographs"]}
     with transaction.atomic():
-        held = list(held_for(request).values_list("pk", flat=True))
+        held = set(held_for(request).values_list("pk", flat=True))
+        if later := held - reported:
+            _open_case(later, f"Copies of a photograph of case {request.pk} that came after it was reported.")
+            freezes.lift_freezes(request=request, images=later)
+            held -= later
         preserved = set(preserved_images(clock=trusted_now()).filter(pk__in=held).values_list("pk", flat=True))
         freezes.lift_freezes(request=request, images=preserved)
-        freezes.erase_frozen(request=request, images=set(held) - preserved)
+        freezes.erase_frozen(request=request, images=held - preserved)
         freezes.close_request(request=request, outcome="done", answer="Reported and erased.", user=user)
     return len(held)
 

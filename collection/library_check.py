@@ -1,4 +1,7 @@
-"""A dry run: every row of a library is checked as an import would, and nothing is written."""
+"""A dry run: every row of a library is checked as an import would, and nothing is written.
+
+But not whether a photograph was erased before (ADR 0022): what is not taken in is not read whole.
+"""
 
 import sqlite3
 from collections.abc import Callable

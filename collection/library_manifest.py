@@ -4,6 +4,7 @@ import csv
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import IO
 
 from collection.library_sources import BROKEN, Library
@@ -15,6 +16,7 @@ COLUMNS = ("path", "subject", "model_release")
 RELEASE = "release"  # path of the signed release of the person depicted
 CHUNK = 1 << 16  # bytes
 LONGEST_LINE = 1 << 16  # bytes; no column is nearly as long, and a line is all that is ever held
+LONGEST_ROW = 1 << 16  # characters: in quotation marks a row may go over many lines
 MOST_ROWS = 10_000_000
 
 
@@ -62,6 +64,7 @@ def read_rows(library: Library, *, after: int = 0) -> Iterator[Row]:
 
 def _row(line: int, cells: dict[str, str]) -> Row:
     words = {name: cells.get(name, "").strip() for name in (*COLUMNS, RELEASE)}
+    words["path"] = words["path"] and str(PurePosixPath(words["path"]))  # a.jpg and ./a.jpg are one photograph
     said = {name: value for name in ATTRIBUTES if (value := cells.get(name, "").strip())}
     return Row(line=line, **words, said=said)
 
@@ -75,13 +78,15 @@ def _records(
     """(line, values) of each row that is not empty. `header` hears the columns, `note` every byte."""
     try:
         with library.open(MANIFEST) as file:
-            table = csv.reader(_lines(file, note))
+            row = _RowLength()
+            table = csv.reader(row.bounded(_lines(file, note)))
             columns = [name.strip() for name in next(table, [])]
             if missing := set(COLUMNS) - set(columns):
                 raise Refused(f"manifest.csv lacks the column {', '.join(sorted(missing))}.")
             header(columns)
             count = 0
             for values in table:
+                row.length = 0
                 if values:
                     count += 1
                     yield table.line_num, values
@@ -99,6 +104,19 @@ def _records(
         raise Refused(f"manifest.csv is not a table in CSV form: {error}.") from None
     except BROKEN:
         raise Refused("manifest.csv cannot be read: the file is damaged. Please make it again.") from None
+
+
+class _RowLength:
+    """How long the row that is being read has become."""
+
+    length = 0
+
+    def bounded(self, lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
+            self.length += len(line)
+            if self.length > LONGEST_ROW:
+                raise csv.Error(f"a row has more than {LONGEST_ROW:,} characters; is a quotation mark left open?")
+            yield line
 
 
 def _lines(file: IO[bytes], note: Callable[[bytes], object]) -> Iterator[str]:

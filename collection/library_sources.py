@@ -22,6 +22,7 @@ from consent.refusals import Refused
 
 # What reading a damaged, encrypted or hostile file raises; NotImplementedError is a RuntimeError.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError, struct.error)
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 S3 = "s3://"
 ABSENT = {"NoSuchKey", "404"}
 
@@ -45,6 +46,9 @@ class ZipLibrary:
         self.archive = archive
 
     def open(self, path: str) -> IO[bytes]:
+        """Refused if it is packed in a way in which a few bytes become any number at once."""
+        if self.archive.getinfo(path).compress_type not in PACKED:
+            raise Refused(f"{path} is packed in an unusual way. Please make the zip file with the usual one (deflate).")
         return self.archive.open(path)
 
     def read(self, path: str, limit: int) -> bytes:

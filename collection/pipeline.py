@@ -59,6 +59,9 @@ def sanitize(image: Image) -> bool:
     storage.write_once(storage.derivatives(), preview_key, opened.preview)
     measured = fingerprints.measure(opened.canonical)
     with transaction.atomic():
+        Image.objects.select_for_update(no_key=True).get(pk=image.pk)
+        if face_marks.covers_of(image) != covers:  # our lease was over, and faces were covered meanwhile
+            return False
         moved = _move_on(
             image,
             ImageStatus.SANITIZED,
@@ -123,7 +126,7 @@ def deduplicate(image: Image) -> bool:
 
 
 def _settle(image: Image, look: edited.Look) -> bool:
-    """A copy of what the rights desk holds is frozen too and waits for its decision."""
+    """Freeze, accept, hold or turn down by what it resembles, and make it findable; False if it did not move."""
     resembled = fingerprints.resembled(image)
     for image_id, verdict in look.copied().items():
         resembled.setdefault(image_id, (Resemblance.Kind.EDITED, round(256 * (1 - verdict.score))))

@@ -25,7 +25,7 @@ QUEUES: dict[str, Queue] = {
     "duplicates": Queue(
         "Duplicates",
         "They look like a photograph that we have. Is it the same one, and whose is it?",
-        frozenset({"mirrored", "resembles_other_person", "edited_copy"}),
+        frozenset({"mirrored", "resembles_other_person"}),
     ),
     "moderation": Queue("Moderation", "They may show something that we do not take.", frozenset({"moderation"})),
     "age": Queue("Age", "The person may be younger than 18.", frozenset({"age"})),

@@ -155,7 +155,8 @@ def _apply(case: ReviewCase) -> bool:
     with transaction.atomic():
         if not ReviewCase.objects.filter(pk=case.pk, pending=decision).update(pending=None, **claims.RELEASED):
             return False  # undone, or applied by somebody else
-        if not claims.waiting().filter(pk=case.pk).exists():
+        held_again = case.image.transitions.filter(new=ImageStatus.NEEDS_REVIEW, at__gt=decision.decided_at)
+        if held_again.exists() or not claims.waiting().filter(pk=case.pk).exists():
             _conclude(decision, Outcome.VOID)
         elif decision.reason in IDENTITY and decision.first is None:
             ReviewCase.objects.filter(pk=case.pk).update(first=decision)  # and it waits for a second person

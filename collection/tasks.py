@@ -93,7 +93,7 @@ def compare_harm_lists() -> None:
 
 @shared_task
 def mail_harm_alarms() -> None:
-    """Tell the data-protection officers of matches."""
+    """Tell the officers of both duties of matches."""
     harm_matches.mail_due()
 
 

@@ -49,7 +49,7 @@ def _seal_image(image: Image, done: Sealed) -> None:
     for bucket in (storage.originals(), storage.derivatives()):
         for name in list(storage.keys_of(bucket, image.pk)):
             if name.endswith(SPARE):
-                _finish(bucket, name, done)
+                done.sealed += _finish(bucket, name)
         for name in list(storage.keys_of(bucket, image.pk)):
             if not name.endswith(SPARE) and not _is_sealed(bucket, name):
                 _seal(image, bucket, name, done)
@@ -58,8 +58,11 @@ def _seal_image(image: Image, done: Sealed) -> None:
 
 
 def _is_sealed(bucket: Storage, name: str) -> bool:
-    with bucket.open(name, "rb") as file:
-        return bytes(file.read(len(MAGIC))) == MAGIC
+    try:
+        with bucket.open(name, "rb") as file:
+            return bytes(file.read(len(MAGIC))) == MAGIC
+    except FileNotFoundError:  # erased meanwhile: nothing is left to seal
+        return True
 
 
 def _seal(image: Image, bucket: Storage, name: str, done: Sealed) -> None:
@@ -73,8 +76,12 @@ def _seal(image: Image, bucket: Storage, name: str, done: Sealed) -> None:
         done.faulty += 1
         return
     _make_key(image)
-    bucket.save(f"{name}{SPARE}", File(io.BytesIO(storage.sealed_bytes(name, content))))
-    done.sealed += _finish(bucket, f"{name}{SPARE}", done)
+    try:
+        sealed = storage.sealed_bytes(name, content)
+    except keys.KeyGone:  # erased in this moment
+        return
+    bucket.save(f"{name}{SPARE}", File(io.BytesIO(sealed)))
+    done.sealed += _finish(bucket, f"{name}{SPARE}")
 
 
 def _make_key(image: Image) -> None:
@@ -85,7 +92,7 @@ def _make_key(image: Image) -> None:
         keys.make_image_key(image_id=image.pk, subject=image.subject)
 
 
-def _finish(bucket: Storage, spare: str, done: Sealed) -> bool:
+def _finish(bucket: Storage, spare: str) -> bool:
     """Put the sealed form in the place of the file. It is whole before that begins, so whenever it is killed one of the
     two is; a spare that is not whole was never begun with, and goes."""
     name = spare.removesuffix(SPARE)

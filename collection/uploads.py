@@ -53,6 +53,8 @@ def begin_upload(
     Refused before a byte is sent if it could not be taken in anyway.
     """
     if reference and (known := _known(contributor, reference, byte_length)):
+        if known.settled_at is None and parts.on_disk():
+            parts.create(known.pk)  # whoever announced it may have been killed before that
         return known
     check_sender(contributor=contributor, consent=consent, call=call)
     _check_length(byte_length)

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import secrets
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -81,11 +82,12 @@ def coming_master_key_file() -> Path:
 def prepare_master_key() -> None:
     """Make the coming master key unless there is one: from then on every process wraps by it and reads by both."""
     path = coming_master_key_file()
-    written = path.with_name(f"{path.name}.{os.getpid()}")
+    written = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     create_file(written, _new_master_key())
-    with suppress(FileExistsError):
+    with suppress(FileExistsError, FileNotFoundError):
         os.link(written, path)  # whole or not at all, and never over another
-    written.unlink()
+    for left in path.parent.glob(f"{path.name}.*"):  # our own, and what was killed before it got here
+        left.unlink(missing_ok=True)
 
 
 def retire_master_key() -> None:

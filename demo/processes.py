@@ -74,12 +74,14 @@ class Processes:
         """Whether a command has ended, to wait for."""
         return lambda: self.running[name].poll() is not None
 
-    def run(self, name: str, argv: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT) -> tuple[int, str]:
-        """Run a command to its end: its exit status and what it said."""
+    def run(
+        self, name: str, argv: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT, timeout: float = 300.0
+    ) -> tuple[int, str]:
+        """Run a command to its end (`timeout` in seconds): its exit status and what it said."""
         path = self.logs / f"{name}.log"
         before = path.stat().st_size if path.exists() else 0
         self.start(name, argv, env, cwd)
-        code = self.running[name].wait(300)
+        code = self.running[name].wait(timeout)
         self.kill(name)
         return code, path.read_bytes()[before:].decode(errors="replace").strip()
 

@@ -1,6 +1,6 @@
 """How a score differs between groups of people, as they describe themselves. Pure functions on plain values.
 
-The gate looks at every group that is large enough; what is shown hides the groups of few people.
+`passes` looks at every group that is large enough; what is shown hides the groups of few people.
 """
 
 import math

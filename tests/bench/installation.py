@@ -54,7 +54,7 @@ def _scratch_database() -> Iterator[str]:
 def inside(stack: Stack, function: str, *words: object, module: str = "seeds") -> Any:
     """Call a function of tests.bench.`module` inside the installation; what it returned, by way of JSON."""
     run = [sys.executable, "-m", f"tests.bench.{module}", function, *(str(word) for word in words)]
-    status, output = stack.held.run(f"seed-{function}", run, stack.env)
+    status, output = stack.held.run(f"seed-{function}", run, stack.env, timeout=1200)
     if status:
         raise RuntimeError(output[-2000:])
     return json.loads(output.strip().splitlines()[-1])

@@ -2,13 +2,14 @@
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from PIL import Image as Pillow
 
-from collection import best_copies, edited, erasure, freezes, pipeline
+from collection import best_copies, edited, erasure, freezes, pipeline, storage
 from collection.distinct import mark_distinct
 from collection.models import Image, ImageStatus, Resemblance, Word
 from collection.reasons import describe
@@ -234,3 +235,15 @@ def test_find_duplicates_says_which_files_the_collection_holds(tmp_path, capsys)
 def test_a_folder_that_is_none_is_refused(tmp_path):
     with pytest.raises(CommandError, match="is no folder"):
         call_command("find_duplicates", tmp_path / "nothing")
+
+
+def test_a_damaged_photograph_does_not_hold_up_its_copies(tmp_path, capsys):
+    first = make_image(picture=as_jpeg(shot()))
+    damaged = Path(storage.derivatives().path(first.preview_key))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+    copy = make_image(picture=CUT)
+    assert (copy.status, copy.attempts) == (ImageStatus.ACCEPTED, 0)
+    withdraw(consent=copy.consent)
+    (tmp_path / "cut.jpg").write_bytes(CUT)
+    call_command("find_duplicates", tmp_path, json=True)
+    assert json.loads(capsys.readouterr().out)[0]["kind"] is None

@@ -7,16 +7,17 @@ import pytest
 from django.core.files.storage import storages
 from PIL import Image as Pillow
 
-from collection import erasure, face_marks, faces, masking, pipeline, quality, storage
+from collection import claims, erasure, face_marks, faces, masking, pipeline, quality, storage
 from collection.boxes import Box
+from collection.face_forms import write_mark
 from collection.models import FaceMark, Fingerprint, Image, ImageStatus
 from consent.refusals import Refused
 from consent.roles import REVIEWER
 from consent.withdrawals import withdraw
 from tests.collection import monk
-from tests.collection.factories import make_image
+from tests.collection.factories import make_image, receive
 from tests.collection.pictures import encoded
-from tests.consent.factories import make_consent, make_licence, make_user
+from tests.consent.factories import make_consent, make_contributor, make_licence, make_user
 
 pytestmark = pytest.mark.django_db
 COVER, NO_FACE = FaceMark.Kind.COVER, FaceMark.Kind.NO_FACE
@@ -235,3 +236,35 @@ def test_a_reviewer_is_led_to_the_faces(client):
     no_face = page["faces"][0]["choices"][1][0]
     client.post(f"/staff/review/{image.pk}/faces/", {"mark": no_face})
     assert FaceMark.objects.get(image=image).kind == NO_FACE
+
+
+@pytest.mark.parametrize("whose", ["a colleague's", "nobody's", "their own photograph"])
+def test_a_reviewer_decides_on_faces_of_their_own_case_only(client, whose):
+    reviewer = make_user("reviewer@example.org", REVIEWER)
+    image = two_faces(make_consent(make_contributor(reviewer)) if whose == "their own photograph" else None)
+    if whose == "a colleague's":
+        claims.take_case(image_id=image.pk, reviewer=make_user("colleague@example.org", REVIEWER))
+    client.force_login(reviewer)
+    sent = {"mark": write_mark(NO_FACE, left_and_right(image)[1])}
+    assert client.post(f"/staff/review/{image.pk}/faces/", sent).status_code == 200
+    assert not image.face_marks.exists()
+
+
+def test_whoever_decoded_before_faces_were_covered_does_not_win(monkeypatch):
+    """A worker stalls in the middle; its lease is over, others finish, and the faces are covered."""
+    image = receive(make_consent(), encoded(monk.portrait(5, people=2), quality=90))
+
+    def stall(data, covers, beat):
+        opened = open_safely(data, covers, beat)
+        monkeypatch.undo()
+        Image.objects.filter(pk=image.pk).update(next_attempt_at=image.received_at)
+        pipeline.advance(image.pk)
+        image.refresh_from_db()
+        mark(image, (COVER, left_and_right(image)[1]))
+        return opened
+
+    open_safely = pipeline.open_safely
+    monkeypatch.setattr(pipeline, "open_safely", stall)
+    pipeline.advance(image.pk)
+    image.refresh_from_db()
+    assert image.status == ImageStatus.RECEIVED  # and the next worker makes it anew, covered

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+from pathlib import Path
 
 import imagehash
 import pytest
@@ -12,6 +13,7 @@ from django.db import DatabaseError, transaction
 from collection import erasure, fingerprints, harm_lists, harm_matches, pipeline, storage, tasks
 from collection.models import Fingerprint, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport, Image, ImageStatus
 from collection.removals import remove_images
+from consent import desk
 from consent.accounts import delete_account
 from consent.models import RightsRequest
 from consent.refusals import Refused
@@ -354,3 +356,60 @@ def test_what_matches_between_the_choice_and_the_purge_is_not_erased(held):
     withdraw(consent=held.consent)
     assert not erasure.purge(held)
     assert original(held) == PICTURE
+
+
+# --- Ways around --------------------------------------------------------------------------------------
+
+
+def held_case():
+    """An image that was there before the list, and its case."""
+    image = make_image(picture=PICTURE)
+    import_list(hashlib.sha256(PICTURE).hexdigest())
+    harm_matches.compare_due()
+    assert frozen(image)
+    return image, image.harm_matches.get().request
+
+
+def test_frozen_for_another_request_as_well_only_the_duty_sees_it(client):
+    image, _ = held_case()
+    other = desk.open_request(kind=RightsRequest.Kind.DEPICTED, details="That is me.")
+    client.force_login(make_user("officer@example.org", PROTECTION_OFFICER))
+    client.post(f"/staff/desk/{other.pk}/", {"action": "freeze", "freeze-images": str(image.pk)})
+    assert image.freezes.filter(request=other).exists()
+    assert client.get(f"/staff/desk/{other.pk}/{image.pk}/preview").status_code == 404
+
+
+def test_a_copy_is_reported_with_it(officer):
+    image, case = held_case()
+    copy = make_image(picture=encoded(portrait(31, 1), quality=60))
+    assert frozen(copy)
+    harm_matches.report_case(request=case, authority="Police", reference="1", user=officer)
+    reported = {photograph["image"] for photograph in HarmReport.objects.get().facts["photographs"]}
+    assert reported == {str(image.pk), str(copy.pk)}
+
+
+def test_a_copy_that_comes_after_the_report_gets_a_case_of_its_own(officer):
+    image, case = held_case()
+    harm_matches.report_case(request=case, authority="Police", reference="1", user=officer)
+    copy = make_image(picture=encoded(portrait(31, 1), quality=60))
+    harm_matches.erase_case(request=case, user=officer)
+    erasure.purge_withdrawn()
+    assert set(Image.objects.filter(status=ImageStatus.PURGED)) == {image}
+    case.refresh_from_db()
+    later = RightsRequest.objects.exclude(pk=case.pk).get(kind=RightsRequest.Kind.HARM)
+    assert (case.answered_at is None, later.answered_at is None) == (False, True)
+    assert set(harm_matches.held_for(later)) == {copy}
+    assert frozen(copy)
+    harm_matches.report_case(request=later, authority="Police", reference="2", user=officer)
+    assert harm_matches.erase_case(request=later, user=officer) == 1
+
+
+def test_a_damaged_photograph_hides_no_other():
+    bad, good = sorted((make_image(picture=jpeg(1, 1)), make_image(picture=PICTURE)), key=lambda image: image.pk)
+    with storage.open_original(good) as file:
+        md5 = hashlib.md5(file.read()).hexdigest()
+    damaged = Path(storage.originals().path(bad.original_key))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+    import_list(md5)
+    harm_matches.compare_due()
+    assert frozen(good)

@@ -97,8 +97,7 @@ def status(pid: int) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
 
 
-def test_it_inherits_no_secret_and_can_open_nothing(one, settings):
-    os.environ["A_SECRET"] = "hunter2"
+def test_it_inherits_no_secret_and_can_open_nothing(one):
     assert Path(f"/proc/{one.pid}/environ").read_bytes() == b""
     assert len(os.listdir(f"/proc/{one.pid}/fd")) == 3
     limits = Path(f"/proc/{one.pid}/limits").read_text()
@@ -139,6 +138,11 @@ def test_processor_time_is_limited_too():
     with pytest.raises(decoder.Lost, match=f"ended with {-signal.SIGXCPU}"):
         one.ask(pictures.jpeg())
     assert not one.is_alive()
+
+
+def test_each_file_gets_its_own_processor_time(one):
+    one.ask(pictures.jpeg())
+    assert re.search(r"Max cpu time +[0-9]+ +unlimited", Path(f"/proc/{one.pid}/limits").read_text())
 
 
 def test_a_picture_that_needs_too_much_memory_is_turned_down(settings):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import threading
+import tracemalloc
 import zipfile
 
 import pytest
@@ -16,6 +17,7 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from collection import erasure, keys, library, library_runs, licensed, pipeline, storage
+from collection.library_manifest import check_header
 from collection.library_sources import open_library
 from collection.models import Image, ImageStatus, LibraryImport, ModelRelease, Removal, SubjectKey
 from consent.refusals import Refused
@@ -415,3 +417,33 @@ def test_a_licence_that_ends_during_an_import_takes_in_nothing_more(monkeypatch,
         library_runs.import_library(library=Slow(opened, 0), licence=licence)
     assert sorted(Image.objects.values_list("external_id", flat=True)) == ["0.jpg", "1.jpg"]
     assert LibraryImport.objects.get().imported == 2
+
+
+def test_one_file_under_two_names_is_one_photograph():
+    rows = [("a.jpg", "anna", "yes"), ("./a.jpg", "anna", "yes"), (".//a.jpg", "anna", "yes")]
+    done = run(make_zip(rows, {"a.jpg": jpeg(4)}), make_licence())
+    assert (done.imported, done.already_there) == (1, 2)
+
+
+BOMBS = {
+    "packed by bzip2": (zipfile.ZIP_BZIP2, b"path,subject,model_release\n" + b"\n" * 30_000_000, "unusual way"),
+    "one row over all lines": (
+        zipfile.ZIP_DEFLATED,
+        b'path,subject,model_release\n"' + b'","abcdefgh\n' * 1_000_000,
+        "quotation mark",
+    ),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_zip_takes_no_memory(bomb):
+    how, manifest, says = BOMBS[bomb]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", how) as archive:
+        archive.writestr("manifest.csv", manifest)
+    tracemalloc.start()
+    with open_library(buffer) as files, pytest.raises(Refused, match=says):
+        check_header(files)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 << 20

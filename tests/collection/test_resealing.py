@@ -370,3 +370,28 @@ def test_photographs_of_one_person_share_what_is_wrapped(place):
     assert keys.rewrap_all() == 1
     keys._remembered.clear()
     assert [contents(image) for image in images] == plain
+
+
+def test_a_purge_in_the_middle_is_no_error(monkeypatch, capsys):
+    make_image()
+
+    def purged_just_now(bucket, image_id):
+        names = list(keys_of(bucket, image_id))
+        for name in names:
+            bucket.delete(name)
+        return names
+
+    keys_of = storage.keys_of
+    monkeypatch.setattr(storage, "keys_of", purged_just_now)
+    call_command("seal_photographs")
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_a_killed_preparation_left_is_neither_used_nor_kept(tmp_path, settings):
+    settings.MASTER_KEY_FILE = tmp_path / "master.key"
+    create_master_key()
+    left = coming_master_key_file().with_name(f"{coming_master_key_file().name}.{os.getpid()}")
+    left.write_bytes(b"")
+    prepare_master_key()
+    assert len(master_keys()) == 2
+    assert not left.exists()

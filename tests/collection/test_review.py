@@ -329,3 +329,16 @@ def test_not_a_copy_is_not_remembered_when_the_image_moved_on(ann):
     settle_review(image=image, decision="reject", reviewer=ann)
     assert settle(image) == ImageStatus.REJECTED
     assert (outcome(decision), distinct_from(image.pk)) == (Outcome.VOID, set())
+
+
+def test_a_decision_is_void_when_the_photograph_was_made_anew_meanwhile(ann):
+    """It waits to take effect; meanwhile faces were covered, and the new copy is held for another reason."""
+    image = hold()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    review.decide(image_id=image.pk, reviewer=ann, kind="reject", reason="blurred")
+    hold("too_dark", image)
+    with time_machine.travel(timezone.now() + timedelta(minutes=5)):
+        review.apply_due()
+    image.refresh_from_db()
+    assert image.status == ImageStatus.NEEDS_REVIEW
+    assert ReviewOutcome.objects.get().kind == Outcome.VOID

@@ -288,3 +288,20 @@ def test_the_same_reference_is_the_same_upload(client, call):
     assert Upload.objects.count() == 1
     assert announce(client, call, length=5, **said).status_code == 403
     uuid.UUID(first["Location"].split("/")[-2])
+
+
+def test_killed_between_the_row_and_the_file_the_next_try_goes_on(client, call, monkeypatch):
+    class Killed(BaseException):
+        """Nothing after it runs."""
+
+    def die(upload_id: uuid.UUID) -> None:
+        raise Killed
+
+    again = {"upload-metadata": told(filename="me.jpg", reference="one try")}
+    with monkeypatch.context() as patched:
+        patched.setattr(parts, "create", die)
+        with pytest.raises(Killed):
+            announce(client, call, **again)
+    address = announce(client, call, **again)["Location"]
+    assert patch(client, address, PHOTO).status_code == 204
+    assert Image.objects.count() == 1

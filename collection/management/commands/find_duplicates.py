@@ -62,11 +62,14 @@ class Command(BaseCommand):
         for done, path in enumerate(paths, 1):
             row: dict[str, Any] = {"path": path, "match": None, "kind": None, "score": None}
             try:
-                yield row | _in_collection((folder / path).read_bytes())
-            except BadImage as bad:
-                yield row | {"error": f"{bad.reason}: {bad}"}
+                data = (folder / path).read_bytes()
             except OSError as error:
                 yield row | {"error": f"cannot be read: {error}"}
+                continue
+            try:
+                yield row | _in_collection(data)
+            except BadImage as bad:
+                yield row | {"error": f"{bad.reason}: {bad}"}
             self._progress("comparing", done, len(paths))
 
     def _progress(self, what: str, done: int, total: int) -> None:
