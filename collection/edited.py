@@ -39,33 +39,36 @@ class Look:
         seen = self.described
         return sorted({*words.asked(seen.features), *words.asked(seen.mirrored)})
 
-    def not_compared(self) -> list[uuid.UUID]:
-        """Images that it may be a copy of and that it was not compared with yet, most promising first."""
+    def not_compared(self) -> list[Image]:
+        """Of the images that it may most likely be a copy of those that it was not compared with yet, best first.
+
+        Whoever may look at them was asked just now: compare at once.
+        """
         if verify.featureless(self.described):
             return []
-        known = {self.image_id, *self.verdicts, *(distinct_from(self.image_id) if self.image_id else ())}
-        waiting = [image_id for image_id in _voted_for(self._asked) if image_id not in known]
-        there = set(_comparable(waiting).values_list("pk", flat=True))
-        return [image_id for image_id in waiting if image_id in there][:MOST_CANDIDATES]
+        apart = {self.image_id, *(distinct_from(self.image_id) if self.image_id else ())}
+        waiting = [image_id for image_id in _voted_for(self._asked) if image_id not in apart]
+        if all(image_id in self.verdicts for image_id in waiting):
+            return []
+        there = {image.pk: image for image in _comparable(waiting)}
+        likely = [there[image_id] for image_id in waiting if image_id in there][:MOST_CANDIDATES]
+        return [image for image in likely if image.pk not in self.verdicts]
 
-    def compare(self, image_ids: Iterable[uuid.UUID]) -> None:
+    def compare(self, images: Iterable[Image]) -> None:
         """Lay it over these images, until it has failed too often."""
         failures = 0
-        for image_id in image_ids:
-            verdict = self._compare(image_id) if failures < FAILURES else None
-            self.verdicts[image_id] = verdict
+        for image in images:
+            verdict = self._compare(image) if failures < FAILURES else None
+            self.verdicts[image.pk] = verdict
             failures += verdict is None
 
-    def _compare(self, image_id: uuid.UUID) -> verify.Verdict | None:
-        other = _comparable([image_id]).first()  # the right to look at it may have ended just now
-        if other is None:
-            return None
+    def _compare(self, image: Image) -> verify.Verdict | None:
         try:
-            with storage.open_preview(other) as file:
+            with storage.open_preview(image) as file:
                 preview = file.read()
         except FileNotFoundError:  # purged just now
             return None
-        verdict = verify.compare(self.described, verify.describe(preview))
+        verdict = verify.compare(self.described, verify.describe_candidate(preview))
         return verdict if verdict and verdict.strict else None
 
     def copied(self) -> dict[uuid.UUID, verify.Verdict]:

@@ -4,6 +4,7 @@ By pigeonhole two 64-bit hashes within 11 bits have a band within 2 bits, so pro
 finds every candidate. See docs/decisions/0005.
 """
 
+import json
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from typing import Any
 
 import imagehash
 import numpy as np
-from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Q
 from PIL import Image as Pillow
 from PIL import ImageOps
 
@@ -90,22 +91,52 @@ def neighbours(band: int) -> list[int]:
     return [signed(plain ^ flip, 16) for flip in _flips()]
 
 
-def candidates(phash: int) -> QuerySet[Fingerprint, Any]:
-    """Fingerprints with a band within 2 bits of one of `phash`'s: a superset of all within 11 bits."""
-    parts = [
-        Fingerprint.objects.filter(**{f"band{i}__in": neighbours(band)}).values_list("image_id", "phash", "phash256")
-        for i, band in enumerate(bands(unsigned(phash, 64)))
-    ]
-    return parts[0].union(*parts[1:])
+# All eight look-ups in one statement, each from its index alone. SQLite cannot count bits.
+PROBE = "SELECT %s, image_id, phash FROM collection_fingerprint WHERE band{band} "
+PROBES = {
+    "sqlite": PROBE + "IN (SELECT value FROM json_each(%s))",  # noqa: S608  # nothing in it is from outside
+    "postgresql": PROBE + f"= ANY(%s::smallint[]) AND bit_count((phash # %s)::bit(64)) <= {CANDIDATE_BITS}",
+}
+Near = tuple[bool, uuid.UUID]  # seen in the mirror, image id
+
+
+def candidates(own: Fingerprint) -> set[Near]:
+    """Whose 64-bit hash is within CANDIDATE_BITS of `own`, as it is or mirrored."""
+    probe, postgresql = PROBES[connection.vendor], connection.vendor == "postgresql"
+    statement: list[str] = []
+    values: list[Any] = []
+    for mirrored, phash in ((False, own.phash), (True, own.mirror)):
+        for number, band in enumerate(bands(unsigned(phash, 64))):
+            statement.append(probe.format(band=number))
+            near = neighbours(band)
+            values += [mirrored, near, phash] if postgresql else [mirrored, json.dumps(near)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        if postgresql:  # it would start two workers for what takes a millisecond: 13 instead of 1.3
+            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+        cursor.execute(" UNION ALL ".join(statement), values)
+        rows = cursor.fetchall()
+    if postgresql:
+        return {(mirrored, image_id) for mirrored, image_id, _ in rows}
+    hashes = (own.phash, own.mirror)
+    return {
+        (bool(mirrored), uuid.UUID(image_id))
+        for mirrored, image_id, phash in rows
+        if unsigned(hashes[mirrored] ^ phash, 64).bit_count() <= CANDIDATE_BITS
+    }
 
 
 def similar(own: Fingerprint) -> dict[uuid.UUID, tuple[str, int]]:
     """By image id: how (Resemblance.Kind) and how far (bits of 256) it resembles what these hashes were measured of."""
     found: dict[uuid.UUID, tuple[str, int]] = {}
-    for image_id, phash, phash256 in candidates(own.phash):
-        _note(found, image_id, (own.phash, phash), (own.phash256, phash256), Resemblance.Kind.NEAR)
-    for image_id, phash, phash256 in candidates(own.mirror):
-        _note(found, image_id, (own.mirror, phash), (own.mirror256, phash256), Resemblance.Kind.MIRRORED)
+    near = candidates(own)
+    hashes = Fingerprint.objects.filter(pk__in={image_id for _, image_id in near}).values_list("pk", "phash256")
+    large = dict(hashes)
+    for mirrored, image_id in sorted(near):  # as it is first: of two equal distances that one counts
+        if image_id not in large:  # erased just now
+            continue
+        distance = (int(own.mirror256 if mirrored else own.phash256, 16) ^ int(large[image_id], 16)).bit_count()
+        if distance <= SAME_BITS and (image_id not in found or distance < found[image_id][1]):
+            found[image_id] = (Resemblance.Kind.MIRRORED if mirrored else Resemblance.Kind.NEAR, distance)
     return found
 
 
@@ -124,6 +155,8 @@ def resembled(image: Image) -> dict[uuid.UUID, tuple[str, int]]:
 
 def matches(found: Mapping[uuid.UUID, tuple[str, int]]) -> list[Match]:
     """Of what was found by `resembled` (and elsewhere) the images that are accepted or held, nearest first."""
+    if not found:  # building the rights check takes longer than all else
+        return []
     others = Image.objects.with_live_basis().filter(pk__in=found, status__in=COMPARED)
     return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
 
@@ -172,20 +205,6 @@ def find_digests(digests: Collection[str]) -> set[uuid.UUID]:
     """Images (ids) whose original or clean bytes have one of these SHA-256 (hex)."""
     known = Image.objects.filter(Q(sha256__in=digests) | Q(clean_sha256__in=digests))
     return set(known.exclude(status=ImageStatus.PURGED).values_list("pk", flat=True))
-
-
-def _note(
-    found: dict[uuid.UUID, tuple[str, int]],
-    image_id: uuid.UUID,
-    small: tuple[int, int],
-    large: tuple[str, str],
-    kind: str,
-) -> None:
-    if unsigned(small[0] ^ small[1], 64).bit_count() > CANDIDATE_BITS:
-        return
-    distance = (int(large[0], 16) ^ int(large[1], 16)).bit_count()
-    if distance <= SAME_BITS and (image_id not in found or distance < found[image_id][1]):
-        found[image_id] = (kind, distance)
 
 
 def _identical(image: Image) -> set[uuid.UUID]:

@@ -14,7 +14,17 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from collection import edited, face_marks, fingerprints, freezes, harm_matches, recognition, screening, storage
+from collection import (
+    best_copies,
+    edited,
+    face_marks,
+    fingerprints,
+    freezes,
+    harm_matches,
+    recognition,
+    screening,
+    storage,
+)
 from collection.imaging import BadImage, open_safely
 from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Removal, Resemblance
 from collection.removals import remove_images
@@ -142,7 +152,9 @@ def _verdict(image: Image, found: list[fingerprints.Match], look: edited.Look) -
     mirrored = {image_id for image_id, verdict in look.copied().items() if verdict.mirrored}
     if all(match.kind == Resemblance.Kind.MIRRORED or match.image.pk in mirrored for match in own):
         return ImageStatus.NEEDS_REVIEW, "mirrored"
-    return ImageStatus.DUPLICATE, "duplicate"
+    # Whichever is better, the first one stays: releases may hold it.
+    better = best_copies.best_of([image, *(match.image for match in own)]) == image
+    return ImageStatus.DUPLICATE, "better_copy" if better else "duplicate"
 
 
 STEPS: dict[str, Callable[[Image], bool]] = {

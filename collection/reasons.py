@@ -50,6 +50,10 @@ REASONS: dict[str, Reason] = {
     "age": Reason("waits until a person has looked at it", "There is nothing to do."),
     "blurred": Reason("may be blurred", "Somebody looks at it. Hold the phone with both hands next time."),
     "duplicate": Reason("shows the same as one you sent before", "There is nothing to do; the first one counts."),
+    "better_copy": Reason(
+        "shows the same as one you sent before, in a larger or less compressed file",
+        "There is nothing to do; the first one counts, because it may be in use already.",
+    ),
     "copy": Reason("shows the same as another one that we have", "There is nothing to do; the first one counts."),
     "mirrored": Reason("looks like a mirrored copy of another one", "Somebody looks at it."),
     "resembles_other_person": Reason("looks like a photograph that somebody else sent", "Somebody looks at it."),

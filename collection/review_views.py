@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from collection import claims, face_marks, queues, review, screening, storage, tasks
+from collection import best_copies, claims, face_marks, queues, review, screening, storage, tasks
 from collection.models import Image, ImageStatus, ReviewCase, ReviewDecision
 from collection.review_forms import CONFIRM, DecisionForm
 from consent.hints import hint
@@ -164,6 +164,7 @@ def _case(image: Image, user: User, sent: DecisionForm | None = None) -> dict[st
         "why_not": claims.why_not(image_id=image.pk, reviewer=user) if held else "",
         "first": case.first if case else None,
         "resembles": pairs,
+        "group": best_copies.group_of(image),
         "reasons": [(key, code, words) for key, (code, words) in enumerate(review.REJECTIONS.items(), 1)],
         "identity": review.IDENTITY,
         "name": queue,

@@ -143,7 +143,7 @@ RULES = (
         sweep="collection.tasks.purge_withdrawn",
     ),
     Rule(
-        what="Picture hashes that find copies of a photograph",
+        what="Picture hashes and features that find copies of a photograph, also edited ones",
         why="So that no photograph is paid for or counted twice.",
         until="As long as anybody may use the photograph.",
         sweep="collection.tasks.purge_withdrawn",

@@ -50,10 +50,15 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
 
 
-def group_folder(folder: Path, *, processes: int, progress: Progress) -> tuple[list[File], list[Link | None]]:
-    """The files of a folder in order, and for each what it copies; None for the first of a group, and for loners."""
+def group_folder(
+    folder: Path, *, temporary: Path, processes: int, progress: Progress
+) -> tuple[list[File], list[Link | None]]:
+    """The files of a folder in order, and for each what it copies; None for the first of a group, and for loners.
+
+    `temporary` is a folder that somebody sweeps: a run that is killed leaves small grey pictures of the files there.
+    """
     paths = files_in(folder)
-    with tempfile.TemporaryDirectory(prefix="copies-") as previews, _pool(processes) as pool:
+    with tempfile.TemporaryDirectory(prefix="copies-", dir=temporary) as previews, _pool(processes) as pool:
         files = list(open_files(pool, folder, paths, Path(previews), progress))
         groups = Groups(len(files))
         _join_exact(files, groups)

@@ -28,6 +28,9 @@ class Features:
     descriptors: np.ndarray
 
 
+NO_FEATURES = Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
+
+
 def find_features(picture: np.ndarray) -> Features:
     """ORB features of a canonical picture, spread over it: a line of text has no more of them than its place."""
     orb = cv2.ORB.create(
@@ -35,7 +38,7 @@ def find_features(picture: np.ndarray) -> Features:
     )
     points, descriptors = orb.detectAndCompute(picture, None)  # type: ignore[call-overload]  # its stubs want a mask
     if descriptors is None:
-        return Features(np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
+        return NO_FEATURES
     found = np.array([point.pt for point in points], np.float32)
     strength = np.array([point.response for point in points])
     order = _spread(found, strength, picture.shape)

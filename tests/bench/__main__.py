@@ -20,6 +20,8 @@ NAMES = (
     "targets",
     "library_import",
     "uploads",
+    "copies",
+    "lookup",
 )
 
 for name in sys.argv[1:] or NAMES:

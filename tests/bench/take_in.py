@@ -25,6 +25,7 @@ from collection import decoder, fingerprints, models, pipeline
 from collection.decoding import decode
 from collection.imaging import open_safely
 from consent import keys
+from consent.signing import create_key
 from demo import portraits
 from tests.bench.timing import ROUNDS
 from tests.collection.factories import make_call, receive
@@ -90,8 +91,10 @@ def installation() -> Iterator[None]:
             for name in names
         }
         connection.settings_dict["TEST"]["NAME"] = f"{folder}/bench.sqlite3" if connection.vendor == "sqlite" else None
-        with override_settings(STORAGES=settings.STORAGES | places, MASTER_KEY_FILE=Path(folder) / "master.key"):
+        files = {"MASTER_KEY_FILE": Path(folder) / "master.key", "SIGNING_KEY_FILE": Path(folder) / "signing.pem"}
+        with override_settings(STORAGES=settings.STORAGES | places, **files):
             keys.create_master_key()
+            create_key(files["SIGNING_KEY_FILE"])
             connection.creation.create_test_db(verbosity=0)
             try:
                 yield

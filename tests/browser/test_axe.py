@@ -1,4 +1,5 @@
-"""axe finds nothing to complain of on any page, at phone and at desktop width, and no page is wider than its screen.
+"""axe finds nothing to complain of on any page, at phone and at desktop width; no page is wider than its screen, and
+the way around is never cut off.
 
 Every address of ours is either in PAGES or named in NOT_PAGES: a new page cannot be forgotten.
 """
@@ -31,6 +32,7 @@ from tests.exports.factories import make_labelled_dataset, make_published
 pytestmark = pytest.mark.django_db(transaction=True)
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+CUT = "box => getComputedStyle(box).overflow !== 'visible' && box.scrollHeight > box.clientHeight + 1"
 OURS = ("consent.urls", "collection.urls", "annotation.urls", "exports.urls")
 
 # Who looks at which pages. The words after the colon name the ids that `furnish` made for an address.
@@ -175,6 +177,8 @@ def complaints(page: Page, address: str) -> list[str]:
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             found.append(f"{address} at {size['width']}: {wide} pixels wider than the screen")
+        if page.evaluate("[...document.querySelectorAll('header, header *')].some(CUT)".replace("CUT", CUT)):
+            found.append(f"{address} at {size['width']}: the way around is cut off")
     return found
 
 

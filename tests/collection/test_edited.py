@@ -2,14 +2,13 @@
 
 import json
 import threading
-import uuid
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from PIL import Image as Pillow
 
-from collection import edited, erasure, freezes, pipeline
+from collection import best_copies, edited, erasure, freezes, pipeline
 from collection.distinct import mark_distinct
 from collection.models import Image, ImageStatus, Resemblance, Word
 from collection.reasons import describe
@@ -116,16 +115,27 @@ def test_a_candidate_that_comes_while_we_compare_is_compared_too(monkeypatch):
     slow, fast = (receive(consent, picture, call=call) for picture in (CUT, as_jpeg(shot())))
     compare = edited.Look.compare
 
-    def let_the_other_pass(look: edited.Look, image_ids: list[uuid.UUID]) -> None:
+    def let_the_other_pass(look: edited.Look, images: list[Image]) -> None:
         monkeypatch.undo()
         pipeline.advance(fast.pk)
-        compare(look, image_ids)
+        compare(look, images)
 
     monkeypatch.setattr(edited.Look, "compare", let_the_other_pass)
     pipeline.advance(slow.pk)
     slow.refresh_from_db()
     fast.refresh_from_db()
     assert (fast.status, slow.status) == (ImageStatus.ACCEPTED, ImageStatus.DUPLICATE)
+
+
+def test_what_is_less_likely_than_the_first_candidates_sends_nobody_back(monkeypatch):
+    """Else a large collection would be compared by the dozen, and the lock taken for each of them."""
+    monkeypatch.setattr(edited, "MOST_CANDIDATES", 1)
+    for person in (2, 3):
+        make_image(picture=as_jpeg(shot(1, person)))
+    look = edited.Look(as_jpeg(shot()))
+    [likely] = look.not_compared()
+    look.compare([likely])
+    assert look.not_compared() == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -146,6 +156,43 @@ def test_of_edited_copies_that_arrive_together_one_is_accepted():
         thread.join()
     statuses = sorted(Image.objects.values_list("status", flat=True))
     assert statuses == [ImageStatus.ACCEPTED] + [ImageStatus.DUPLICATE] * 3
+
+
+# --- The best copy -------------------------------------------------------------------------------
+
+
+def test_a_better_copy_that_comes_later_is_named_and_not_swapped_in():
+    consent = make_consent()
+    worse = make_image(consent, picture=CUT)
+    better = make_image(consent, picture=as_jpeg(shot()))
+    worst = make_image(consent, picture=encoded(shot(), quality=30))
+    worse.refresh_from_db()
+    assert (worse.status, better.status) == (ImageStatus.ACCEPTED, ImageStatus.DUPLICATE)
+    assert (better.latest_reason(), worst.latest_reason()) == (describe("better_copy"), describe("better_copy"))
+
+
+def test_of_equally_many_pixels_the_one_with_more_bytes_is_better_then_the_earlier():
+    consent = make_consent()
+    first = make_image(consent, picture=as_jpeg(shot()))
+    fine = make_image(consent, picture=encoded(shot(), quality=95))
+    coarse = make_image(consent, picture=encoded(shot(), quality=40))
+    again = make_image(consent, picture=as_jpeg(shot()))
+    reasons = [image.latest_reason() for image in (fine, coarse, again)]
+    assert reasons == [describe("better_copy"), describe("duplicate"), describe("duplicate")]
+    assert [image.pk for image in best_copies.group_of(coarse)] == [fine.pk, first.pk, again.pk, coarse.pk]
+
+
+def test_the_desk_sees_one_group_and_its_best_copy(client):
+    original = make_image(picture=as_jpeg(shot()))
+    consent = make_consent()
+    taken = make_image(consent, picture=CUT)
+    make_image(consent, picture=encoded(EDITS["cut"](shot()), quality=60))
+    client.force_login(make_user("ann@example.org", "reviewer"))
+    page = client.get(f"/staff/review/{taken.pk}/").content.decode()
+    assert "We have this photograph 3 times" in page
+    assert f'href="/staff/review/{original.pk}/">somebody else' in page
+    withdraw(consent=original.consent)
+    assert "We have this photograph 2 times" in client.get(f"/staff/review/{taken.pk}/").content.decode()
 
 
 # --- Before a library is bought ------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,11 +32,18 @@ EDITS = {
 }
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
     """Where there is neither a database nor a secret key."""
     bare = {"PATH": os.environ["PATH"], "LIKENESS_VAR": str(folder.parent / "var")}
-    words = ("find_duplicates", str(folder), *words)
-    return subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=bare, capture_output=True, text=True)
+    words = (sys.executable, "manage.py", "find_duplicates", str(folder), *words)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(words, cwd=ROOT, env=bare, start_new_session=True, **pipes)
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    process = begin(folder, *words)
+    said, complained = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
 
 
 @pytest.fixture
@@ -71,3 +79,18 @@ def test_what_cannot_be_done_is_said(folder):
     assert "add --within" in alone.stderr
     assert "Traceback" not in alone.stderr
     assert "is no folder" in run(folder / "nothing", "--within").stderr
+
+
+def test_what_a_killed_run_leaves_is_swept_by_the_next_one(folder):
+    with begin(folder, "--within") as process:
+        while not process.stderr.readline().startswith("opening"):
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+    [left] = (folder.parent / "var" / "tmp").glob("copies-*")
+    assert list(left.iterdir())
+    assert run(folder, "--within").returncode == 0
+    assert left.exists(), "somebody may be at work in it"
+    for path in (*left.iterdir(), left):
+        os.utime(path, (1, 1))
+    assert run(folder, "--within").returncode == 0
+    assert not left.exists()

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from collection.copies.folder import File, files_in, group_folder
 from collection.copies.groups import Link
 from collection.edited import find_known
+from collection.erasure import remove_temporary
 from collection.fingerprints import Shown, nearest_known
 from collection.imaging import BadImage
 from collection.models import Resemblance
@@ -40,7 +42,10 @@ class Command(BaseCommand):
         if not folder.is_dir():
             raise CommandError(f"{folder} is no folder. Name one that holds photographs.")
         if within:
-            files, links = group_folder(folder, processes=max(1, processes), progress=self._progress)
+            remove_temporary()  # where no worker runs, nobody else does it after a run that was killed
+            temporary = Path(settings.FILE_UPLOAD_TEMP_DIR)
+            processes = max(1, processes)
+            files, links = group_folder(folder, temporary=temporary, processes=processes, progress=self._progress)
             rows = [_row(file, link, files) for file, link in zip(files, links, strict=True)]
         else:
             try:

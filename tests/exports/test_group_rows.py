@@ -1,0 +1,74 @@
+"""A release's scores by group: from what people said of themselves and what annotators said of their photographs."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from annotation.config import starter_config
+from consent import demographics
+from consent.withdrawals import withdraw
+from exports.group_rows import reports_of
+from exports.models import Release
+from tests.annotation.factories import make_annotator
+from tests.consent.factories import make_consent
+from tests.exports.factories import annotate, make_campaign, make_dataset, make_image, make_published, result
+
+pytestmark = pytest.mark.django_db
+
+
+def make_release(stars: dict[str, int], people: int = 7, each: int = 3) -> Release:
+    """So many people of each skin tone with so many photographs each; all of one tone are rated alike."""
+    campaign = make_campaign(config=starter_config())
+    worker = make_annotator()
+    for tone, rating in stars.items():
+        for _ in range(people):
+            consent = make_consent(purposes=["research"])
+            demographics.save_answers(contributor=consent.contributor, skin_tone=tone, gender="prefer_not")
+            for _ in range(each):
+                image = make_image(consent, subject=str(consent.contributor_id))
+                annotate(image, campaign, worker, result(rating))
+    return make_published(make_dataset(campaign=campaign))
+
+
+def test_scores_are_compared_by_what_people_said():
+    release = make_release({"2": 5, "9": 4})
+    by_group = {report.group: report for report in reports_of(release)}
+    assert set(by_group) == {"skin_tone", "age_band", "gender", "country"}
+    tone = by_group["skin_tone"]
+    assert [(line.group, line.n, line.people, line.mean) for line in tone.lines] == [
+        ("2", 21, 7, 1.0),
+        ("9", 21, 7, 0.75),
+    ]
+    assert (tone.gap, tone.passes) == (0.25, False)
+    assert [line.group for line in by_group["gender"].lines] == ["not said"]  # whoever prefers not to say
+
+
+def test_small_groups_are_withheld_and_whoever_withdrew_is_out():
+    release = make_release({"2": 5, "9": 4}, people=5)
+    withdraw(consent=release.items.filter(image__consent__isnull=False).first().image.consent)
+    tone = next(report for report in reports_of(release) if report.group == "skin_tone")
+    assert all(line.withheld for line in tone.lines)  # four people, and the other group would give them away
+    assert (tone.n, tone.people) == (27, 9)
+
+
+def test_the_command_says_it_and_ends_with_one(capsys):
+    release = make_release({"2": 5, "9": 4})
+    with pytest.raises(CommandError, match="quality by skin_tone") as failed:
+        call_command("deviation_report", f"{release.dataset.slug}@{release.version}")
+    assert failed.value.returncode == 1
+    said = capsys.readouterr().out
+    assert "quality by skin_tone: DOES NOT PASS, largest gap 0.250" in said
+    with pytest.raises(CommandError):
+        call_command("deviation_report", f"{release.dataset.slug}@{release.version}", json=True)
+    assert json.loads(capsys.readouterr().out)[0]["gap"] == 0.25
+    with pytest.raises(CommandError, match=r"portraits@1\.0\.0") as unknown:
+        call_command("deviation_report", "nothing@1.0.0")
+    assert unknown.value.returncode == 2
+
+
+def test_a_release_without_ratings_has_nothing_to_compare(capsys):
+    make_image()
+    release = make_published(make_dataset())
+    call_command("deviation_report", f"{release.dataset.slug}@{release.version}")
+    assert "Nothing in this release is rated" in capsys.readouterr().out
