@@ -46,6 +46,21 @@ def seal_photographs(*, after: uuid.UUID | None = None) -> Iterator[Sealed]:
 
 
 def _seal_image(image: Image, done: Sealed) -> None:
+    """What is erased meanwhile leaves nothing behind, neither what was written after it went nor an error."""
+    try:
+        _seal_files(image, done)
+    except FileNotFoundError:  # also keys.KeyGone
+        if not _is_purged(image):
+            raise
+    if _is_purged(image):
+        storage.delete_all(image)
+
+
+def _is_purged(image: Image) -> bool:
+    return Image.objects.filter(pk=image.pk, status=ImageStatus.PURGED).exists()
+
+
+def _seal_files(image: Image, done: Sealed) -> None:
     for bucket in (storage.originals(), storage.derivatives()):
         for name in list(storage.keys_of(bucket, image.pk)):
             if name.endswith(SPARE):
@@ -53,8 +68,6 @@ def _seal_image(image: Image, done: Sealed) -> None:
         for name in list(storage.keys_of(bucket, image.pk)):
             if not name.endswith(SPARE) and not _is_sealed(bucket, name):
                 _seal(image, bucket, name, done)
-    if Image.objects.filter(pk=image.pk, status=ImageStatus.PURGED).exists():  # erased meanwhile
-        storage.delete_all(image)
 
 
 def _is_sealed(bucket: Storage, name: str) -> bool:
@@ -66,11 +79,8 @@ def _is_sealed(bucket: Storage, name: str) -> bool:
 
 
 def _seal(image: Image, bucket: Storage, name: str, done: Sealed) -> None:
-    try:
-        with bucket.open(name, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:  # erased meanwhile
-        return
+    with bucket.open(name, "rb") as file:
+        content = file.read()
     if hashlib.sha256(content).hexdigest() != storage.sha256_in(name):
         logger.error("image %s: %s does not hold the bytes that its name says; it is left as it is", image.pk, name)
         done.faulty += 1

@@ -170,14 +170,15 @@ def test_go_on_behind_a_photograph(images, capsys):
     assert all_sealed(others)
 
 
-def test_what_is_erased_meanwhile_leaves_nothing(images, monkeypatch):
+@pytest.mark.parametrize("write", ["/key", ".sealing"])
+def test_what_is_erased_meanwhile_leaves_nothing(images, monkeypatch, write):
     image, plain = next(iter(images.items()))
     unseal(image, plain)
     withdraw(consent=image.consent)
     writes = itertools.count()
 
     def erase(name):
-        if name.endswith(".sealing") and next(writes) == 0:
+        if name.endswith(write) and next(writes) == 0:
             erasure.purge_withdrawn()
 
     monkeypatch.setattr(Dying, "before_write", staticmethod(erase))
