@@ -94,8 +94,9 @@ class DawidSkene:
 def dawid_skene(rows: Iterable[tuple[Hashable, Hashable, Hashable]]) -> DawidSkene:
     """What `rows` of (unit, observer, label) say together; an observer may rate a unit more than once.
 
-    Plain EM from the share of each label in a unit, without smoothing; ValueError if it does not settle. Source: A. P. Dawid and A. M. Skene, Maximum
-    Likelihood Estimation of Observer Error-Rates Using the EM Algorithm, Applied Statistics 28 (1979), 20-28.
+    Plain EM from the share of each label in a unit, without smoothing; ValueError if it does not settle.
+    Source: A. P. Dawid and A. M. Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm,
+    Applied Statistics 28 (1979), 20-28.
     """
     columns = list(zip(*rows, strict=True))
     if not columns:

@@ -237,7 +237,7 @@ def _note_failure(run: LibraryImport, error: Exception) -> None:
 
 
 def cancel_run(*, run: LibraryImport) -> bool:
-    """Stop a run; what came in stays. False if it had ended. Whoever works on it soon notices, between two photographs."""
+    """Stop a run; what came in stays. False if it had ended. Whoever works on it notices between two images."""
     now = timezone.now()
     cancelled = LibraryImport.objects.filter(pk=run.pk, state__in=OPEN).update(state=State.CANCELLED, finished_at=now)
     _delete_zips(LibraryImport.objects.filter(pk=run.pk, finished_at__isnull=False))
