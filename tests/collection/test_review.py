@@ -334,8 +334,7 @@ def test_not_a_copy_is_not_remembered_when_the_image_moved_on(ann):
 def test_a_decision_is_void_when_the_photograph_was_made_anew_meanwhile(ann):
     """It waits to take effect; meanwhile faces were covered, and the new copy is held for another reason."""
     image = hold()
-    claims.take_case(image_id=image.pk, reviewer=ann)
-    review.decide(image_id=image.pk, reviewer=ann, kind="reject", reason="blurred")
+    decide(image, ann, "accept")
     hold("too_dark", image)
     with time_machine.travel(timezone.now() + timedelta(minutes=5)):
         review.apply_due()
