@@ -241,9 +241,10 @@ def dismiss_case(*, request: RightsRequest, user: User) -> int:
 
     What was taken back meanwhile is erased by the next sweep.
     """
-    if HarmReport.objects.filter(request=request).exists():
-        raise Refused("This was reported. Until the authority has answered it stays frozen; then erase it.")
     with transaction.atomic():
+        _refuse_answered(request)  # and no report is noted until we are through
+        if HarmReport.objects.filter(request=request).exists():
+            raise Refused("This was reported. Until the authority has answered it stays frozen; then erase it.")
         held = list(held_for(request).values_list("pk", flat=True))
         freezes.lift_freezes(request=request, images=held)
         freezes.close_request(request=request, outcome="refused", answer="Looked at: another picture.", user=user)

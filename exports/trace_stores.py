@@ -41,11 +41,11 @@ def find_traces(asked: str) -> Report | None:
         *column_traces(names),
         *_storage_traces(names),
         *_release_traces(names),
-        *_zip_traces(names),
+        *_zip_traces(names, remarks),
         *_cache_traces(names, remarks),
         *_label_studio_traces(names, remarks),
-        *_label_studio_files(names),
-        *_temporary_traces(names),
+        *_label_studio_files(names, remarks),
+        *_temporary_traces(names, remarks),
     ]
     return Report(asked, standing_of(names), traces, remarks)
 
@@ -93,7 +93,7 @@ def _holds(file: ReleaseFile, names: Names) -> bool:
     return not file.shard or mine.filter(shard=file.shard).exists()
 
 
-def _zip_traces(names: Names) -> Iterator[Trace]:
+def _zip_traces(names: Names, remarks: list[str]) -> Iterator[Trace]:
     """Zips of libraries that wait for their import, by the hash of what is in them."""
     for key in library_runs.stored_zips() if names.digests else ():
         with library_runs.uploads().open(key, "rb") as file:
@@ -101,6 +101,9 @@ def _zip_traces(names: Names) -> Iterator[Trace]:
                 with zipfile.ZipFile(file) as archive:
                     found = [name for name in archive.namelist() if _digest(archive.open(name)) in names.digests]
             except BROKEN:
+                remarks.append(
+                    f"The library {key}, which waits for its import, cannot be read, so it was not searched."
+                )
                 continue
         if found:
             yield Trace("imports", f"{key}: {found[0]}", len(found))
@@ -175,7 +178,7 @@ def _label_studio_traces(names: Names, remarks: list[str]) -> Iterator[Trace]:
         yield Trace("label studio", f"it did not answer, so nobody can say: {error}", len(assets))
 
 
-def _label_studio_files(names: Names) -> Iterator[Trace]:
+def _label_studio_files(names: Names, remarks: list[str]) -> Iterator[Trace]:
     """Copies in its data folder: exports, uploads."""
     if settings.LABEL_STUDIO_DATA_DIR:
         for folder in ("export", "media", "upload"):
@@ -187,18 +190,18 @@ def _label_studio_files(names: Names) -> Iterator[Trace]:
 # --- Temporary files -----------------------------------------------------------------------------
 
 
-def _temporary_traces(names: Names) -> Iterator[Trace]:
+def _temporary_traces(names: Names, remarks: list[str]) -> Iterator[Trace]:
     """What uploads and workers leave when they are killed (collection.erasure sweeps it)."""
     own = settings.FILE_UPLOAD_TEMP_DIR
     places = {place for pattern in TEMPORARY for place in Path(tempfile.gettempdir()).glob(pattern)}
     places |= set(Path(own).iterdir()) if own and Path(own).is_dir() else set()
     files = (file for place in places for file in (place.rglob("*") if place.is_dir() else [place]))
-    found = list(_files_that_hold(files, names))
+    found = list(_files_that_hold(files, names, remarks))
     if found:
         yield Trace("temporary files", str(found[0]), len(found))
 
 
-def _files_that_hold(files: Iterable[Path], names: Names) -> Iterator[Path]:
+def _files_that_hold(files: Iterable[Path], names: Names, remarks: list[str]) -> Iterator[Path]:
     """Files whose name or content names the images, or whose bytes are theirs."""
     words = names.words()
     for path in files:
@@ -209,5 +212,7 @@ def _files_that_hold(files: Iterable[Path], names: Names) -> Iterator[Path]:
                 by_content = _contains(file, words)
             if by_content or any(word in path.name for word in words) or _digest(path.open("rb")) in names.digests:
                 yield path
-        except OSError:  # somebody else's, or just gone
+        except FileNotFoundError:  # just gone
             continue
+        except OSError as error:
+            remarks.append(f"{path} cannot be read ({error.strerror}), so it was not searched.")

@@ -186,6 +186,11 @@ def test_the_cache_is_searched(gone):
     assert left(gone.pk) == set()
 
 
+def test_what_cannot_be_read_is_said(gone):
+    storages["imports"].save("broken.zip", ContentFile(b"PK no zip"))
+    assert any("broken.zip" in remark and "not searched" in remark for remark in find_traces(gone.sha256).remarks)
+
+
 def test_files_of_label_studio_are_searched(gone, settings, tmp_path):
     settings.LABEL_STUDIO_DATA_DIR = str(tmp_path)
     (tmp_path / "export").mkdir()
