@@ -182,7 +182,7 @@ def _label_studio_files(names: Names, remarks: list[str]) -> Iterator[Trace]:
     """Copies in its data folder: exports, uploads."""
     if settings.LABEL_STUDIO_DATA_DIR:
         for folder in ("export", "media", "upload"):
-            found = list(_files_that_hold((Path(settings.LABEL_STUDIO_DATA_DIR) / folder).rglob("*"), names))
+            found = list(_files_that_hold((Path(settings.LABEL_STUDIO_DATA_DIR) / folder).rglob("*"), names, remarks))
             if found:
                 yield Trace("label studio files", str(found[0]), len(found))
 
