@@ -72,8 +72,8 @@ def hashes_only_of(records: Records, images: list[str]) -> set[str]:
 
 
 def _hashes(rows: list[tuple[str, ...]]) -> set[str]:
-    """Of (sha256, clean_sha256, preview_key): a key ends in the hash of its bytes and an extension."""
-    named = ((original, clean, PurePosixPath(preview).stem) for original, clean, preview in rows)
+    """Of (sha256, clean_sha256, preview_key): a key ends in the hash of its bytes and extensions."""
+    named = ((original, clean, PurePosixPath(preview).name.partition(".")[0]) for original, clean, preview in rows)
     return {digest for digests in named for digest in digests if digest}
 
 

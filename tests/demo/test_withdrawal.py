@@ -3,9 +3,11 @@
 import hashlib
 import io
 import sqlite3
+import uuid
 
 import pytest
 
+from collection import storage
 from collection.sealing import seal
 from demo.records import Records
 from demo.withdrawal import Target, files_left, hashes_only_of, needles_of
@@ -25,7 +27,7 @@ def records(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE collection_image (id, sha256, clean_sha256, preview_key)")
         rows = [
-            (MINE, sha(ORIGINAL), sha(CLEAN), f"ab/{MINE}/{sha(PREVIEW)}.jpg"),
+            (MINE, sha(ORIGINAL), sha(CLEAN), storage.key_for(uuid.UUID(MINE), sha(PREVIEW), "preview.jpg")),
             ("ef" * 16, sha(SHARED), "", ""),  # mine too, and somebody else's, who stays
             (OTHER, sha(SHARED), sha(SHARED), ""),
         ]
