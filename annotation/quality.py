@@ -105,10 +105,8 @@ def dawid_skene(rows: Iterable[tuple[Hashable, Hashable, Hashable]]) -> DawidSke
     posterior = np.zeros((len(units), len(labels)))
     np.add.at(posterior, (unit, label), 1.0)
     posterior /= posterior.sum(axis=1, keepdims=True)
-    prior, rates = np.zeros(len(labels)), np.zeros((len(observers), len(labels), len(labels)))
-    rounds = 0
     for rounds in range(1, MOST_ROUNDS + 1):  # noqa: B007  # told in the result
-        prior, rates = _most_likely(posterior, unit, observer, label, rates.shape)
+        prior, rates = _most_likely(posterior, unit, observer, label, (len(observers), len(labels), len(labels)))
         before, posterior = posterior, _posterior(prior, rates, unit, observer, label, posterior.shape)
         if np.abs(posterior - before).max() < CHANGE:
             break

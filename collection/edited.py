@@ -15,14 +15,13 @@ from django.db import connection
 
 from collection import storage
 from collection.copies import verify, words
-from collection.copies.votes import LEAST_VOTES, MOST_CANDIDATES, MOST_POSTINGS
+from collection.copies.votes import FAILURES, LEAST_VOTES, MOST_CANDIDATES, MOST_POSTINGS
 from collection.distinct import distinct_from
 from collection.models import COMPARED, Image, ImageQuerySet, Word
 from collection.sealing import Altered
 
 logger = logging.getLogger(__name__)
 
-FAILURES = 4  # a picture that was compared in vain so often is no copy
 VOTED = 4 * MOST_CANDIDATES  # before those are left out with which nothing may be compared
 
 
@@ -40,8 +39,8 @@ class Look:
 
     @cached_property
     def _asked(self) -> list[int]:
-        seen = self.described
-        return sorted({*words.asked(seen.features), *words.asked(seen.mirrored)})
+        asked: list[int] = self.described.asked().tolist()
+        return asked
 
     def not_compared(self) -> list[Image]:
         """Of the images that it may most likely be a copy of those that it was not compared with yet, best first.

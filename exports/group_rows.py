@@ -11,21 +11,19 @@ from typing import Any
 from annotation.config import parse_config
 from annotation.selection import accepted_annotations
 from collection import licensed_attributes
-from collection.models import Image
+from collection.models import DIMENSIONS, Image
 from consent.demographics import ATTRIBUTES
 from consent.models import PREFER_NOT_TO_SAY, Demographics
 from exports.deviation import GroupReport, group_report
 from exports.labels import consolidate
 from exports.models import Release
 
-ASKED = ("skin_tone", "age_band", "gender", "country")
-
 
 def reports_of(release: Release) -> list[GroupReport]:
     """One report per score (each rating of the campaign, as 0 to 1) and attribute; none if nothing is rated."""
     scales = _scales(release)
     rows = rows_of(release) if scales else []
-    return [group_report(rows, score, attribute) for score in scales for attribute in ASKED]
+    return [group_report(rows, score, attribute) for score in scales for attribute in DIMENSIONS]
 
 
 def rows_of(release: Release) -> list[dict[str, Any]]:

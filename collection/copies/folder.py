@@ -22,11 +22,10 @@ from PIL import ImageOps
 from collection.copies import verify, words
 from collection.copies.canonical import decode
 from collection.copies.groups import Groups, Link
-from collection.copies.votes import candidates
+from collection.copies.votes import FAILURES, candidates
 from collection.imaging import BadImage, open_safely
 
 SAME_BITS = 31  # of 256, as in collection.fingerprints
-FAILURES = 4  # a file that was compared in vain so often is no copy
 KEPT_QUALITY = 97  # of the canonical picture that waits for its comparisons, as a JPEG
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
@@ -99,7 +98,7 @@ def open_file(folder: Path, previews: Path, number: int, path: str) -> File:
         pixels_sha256=opened.pixels_sha256,
         hashes=np.stack([np.packbits(imagehash.phash(one, hash_size=16).hash) for one in (opened.canonical, mirror)]),
         indexed=np.array(words.indexed(seen.features), np.int32),
-        asked=np.unique(np.concatenate([words.words(f).ravel() for f in (seen.features, seen.mirrored)])),
+        asked=seen.asked(),
     )
 
 

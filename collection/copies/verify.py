@@ -44,6 +44,12 @@ class Described:
     features: Features
     mirrored: Features
 
+    def asked(self) -> np.ndarray:
+        """int32: the words with which it asks for others, as it is and mirrored; each once, in order."""
+        both = [words.words(each).ravel() for each in (self.features, self.mirrored)]
+        found: np.ndarray = np.unique(np.concatenate(both))
+        return found
+
 
 @dataclass(frozen=True)
 class Verdict:

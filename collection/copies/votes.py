@@ -8,6 +8,7 @@ import numpy as np
 MOST_POSTINGS = 300  # a word of more files than that says nothing
 LEAST_VOTES = 4
 MOST_CANDIDATES = 30
+FAILURES = 4  # a picture that was compared in vain so often is no copy
 NEAR_VOTES = 10_000  # before all that words say
 
 

@@ -69,9 +69,3 @@ def indexed(features: Features) -> list[int]:
     """The words under which a picture is to be found, each once, in order."""
     found: list[int] = np.unique(words(features)[:INDEXED]).tolist()
     return found
-
-
-def asked(features: Features) -> list[int]:
-    """The words with which a picture asks for others."""
-    found: list[int] = np.unique(words(features)).tolist()
-    return found

@@ -1,11 +1,13 @@
 """Calls and images through the services, for every app's tests."""
 
 import datetime
+import threading
 import uuid
 from itertools import count
 from typing import Any
 
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.utils import timezone
 
 from collection import keys, licensed, pipeline, services, storage
@@ -68,3 +70,17 @@ def make_image(
     pipeline.advance(image.pk)
     image.refresh_from_db()
     return image
+
+
+def advance_at_once(images: list[Image]) -> None:
+    """Every image through the pipeline, each in a thread of its own."""
+
+    def work(image: Image) -> None:
+        pipeline.advance(image.pk)
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=[image]) for image in images]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

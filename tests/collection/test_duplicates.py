@@ -1,16 +1,13 @@
 """Copies are found, lookalikes are not merged, and of two copies that arrive together one is accepted."""
 
-import threading
-
 import pytest
-from django.db import connection
 from PIL import ImageEnhance, ImageFilter, ImageOps
 
 from collection import fingerprints, pipeline
 from collection.models import Image, ImageStatus, Resemblance
 from collection.services import settle_review
 from consent.withdrawals import withdraw
-from tests.collection.factories import make_call, make_image, receive
+from tests.collection.factories import advance_at_once, make_call, make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait
 from tests.consent.factories import make_consent, make_user
 
@@ -88,16 +85,7 @@ def test_of_copies_that_arrive_together_one_is_accepted():
     consent = make_consent()
     call = make_call(form=consent.text.form)
     images = [receive(consent, encoded(ORIGINAL, quality=90 - i), call=call) for i in range(4)]
-
-    def work(image: Image) -> None:
-        pipeline.advance(image.pk)
-        connection.close()
-
-    threads = [threading.Thread(target=work, args=[image]) for image in images]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    advance_at_once(images)
     statuses = sorted(Image.objects.values_list("status", flat=True))
     assert statuses == [ImageStatus.ACCEPTED] + [ImageStatus.DUPLICATE] * 3
 

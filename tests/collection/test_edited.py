@@ -1,12 +1,10 @@
 """Edited copies in the collection: found when they arrive and before a library is bought; forgotten with the image."""
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from PIL import Image as Pillow
 
 from collection import best_copies, edited, erasure, freezes, pipeline, storage
@@ -16,7 +14,7 @@ from collection.reasons import describe
 from consent import desk
 from consent.models import RightsRequest
 from consent.withdrawals import withdraw
-from tests.collection.factories import make_call, make_image, receive
+from tests.collection.factories import advance_at_once, make_call, make_image, receive
 from tests.collection.pictures import encoded, portrait
 from tests.collection.test_find_duplicates import EDITS, SIZE
 from tests.consent.factories import make_consent, make_user
@@ -145,16 +143,7 @@ def test_of_edited_copies_that_arrive_together_one_is_accepted():
     call = make_call(form=consent.text.form)
     pictures = [shot(), *(EDITS[name](shot()) for name in ("cut", "framed", "written"))]
     images = [receive(consent, as_jpeg(picture), call=call) for picture in pictures]
-
-    def work(image: Image) -> None:
-        pipeline.advance(image.pk)
-        connection.close()
-
-    threads = [threading.Thread(target=work, args=[image]) for image in images]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    advance_at_once(images)
     statuses = sorted(Image.objects.values_list("status", flat=True))
     assert statuses == [ImageStatus.ACCEPTED] + [ImageStatus.DUPLICATE] * 3
 
