@@ -266,6 +266,7 @@ RULES = (
             "consent.formtext",
             "consent.formdraft",
             "annotation.campaign",
+            "annotation.topup",
             "exports.dataset",
             "exports.release",
             "exports.recipient",

@@ -1,10 +1,11 @@
 """From what several annotators said about one image to one label per control. Pure and deterministic.
 
 A control is a Label Studio `from_name` and a type: "rating" (mean), "choices" (majority, joined by |),
-"rectanglelabels" (median box).
+"rectanglelabels" (median box), "keypointlabels" (median point, a control of its own for each label).
 Numbers are text with four decimals: row records are canonical JSON, which has no floats.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,16 +13,25 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from statistics import median
 from typing import Any
 
+from annotation.config import label_name
+
 Result = list[dict[str, Any]]  # what Label Studio stores of one annotation: one dict per region or choice
 Label = str | list[str]
-KINDS = {"rating": "rating", "choices": "choices", "rectanglelabels": "box", "rectangle": "box"}
+KINDS = {
+    "rating": "rating",
+    "choices": "choices",
+    "rectanglelabels": "box",
+    "rectangle": "box",
+    "keypointlabels": "point",
+}
+SIDES = {"box": ("x", "y", "width", "height"), "point": ("x", "y")}
 CHOICE_SEPARATOR = "|"
 FOUR_DECIMALS = Decimal("0.0001")
 
 
 @dataclass(frozen=True, order=True)
 class Control:
-    """One thing that annotators were asked: its name in the labelling config, and "rating", "choices" or "box"."""
+    """One thing that annotators were asked: its name in releases, and "rating", "choices", "box" or "point"."""
 
     name: str
     kind: str
@@ -29,12 +39,11 @@ class Control:
 
 def controls(results: Iterable[Result]) -> list[Control]:
     """The controls that these annotations answer, by name."""
-    found = {Control(item["from_name"], KINDS[item["type"]]) for result in results for item in _known(result)}
-    return sorted(found)
+    return sorted({control for result in results for item in _known(result) for control in _controls_of(item)})
 
 
 def consolidate(results: Sequence[Result], width: int, height: int) -> dict[str, Label]:
-    """One label per control. Boxes are [x, y, width, height] in pixels of the image of this size."""
+    """One label per control. Boxes are [x, y, width, height] and points [x, y] in pixels of the image of this size."""
     made: dict[str, Label] = {}
     for control in controls(results):
         said = [value for result in results if (value := answer(result, control)) is not None]
@@ -43,16 +52,26 @@ def consolidate(results: Sequence[Result], width: int, height: int) -> dict[str,
 
 
 def answer(result: Result, control: Control) -> Any:
-    """What one annotator said about one control: number, choices, or box in percent (the largest); None if nothing."""
-    values = [item["value"] for item in _known(result) if Control(item["from_name"], KINDS[item["type"]]) == control]
+    """What one annotator said about one control; None if nothing.
+
+    A number, choices, or a box (the largest) or a point in percent.
+    """
+    values = [item["value"] for item in _known(result) if control in _controls_of(item)]
     if not values:
         return None
     if control.kind == "rating":
         return values[0]["rating"]
     if control.kind == "choices":
         return sorted({choice for value in values for choice in value["choices"]})
-    boxes = [[Decimal(str(value[side])) for side in ("x", "y", "width", "height")] for value in values]
-    return max(boxes, key=lambda box: (box[2] * box[3], box))
+    places = [[Decimal(str(value[side])) for side in SIDES[control.kind]] for value in values]
+    return max(places, key=lambda place: (math.prod(place[2:]), place))
+
+
+def _controls_of(item: dict[str, Any]) -> list[Control]:
+    kind = KINDS[item["type"]]
+    if kind == "point":
+        return [Control(label_name(item["from_name"], label), kind) for label in item["value"]["keypointlabels"]]
+    return [Control(item["from_name"], kind)]
 
 
 def _known(result: Result) -> list[dict[str, Any]]:
@@ -73,13 +92,13 @@ def _majority(said: list[list[str]], width: int, height: int) -> str:
     return CHOICE_SEPARATOR.join(most or [min(counts, key=lambda choice: (-counts[choice], choice))])
 
 
-def _median_box(said: list[list[Decimal]], width: int, height: int) -> list[str]:
+def _median_place(said: list[list[Decimal]], width: int, height: int) -> list[str]:
     sizes = (width, height, width, height)
-    return [_text(median(box[side] for box in said) * sizes[side] / 100) for side in range(4)]
+    return [_text(median(sides) * size / 100) for sides, size in zip(zip(*said, strict=True), sizes, strict=False)]
 
 
 def _text(number: Decimal) -> str:
     return str(number.quantize(FOUR_DECIMALS, ROUND_HALF_EVEN))
 
 
-_MERGE: dict[str, Any] = {"rating": _mean, "choices": _majority, "box": _median_box}
+_MERGE: dict[str, Any] = {"rating": _mean, "choices": _majority, "box": _median_place, "point": _median_place}

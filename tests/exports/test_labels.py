@@ -52,3 +52,21 @@ def test_controls_are_named_once():
         Control("face", "box"),
         Control("quality", "rating"),
     ]
+
+
+def point(label, x, y):
+    place = {"x": x, "y": y, "width": 0.5, "keypointlabels": [label]}
+    return {"from_name": "landmark", "to_name": "image", "type": "keypointlabels", "value": place}
+
+
+def test_each_point_of_a_face_is_a_label_of_its_own():
+    said = [
+        [point("left eye", 10, 20), point("nose", 50, 50)],
+        [point("left eye", 12, 22)],
+        [point("left eye", 80, 90)],
+    ]
+    assert controls(said) == [Control("landmark_left_eye", "point"), Control("landmark_nose", "point")]
+    assert consolidate(said, 200, 100) == {
+        "landmark_left_eye": ["24.0000", "22.0000"],
+        "landmark_nose": ["100.0000", "50.0000"],
+    }
