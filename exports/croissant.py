@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from exports.labels import SIDES, Control
+from annotation.answers import SIDES, Control
 from exports.models import Release
 from exports.summary import Summary
 from exports.writers import NUMBERS, TEXTS, column

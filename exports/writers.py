@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from exports.labels import Control, Label
+from annotation.answers import Control
+from exports.labels import Label
 from exports.provenance import Row
 
 ROW_GROUP = 16  # photographs: at 12 megapixels some 50 MB
