@@ -47,6 +47,8 @@ class CampaignForm(forms.ModelForm):
             "daily_cost",
             "starts_on",
             "ends_on",
+            "gold_percent",
+            "gold_pass_percent",
         ]
         labels: ClassVar = {
             "call": "Photographs of this call only",
@@ -59,6 +61,8 @@ class CampaignForm(forms.ModelForm):
             "daily_cost": "At most so much money a day",
             "starts_on": "First day",
             "ends_on": "Last day",
+            "gold_percent": "Gold tasks, in a hundred",
+            "gold_pass_percent": "Pause who agrees with fewer of them, in a hundred",
         }
         help_texts: ClassVar = {
             "overlap": "By as many people.",
@@ -66,6 +70,8 @@ class CampaignForm(forms.ModelForm):
             "sample_size": "Empty: all that there are, also those that come later.",
             "strata": "Only where a number is given. Groups are what people say of themselves.",
             "daily_annotations": "Empty: no limit. What is open on a screen when the limit is reached is still paid.",
+            "gold_percent": "Drawn at random. Reviewers say their answer; annotators cannot tell them from others.",
+            "gold_pass_percent": "Empty: nobody is paused automatically.",
         }
         widgets: ClassVar = {
             "starts_on": forms.DateInput(attrs={"type": "date"}),
@@ -96,9 +102,6 @@ class CampaignForm(forms.ModelForm):
             self.add_error("budget", f"One photograph costs {rate * overlap}. Give at least that.")
         if rate and rate > 0 and given.get("daily_cost") is not None and given["daily_cost"] < rate:
             self.add_error("daily_cost", f"One annotation costs {rate}. Give at least that, or leave it empty.")
-        for field in ("sample_size", "daily_annotations"):
-            if given.get(field) == 0:
-                self.add_error(field, "Give at least 1, or leave it empty.")
         if given.get("strata") and not given.get("sample_size"):
             self.add_error("sample_size", "Say how many photographs are to be drawn.")
         if given.get("call") and given.get("basis") == Campaign.Basis.LICENCE:

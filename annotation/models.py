@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
@@ -86,13 +87,18 @@ class Campaign(models.Model):
     # Which images: of one call or of all, on which basis, and at most how many, spread over which groups.
     call = models.ForeignKey(Call, null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns")
     basis = models.CharField(max_length=10, choices=Basis, default=Basis.ANY)
-    sample_size = models.PositiveIntegerField(null=True, blank=True)
+    sample_size = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     strata = models.CharField(max_length=10, choices=Strata, default=Strata.NONE, blank=True)
     # When: between these days, both included, and at most so much in a day. Null is no limit.
     starts_on = models.DateField(null=True, blank=True)
     ends_on = models.DateField(null=True, blank=True)
-    daily_annotations = models.PositiveIntegerField(null=True, blank=True)
+    daily_annotations = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     daily_cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    # Gold: of so many tasks in a hundred a reviewer says the answer, and who agrees with too few of those is paused.
+    gold_percent = models.PositiveSmallIntegerField(default=5, validators=[MaxValueValidator(100)])
+    gold_pass_percent = models.PositiveSmallIntegerField(
+        null=True, blank=True, default=70, validators=[MaxValueValidator(100)]
+    )
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -109,6 +115,11 @@ class Campaign(models.Model):
             models.CheckConstraint(condition=Q(rate__gt=0, overlap__gt=0), name="campaign_pays"),
             models.CheckConstraint(
                 condition=Q(reserved__gte=0) & Q(reserved__lte=F("budget")), name="campaign_within_budget"
+            ),
+            models.CheckConstraint(
+                condition=Q(gold_percent__lte=100)
+                & (Q(gold_pass_percent__isnull=True) | Q(gold_pass_percent__lte=100)),
+                name="campaign_gold_is_percent",
             ),
             models.CheckConstraint(condition=Q(basis__in=["any", "consent", "licence"]), name="campaign_basis_known"),
             models.CheckConstraint(
@@ -214,6 +225,7 @@ class LabelTask(models.Model):
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="label_tasks")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     external_id = models.PositiveIntegerField(null=True)  # Label Studio's task id, while it is there
+    is_gold = models.BooleanField(default=False)  # drawn when planned; nobody who labels can tell
     view_key = models.CharField(max_length=43, unique=True)  # random part of the image's address for annotators
     pushed_at = models.DateTimeField(null=True)
     retracted_at = models.DateTimeField(null=True)
@@ -351,6 +363,64 @@ class Earning(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
+
+
+class GoldAnswer(models.Model):
+    """What a reviewer says is right for a gold task (append-only). It may leave controls out."""
+
+    task = models.OneToOneField(LabelTask, primary_key=True, on_delete=models.PROTECT, related_name="gold_answer")
+    result = models.JSONField()
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="gold_answers")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"result": "labels of a photograph of a person", "made_by": "staff user"}
+
+    def __str__(self) -> str:
+        return f"gold answer of {self.task_id}"
+
+
+class Rejection(models.Model):
+    """A reviewer takes an accepted annotation out of datasets (append-only). What it earned stays earned."""
+
+    annotation = models.OneToOneField(Annotation, primary_key=True, on_delete=models.PROTECT, related_name="rejection")
+    reason = models.CharField(max_length=300)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="label_rejections")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"reason": "what a reviewer wrote about a label", "made_by": "staff user"}
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=~Q(reason=""), name="rejection_has_reason")]
+
+    def __str__(self) -> str:
+        return f"rejection of {self.annotation_id}"
+
+
+class Pause(models.Model):
+    """An annotator gets no more of a campaign, until `lifted_at`."""
+
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="pauses")
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="pauses")
+    reason = models.CharField(max_length=300)
+    paused_at = models.DateTimeField(default=timezone.now, editable=False)
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
+        "annotator": "pseudonym",
+        "reason": "how their work was judged",
+        "lifted_by": "staff user",
+    }
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["annotator", "campaign"], condition=Q(lifted_at__isnull=True), name="one_pause_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"pause of {self.annotator_id} in {self.campaign}"
 
 
 class ImageView(models.Model):

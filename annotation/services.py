@@ -80,7 +80,12 @@ def plan_tasks(*, campaign: Campaign) -> int:
     """
     campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
     tasks = [
-        LabelTask(campaign=campaign, image_id=image, view_key=secrets.token_urlsafe(VIEW_KEY_BYTES))
+        LabelTask(
+            campaign=campaign,
+            image_id=image,
+            view_key=secrets.token_urlsafe(VIEW_KEY_BYTES),
+            is_gold=secrets.randbelow(100) < campaign.gold_percent,
+        )
         for image in scope.unplanned(campaign)
     ]
     LabelTask.objects.bulk_create(tasks, batch_size=500, ignore_conflicts=True)

@@ -21,6 +21,7 @@ from annotation import labelstudio, push, services, tasks
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
 from annotation.forecast import forecast
 from annotation.forms import CampaignForm, InviteForm, JoinForm, TopUpForm
+from annotation.gold import paused_for
 from annotation.labelstudio import LabelStudioError
 from annotation.models import (
     Annotation,
@@ -194,8 +195,9 @@ def work(request: HttpRequest, user: User) -> HttpResponse:
     if annotator is None:
         raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
     balance = annotator.earnings.order_by().values("currency").annotate(total=MoneySum("amount"), count=Count("pk"))
-    rows = annotator.annotations.select_related("task__campaign", "earning").order_by("-made_at")[:SHOWN]
-    facts = {"annotator": annotator, "balance": balance, "annotations": rows, **_way_in(annotator)}
+    rows = annotator.annotations.select_related("task__campaign", "earning", "rejection").order_by("-made_at")[:SHOWN]
+    pauses = annotator.pauses.filter(lifted_at=None).select_related("campaign")
+    facts = {"annotator": annotator, "balance": balance, "annotations": rows, "pauses": pauses, **_way_in(annotator)}
     return render(request, "annotation/work.html", facts)
 
 
@@ -209,7 +211,8 @@ def _way_in(annotator: Annotator) -> dict[str, Any]:
             return {"invite_link": labelstudio.invite_link()}
     except LabelStudioError:
         return {"away": True}
-    running = LabelProject.objects.filter(campaign__in=Campaign.objects.open_today()).select_related("campaign")
+    open_to_them = Campaign.objects.open_today().exclude(paused_for(annotator))
+    running = LabelProject.objects.filter(campaign__in=open_to_them).select_related("campaign")
     return {"projects": running, "label_studio": settings.LABEL_STUDIO_URL}
 
 

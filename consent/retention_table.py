@@ -297,6 +297,9 @@ RULES = (
             "annotation.annotation",
             "annotation.annotator",
             "annotation.earning",
+            "annotation.goldanswer",
+            "annotation.rejection",
+            "annotation.pause",
         ),
     ),
 )

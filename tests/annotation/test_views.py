@@ -147,6 +147,7 @@ def campaign_fields(**changes):
         "currency": "EUR",
         "budget": "50",
         "basis": "any",
+        "gold_percent": "5",
         **changes,
     }
 
@@ -179,7 +180,8 @@ def test_a_data_manager_adds_and_runs_a_campaign(client, manager):
         ("purpose", "conquest", "Select a valid choice"),
         ("basis", "rumour", "Select a valid choice"),
         ("strata", "gender", "how many photographs"),
-        ("sample_size", "0", "at least 1"),
+        ("sample_size", "0", "greater than or equal to 1"),
+        ("gold_percent", "101", "less than or equal to 100"),
         ("daily_cost", "0.04", "One annotation costs 0.05"),
         ("ends_on", "yesterday", "valid date"),
     ],
