@@ -207,7 +207,7 @@ def test_the_call_says_its_assessment_and_the_version_of_its_form(client, call):
 
 
 def test_the_way_into_a_call_fits_who_asks(client, call):
-    """Newcomers make an account first; who has sent something is not told to sign first; that a person looks is said."""
+    """Newcomers make an account first; who has sent something is not told to sign first; a reviewer is announced."""
     page = client.get("/calls/daylight/").content.decode()
     assert "/accounts/signup/?next=%2Fcalls%2Fdaylight%2Fupload%2F" in page
     assert "You read and sign first" in page
