@@ -121,10 +121,17 @@
   };
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-  // What is not taken leaves the list above: there is nothing to retry.
+  // What is not taken leaves the list above: there is nothing to retry, and nothing failed.
   const refuse = (file, says) => {
     say(file, "bad", "not taken", says);
-    setTimeout(() => uppy.getFile(file.id) && uppy.removeFile(file.id));
+    setTimeout(() => {
+      if (uppy.getFile(file.id)) uppy.removeFile(file.id);
+      calm(file);
+    });
+  };
+  const calm = (file) => {
+    const info = uppy.getState().info.filter(({ message }) => !String(message).includes(file.name));
+    uppy.setState({ info, ...(uppy.getFiles().some((one) => one.error) ? {} : { error: null }) });
   };
 
   const follow = async (file, address) => {
