@@ -155,6 +155,7 @@ def print_table(here: Walk, summary: dict[str, Any], trouble: str) -> None:
 def run() -> int:
     with bare_stack("run") as stack:
         stack.extra["STAFF_MFA"] = "0"  # whoever looks around here need not fetch an authenticator app first
+        stack.extra["REVIEW_UNDO_SECONDS"] = "20"  # time enough to try undo; the demo does not wait for it
         here = Walk(stack, Progress(), [], small=True)
         if trouble := _walk(here, list(SMALL)):
             print(trouble)
