@@ -15,6 +15,7 @@
   const RETRIES = [0, 1000, 2000, 4000, 8000, 15000, 30000, ...Array(20).fill(60000)];
   const LOOKS = [500, 1000, 1500, 2000, 3000, 5000, 8000, 12000, 20000, 30000];
 
+  const touch = matchMedia("(pointer: coarse)").matches;
   const uppy = new Uppy({
     id: `likeness-${create}`,
     restrictions: { allowedFileTypes: accepted },
@@ -27,7 +28,7 @@
     height: 460,
     theme: "auto",
     proudlyDisplayPoweredByUppy: false,
-    showNativePhotoCameraButton: matchMedia("(pointer: coarse)").matches,
+    showNativePhotoCameraButton: touch,
     nativeCameraFacingMode: "user",
     showRemoveButtonAfterComplete: true,
     note: "JPEG, HEIC, PNG, WebP, AVIF or TIFF; many at once if you like.",
@@ -35,7 +36,7 @@
       strings: {
         dashboardTitle: "Choose and send photographs",
         dropPasteFiles: "Drop photographs here or %{browseFiles}",
-        dropPasteImportFiles: "Drop photographs here, %{browseFiles}, or",
+        dropPasteImportFiles: touch ? "Choose as many as you like, or take one now" : "Drop photographs here, %{browseFiles}, or",
         dropHint: "Drop your photographs here",
         browseFiles: "choose them",
         myDevice: "My photographs",
