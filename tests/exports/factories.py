@@ -12,8 +12,10 @@ from django.utils import timezone
 from PIL import Image as Picture
 from PIL import ImageDraw
 
+from annotation.config import starter_config
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask
 from collection.models import Image, ImageStatus
+from consent import demographics
 from consent.models import Consent, Licence, User
 from consent.roles import DATA_MANAGER
 from exports.models import Dataset, Recipient, Release
@@ -73,7 +75,7 @@ def make_dataset(purpose: str = "research", campaign: Campaign | None = None, **
 
 
 def make_campaign(**fields: Any) -> Campaign:
-    defaults = {"name": "Quality", "config": "<View/>", "rate": Decimal("0.10"), "budget": Decimal(1000)}
+    defaults = {"name": "Quality", "config": starter_config(), "rate": Decimal("0.10"), "budget": Decimal(1000)}
     return Campaign.objects.create(purpose=make_purpose("research"), **{**defaults, **fields})
 
 
@@ -122,6 +124,19 @@ def make_labelled_dataset(people: int = 8, each: int = 2, annotators: int = 3, *
                 )
                 annotate(image, campaign, worker, said)
     return make_dataset(campaign=campaign, **{"pseudonym_key": ALL_SPLITS, **fields})
+
+
+def make_rated_dataset(stars: dict[str, int], people: int = 7, each: int = 3, **said: str) -> Dataset:
+    """So many people of each skin tone with so many photographs each; all photographs of one tone are rated alike."""
+    campaign, worker = make_campaign(), make_annotator()
+    for tone, rating in stars.items():
+        for _ in range(people):
+            consent = make_consent()
+            demographics.save_answers(contributor=consent.contributor, skin_tone=tone, **said)
+            for _ in range(each):
+                image = make_image(consent)
+                annotate(image, campaign, worker, result(rating))
+    return make_dataset(campaign=campaign)
 
 
 def make_manager() -> User:
