@@ -183,11 +183,16 @@ def large_answers(people: Sequence[tuple[Any, Any]], shown: tuple[set[str], set[
         if not small:
             return kept
         sizes = Counter((at, cell[at]) for cell in pooled for at in (0, 1) if cell[at] is not None)
-        # The smallest answer that a small combination holds; any, if it is that of people without an answer.
-        blamed = {(at, cell[at]) for cell in small for at in (0, 1) if cell[at] is not None} or set(sizes)
+        beside = {cell for cell in pooled if (cell[0] is None) != (cell[1] is None)}
+        # The smallest answer of a small combination. People without any answer become more by what stands beside them.
+        blamed = _answers(small) or _answers(beside) or set(sizes)
         at, answer = min(blamed, key=lambda one: (sizes[one], one))
         kept[at].discard(answer)
     return set(), set()
+
+
+def _answers(cells: Iterable[tuple[Any, Any]]) -> set[tuple[int, Any]]:
+    return {(at, cell[at]) for cell in cells for at in (0, 1) if cell[at] is not None}
 
 
 # --- The gate ------------------------------------------------------------------------------------
@@ -241,9 +246,10 @@ def steady(table: Table, before: Table | None) -> Table:
 
 
 def _tells(table: Table, before: Table) -> bool:
-    people = {line["group"]: line["people"] for line in before["lines"]}
-    both = [(line["people"], people[line["group"]]) for line in table["lines"] if line["group"] in people]
-    return any(0 < abs(now - then) < SMALL for now, then in both)
+    """Whether a group grew or shrank by fewer than SMALL people. One that is not shown may have had up to SMALL - 1."""
+    now, then = ({line["group"]: line["people"] for line in one["lines"]} for one in (table, before))
+    hidden = SMALL - 1
+    return any(0 < abs(now.get(group, hidden) - then.get(group, hidden)) < SMALL for group in {*now, *then})
 
 
 def difference(table: Table, before: Table) -> Table:

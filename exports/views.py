@@ -48,7 +48,11 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         return _draft(request, dataset)
     found = selection.eligible(dataset, timezone.now())
-    releases = dataset.releases.select_related("drafted_by").annotate(rows=Count("items")).order_by("-number")
+    releases = (
+        dataset.releases.select_related("drafted_by", "deviation_report")
+        .annotate(rows=Count("items"))
+        .order_by("-number")
+    )
     context = {
         "dataset": dataset,
         "eligible": len(found.candidates),
@@ -106,7 +110,7 @@ def dataset_page(request: HttpRequest, slug: str) -> HttpResponse:
         "dataset": dataset,
         "releases": [
             {"release": release, "items": release.items.count(), "gone": gone_items(release).count()}
-            for release in published.select_related("dataset")
+            for release in published.select_related("dataset", "deviation_report")
         ],
         "notices": Notice.objects.filter(release__dataset=dataset).select_related("release").order_by("-pk"),
     }
