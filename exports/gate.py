@@ -54,12 +54,10 @@ def standing_exception(release: Release) -> GateException | None:
 
 
 def _covers(exception: GateException, finding: dict[str, Any]) -> bool:
-    """Whether whoever signed saw this gap, or a larger one of the same score and attributes."""
+    """Whether whoever signed saw this gap of the same groups, or a larger one."""
+    same = ("score", "columns", "higher", "lower")
     seen = exception.release.deviation_report.content["gate"]["over"]
-    return any(
-        (one["score"], one["columns"]) == (finding["score"], finding["columns"]) and one["gap"] >= finding["gap"]
-        for one in seen
-    )
+    return any(all(one[name] == finding[name] for name in same) and one["gap"] >= finding["gap"] for one in seen)
 
 
 def card_text(release: Release) -> str:

@@ -2,7 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from exports import api, contributor_views, depicted_views, deviation_views, my_data_views, openness_views, views
+from exports import (
+    api,
+    contributor_views,
+    depicted_views,
+    deviation_views,
+    difference_views,
+    my_data_views,
+    openness_views,
+    views,
+)
 
 urlpatterns: list[URLPattern] = [
     path("openness/", openness_views.openness_page, name="openness"),
@@ -33,9 +42,15 @@ urlpatterns: list[URLPattern] = [
     path("staff/recipients/new/", views.recipient_add, name="recipient_add"),
     path("datasets/<slug:slug>/", views.dataset_page, name="dataset"),
     path("datasets/<slug:slug>/<str:version>/balance/", deviation_views.release_balance, name="release_balance"),
+    path(
+        "datasets/<slug:slug>/<str:version>/since/<str:earlier>/",
+        difference_views.release_difference,
+        name="release_difference",
+    ),
     path("api/datasets/<slug:slug>/", api.DatasetDetail.as_view()),
     path("api/datasets/<slug:slug>/notices/", api.NoticeList.as_view()),
     path("api/datasets/<slug:slug>/notices/<int:notice_id>/acknowledge/", api.NoticeAcknowledge.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/", api.ReleaseDetail.as_view()),
+    path("api/datasets/<slug:slug>/<str:version>/since/<str:earlier>/", api.ReleaseDifference.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/files/<path:path>", api.ReleaseFileContent.as_view()),
 ]

@@ -51,6 +51,7 @@ PAGES = {
     "anybody": [
         "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id",
         "certificate:act", "dataset:dataset", "release_balance:dataset:version",
+        "release_difference:dataset:next_version:version",
         "account_login", "account_signup", "account_reset_password",
     ],
     "contributor": [
@@ -92,7 +93,7 @@ NOT_PAGES = {
 def furnish() -> dict[str, object]:
     """An installation with something of everything; what addresses need of it."""
     dataset = make_labelled_dataset(people=3, each=1)
-    version = make_published(dataset).version
+    version, next_version = make_published(dataset).version, make_published(dataset).version
     draft_release = make_built(make_rated_dataset({"2": 5, "9": 4}, people=5, each=4))
     write_exception(release=draft_release, user=make_manager(), reason="It was dark.", owner="Data lead")
     held_back, tomorrow = draft_release.deviation_report, timezone.now().date() + datetime.timedelta(days=1)
@@ -136,7 +137,8 @@ def furnish() -> dict[str, object]:
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
-        "crowded": crowded.pk, "run": run.pk, "version": version, "draft_release": draft_release.pk,
+        "crowded": crowded.pk, "run": run.pk, "version": version,
+        "next_version": next_version, "draft_release": draft_release.pk,
         "held_back": held_back.pk, "action": action.pk, "quarter": quarter.pk,
         "case": known.harm_matches.get().request_id,
     }  # fmt: skip
