@@ -225,6 +225,7 @@ CELERY_BEAT_SCHEDULE |= {
     name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
     for name, seconds in (
         ("consent.tasks.copy_checkpoint", MINUTE),
+        ("annotation.tasks.pause_weak", 5 * MINUTE),  # it compares every gold answer of every running campaign
         ("collection.tasks.warn_licences", 5 * MINUTE),  # it counts the images of every licence
         # These look at everything, or go by days.
         ("consent.tasks.seal_stragglers", HOUR),

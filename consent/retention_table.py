@@ -266,6 +266,7 @@ RULES = (
             "consent.formtext",
             "consent.formdraft",
             "annotation.campaign",
+            "annotation.topup",
             "exports.dataset",
             "exports.release",
             "exports.gateexception",
@@ -299,6 +300,9 @@ RULES = (
             "annotation.annotation",
             "annotation.annotator",
             "annotation.earning",
+            "annotation.goldanswer",
+            "annotation.rejection",
+            "annotation.pause",
         ),
     ),
 )

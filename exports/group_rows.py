@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
+from annotation.answers import Control, answer
 from annotation.config import parse_config
 from annotation.selection import AcceptedAnnotation, accepted_annotations
 from collection import licensed_attributes
@@ -17,7 +18,7 @@ from consent.clock import trusted_now
 from consent.demographics import ATTRIBUTES
 from consent.models import PREFER_NOT_TO_SAY, Demographics
 from exports.deviation import GroupReport, group_report
-from exports.labels import Control, answer, consolidate
+from exports.labels import consolidate
 from exports.models import Dataset, Release
 
 STARS = "stars"  # the column with what each annotator said: {score: {annotator: stars}}

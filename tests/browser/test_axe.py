@@ -50,8 +50,8 @@ OURS = ("consent.urls", "collection.urls", "annotation.urls", "exports.urls")
 PAGES = {
     "anybody": [
         "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id",
-        "certificate:act", "dataset:dataset", "release_balance:dataset:version",
-        "release_difference:dataset:next_version:version",
+        "certificate:act", "dataset:dataset", "release_balance:dataset,version",
+        "release_difference:dataset,next_version,version",
         "account_login", "account_signup", "account_reset_password",
     ],
     "contributor": [
@@ -67,6 +67,7 @@ PAGES = {
         "review_times", "desk", "desk_request:request_id", "call_add", "call_list", "call_progress:slug",
         "call_edit:slug",
         "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign", "annotators",
+        "quality:campaign", "label_review:campaign,task",
         "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case", "deviation_reports", "deviation_report:held_back", "deviation_report:quarter",
@@ -80,7 +81,7 @@ NOT_PAGES = {
     "review_times_csv", "model_release", "certificate_json", "library_report",
     "deviation_report_json", "deviation_report_pdf",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
-    "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign",
+    "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",
     # only ever posted to
     "exception_sign", "exception_drop",
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
@@ -137,8 +138,8 @@ def furnish() -> dict[str, object]:
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
-        "crowded": crowded.pk, "run": run.pk, "version": version,
-        "next_version": next_version, "draft_release": draft_release.pk,
+        "task": campaign.tasks.filter(earnings__isnull=False).first().pk, "crowded": crowded.pk, "run": run.pk,
+        "version": version, "next_version": next_version, "draft_release": draft_release.pk,
         "held_back": held_back.pk, "action": action.pk, "quarter": quarter.pk,
         "case": known.harm_matches.get().request_id,
     }  # fmt: skip
@@ -183,8 +184,8 @@ def sign_in(client, context: BrowserContext, url: str, who: str, furnished: dict
 
 
 def address_of(entry: str, furnished: dict[str, object]) -> str:
-    name, *words = entry.split(":")
-    return reverse(name, args=[furnished[word] for word in words])
+    name, _, words = entry.partition(":")
+    return reverse(name, args=[furnished[word] for word in words.split(",")] if words else [])
 
 
 def complaints(page: Page, address: str) -> list[str]:
