@@ -238,6 +238,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("collection.tasks.remove_leftovers", HOUR),
         ("collection.tasks.forget_digests", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
+        ("exports.tasks.report_quarter", HOUR),  # it makes one report a quarter
     )
 }
 

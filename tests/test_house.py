@@ -19,7 +19,7 @@ PROOF = {
     "collection": "transition removal modelrelease harmmatch harmreport reviewdecision reviewoutcome",
     "annotation": "annotation earning imageview topup goldanswer rejection",
     "exports": "release attestation item releasefile filepurge split download notice revocation "
-    "acknowledgement noticemail certificate",
+    "acknowledgement noticemail certificate deviationreport gateexception deviationaction deviationactiondone",
 }
 TRIGGERS = {
     "sqlite": "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'",
