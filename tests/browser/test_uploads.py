@@ -152,6 +152,18 @@ def test_a_connection_lost_in_the_middle_is_taken_up_again(sender: Page, tmp_pat
     assert Upload.objects.count() == 1
 
 
+def test_an_announcement_carries_no_bytes(sender: Page, tmp_path):
+    """If it did and broke off, its repetition would be answered unread: on a slow line the browser never hears that."""
+    kinds: list[str | None] = []
+    announced = lambda request: request.method == "POST" and request.url.endswith("/uploads/")  # noqa: E731
+    sender.on("request", lambda one: announced(one) and kinds.append(one.headers.get("content-type")))
+    (tmp_path / "me.jpg").write_bytes(jpeg(1, 1, (1200, 1500)))
+    choose(sender, tmp_path / "me.jpg")
+    send(sender)
+    expect(sender.locator("[data-sent] li")).to_contain_text("being checked")
+    assert kinds == [None]
+
+
 def test_a_closed_tab_goes_on_where_it_was(sender: Page, tmp_path):
     photo = large(tmp_path)
     slow_down(sender)

@@ -56,7 +56,9 @@
       headers: { "X-CSRFToken": token },
       limit: 3,
       chunkSize: 4 * MiB,
-      uploadDataDuringCreation: true,
+      // Not with the announcement: broken off, it is repeated and answered before its bytes are read, which a browser
+      // on a slow line takes for another broken connection, again and again.
+      uploadDataDuringCreation: false,
       removeFingerprintOnSuccess: true,
       retryDelays: RETRIES,
       allowedMetaFields: ["filename", "reference", "sha256"],
