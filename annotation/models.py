@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
+from annotation import payout_models  # noqa: F401  # Django looks for models here
 from collection.models import Image, ImageStatus
 from consent.models import Purpose
 

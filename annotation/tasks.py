@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import pull, push, retract, services
+from annotation import payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -51,3 +51,9 @@ def retract_withdrawn() -> None:
     """Remove the tasks of images whose rights ended."""
     with left_for_next_sweep():
         retract.retract_withdrawn()
+
+
+@shared_task
+def forget_bank_details() -> None:
+    """Forget accounts that nobody is paid by any more."""
+    payouts.forget_bank_details()

@@ -20,7 +20,7 @@ from consent import desk, ledger
 from consent.models import FormDraft, User
 from consent.roles import ROLES
 from consent.withdrawals import withdraw
-from tests.annotation.factories import make_annotator
+from tests.annotation.payout_factories import PAYER, earn, give, make_earner, make_run, prepare
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.collection import monk
 from tests.collection.factories import make_call
@@ -46,7 +46,7 @@ PAGES = {
         "account_delete", "account_logout", "mfa_index", "photo_faces:crowded",
     ],
     "newcomer": ["about"],
-    "annotator": ["work"],
+    "annotator": ["work", "payee"],
     "staff": [
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
@@ -54,6 +54,7 @@ PAGES = {
         "review_times", "desk", "desk_request:request_id", "call_add", "call_list", "call_progress:slug",
         "call_edit:slug",
         "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign", "annotators",
+        "annotator_pay:payable", "payout_runs", "payout_run:payout_run", "payout_run:prepared_run", "payment:payment",
         "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case",
@@ -66,6 +67,7 @@ NOT_PAGES = {
     "review_times_csv", "model_release", "certificate_json", "library_report",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign",
+    "payout_file", "statement",
     # only ever posted to
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
     "review_leave", "review_beat", "review_undo", "library_cancel", "call_close",
@@ -108,7 +110,12 @@ def furnish() -> dict[str, object]:
     draft = FormDraft.objects.create(**{**text_fields(slug="new"), "version": "", "recipients": []})
     ledger.seal()
     make_user("newcomer@example.org")
-    annotator = make_annotator()
+    annotator = make_earner("32.1234")
+    give(annotator, "-2", reason="One label was paid twice")
+    make_earner("50", with_details=False)
+    paid = make_run().payments.get()
+    earn(annotator)
+    prepared = prepare()
     campaign = Campaign.objects.first()
     assert campaign is not None
     return {
@@ -116,6 +123,7 @@ def furnish() -> dict[str, object]:
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
         "crowded": crowded.pk, "run": run.pk,
+        "payable": annotator.pk, "payout_run": paid.run_id, "prepared_run": prepared.pk, "payment": paid.pk,
         "case": known.harm_matches.get().request_id,
     }  # fmt: skip
 
@@ -131,7 +139,8 @@ def test_every_page_is_listed():
 
 
 @pytest.mark.parametrize("who", PAGES)
-def test_axe_finds_nothing(browser, live_server, client, who):
+def test_axe_finds_nothing(browser, live_server, client, settings, who):
+    settings.PAYER = PAYER
     furnished = furnish()
     context = browser.new_context(viewport=PHONE, base_url=live_server.url)
     sign_in(client, context, live_server.url, who, furnished)
