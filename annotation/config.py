@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,22 @@ from label_studio_sdk.label_interface.interface import LabelInterface
 from consent.refusals import Refused
 
 STARTERS = Path(__file__).parent / "configs"
-KINDS = {"Rating": "rating", "Choices": "choices", "RectangleLabels": "rectanglelabels"}
+# What a data manager may start from: the file, and what it asks in words.
+TEMPLATES = {
+    "quality": "Quality, what is to be seen, and a box around the face",
+    "rating": "One rating from 1 to 5",
+    "face-boxes": "A box around every face",
+    "keypoints": "Five points of the face",
+    "skin-tone": "Skin tone by the swatches of the Monk scale",
+}
+DEFAULT_TEMPLATE = "quality"
+KINDS = {
+    "Rating": "rating",
+    "Choices": "choices",
+    "RectangleLabels": "rectanglelabels",
+    "KeyPointLabels": "keypointlabels",
+}
+REGIONS = {"rectanglelabels", "keypointlabels"}  # given any number of times
 DEFAULT_MAX_RATING = 5
 PERCENT = 100.0
 SLACK = 0.01  # Label Studio rounds: a box drawn to the edge may end a hair beyond it
@@ -29,19 +44,30 @@ class Control:
     """One thing that an annotator fills in. `values` are the choices or labels it offers."""
 
     name: str
-    kind: str  # the `type` in results: rating, choices, rectanglelabels
+    kind: str  # the `type` in results: one of KINDS
     target: str  # the name of the image tag
     required: bool
-    values: frozenset[str]
+    values: tuple[str, ...]  # in the order of the config
     multiple: bool
     max_rating: int
+
+    def __str__(self) -> str:
+        """What an annotator is asked for, in words."""
+        asked = {
+            "rating": f"a rating from 1 to {self.max_rating}",
+            "choices": "any of" if self.multiple else "one of",
+            "rectanglelabels": "boxes around",
+            "keypointlabels": "one point for each of",
+        }[self.kind]
+        offered = ", ".join(self.values)
+        return f"{asked} {offered}".rstrip() + ("" if self.required else " (may be left empty)")
 
 
 Controls = Mapping[str, Control]
 
 
-def starter_config(name: str = "quality") -> str:
-    """One of our own labelling configs."""
+def starter_config(name: str = DEFAULT_TEMPLATE) -> str:
+    """One of our own labelling configs, by its name in TEMPLATES."""
     return (STARTERS / f"{name}.xml").read_text()
 
 
@@ -57,8 +83,24 @@ def parse_config(xml: str) -> dict[str, Control]:
     _refuse_other_objects(interface)
     controls = {tag.name: _control(tag) for tag in interface.controls}
     if not controls:
-        raise Refused("The labelling config has nothing to fill in. Add a Rating, Choices or RectangleLabels tag.")
+        raise Refused(f"The labelling config has nothing to fill in. Add one of these tags: {', '.join(KINDS)}.")
+    _refuse_equal_columns(controls.values())
     return controls
+
+
+def label_name(control: str, label: str = "") -> str:
+    """What the labels of a control are called in releases; each point of a face has a name of its own."""
+    return f"{control}_{re.sub('[^A-Za-z0-9]+', '_', label)}" if label else control
+
+
+def _refuse_equal_columns(controls: Iterable[Control]) -> None:
+    names = Counter(
+        label_name(control.name, value)
+        for control in controls
+        for value in (control.values if control.kind == "keypointlabels" else [""])
+    )
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise Refused(f"Two things would both be called “{twice[0]}” in releases. Rename one of them.")
 
 
 def _interface(xml: str) -> LabelInterface:
@@ -82,7 +124,7 @@ def _control(tag: Any) -> Control:
         raise Refused(f"The labelling config uses <{tag.tag}>, which cannot be checked yet. Use: {', '.join(KINDS)}.")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", tag.name or ""):  # it names a column of every release
         raise Refused("The name of a control must be letters, digits, _ and - only. Rename it.")
-    values = frozenset(tag.labels or ())
+    values = tuple(tag.labels or ())
     if tag.tag != "Rating" and not values:
         raise Refused(f"The control “{tag.name}” offers nothing to choose. Add at least one value to it.")
     return Control(
@@ -131,8 +173,11 @@ def _check_whole(controls: Controls, result: Sequence[Mapping[str, Any]]) -> str
     for control in controls.values():
         if control.required and not given[control.name]:
             return f"“{control.name}” is required and was left empty."
-        if control.kind != "rectanglelabels" and given[control.name] > 1:
+        if control.kind not in REGIONS and given[control.name] > 1:
             return f"“{control.name}” was given more than once."
+    points = Counter(str(region["value"]["keypointlabels"]) for region in result if region["type"] == "keypointlabels")
+    if points and max(points.values()) > 1:
+        return "A point was set more than once."
     return ""
 
 
@@ -180,6 +225,15 @@ def _check_box(control: Control, value: Mapping[str, Any]) -> str:
     return _check_values(control, value.get("rectanglelabels"))
 
 
+def _check_point(control: Control, value: Mapping[str, Any]) -> str:
+    place = [value.get("x"), value.get("y")]
+    if not all(_is_number(number) for number in place):
+        return f"The point of “{control.name}” lacks a position."
+    if not all(-SLACK <= number <= PERCENT + SLACK for number in place if number is not None):
+        return f"The point of “{control.name}” is beyond the photograph."
+    return _check_values(control, value.get("keypointlabels"))
+
+
 def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -191,4 +245,5 @@ CHECKS: dict[str, Callable[[Control, Mapping[str, Any]], str]] = {
     "rating": _check_rating,
     "choices": _check_choices,
     "rectanglelabels": _check_box,
+    "keypointlabels": _check_point,
 }

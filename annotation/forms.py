@@ -1,5 +1,6 @@
 """What people fill in on the annotation pages."""
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -7,7 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator, RegexValidator
 
-from annotation.config import parse_config, starter_config
+from annotation.config import KINDS, parse_config, starter_config
 from annotation.models import Campaign, Invitation
 from consent.models import User
 from consent.refusals import Refused
@@ -21,7 +22,7 @@ class CampaignForm(forms.ModelForm):
         label="Labelling config",
         initial=starter_config,
         widget=forms.Textarea(attrs={"rows": 22, "spellcheck": "false"}),
-        help_text="Label Studio XML. It may use Rating, Choices and RectangleLabels.",
+        help_text=f"Label Studio XML. It may use {', '.join(KINDS)}.",
     )
     currency = forms.CharField(
         initial="EUR",
@@ -30,8 +31,57 @@ class CampaignForm(forms.ModelForm):
 
     class Meta:
         model = Campaign
-        fields: ClassVar = ["name", "purpose", "config", "overlap", "rate", "currency", "budget"]
-        labels: ClassVar = {"rate": "Pay per accepted annotation", "overlap": "Annotations per photograph"}
+        fields: ClassVar = [
+            "name",
+            "purpose",
+            "call",
+            "basis",
+            "sample_size",
+            "strata",
+            "config",
+            "overlap",
+            "rate",
+            "currency",
+            "budget",
+            "daily_annotations",
+            "daily_cost",
+            "starts_on",
+            "ends_on",
+            "gold_percent",
+            "gold_pass_percent",
+        ]
+        labels: ClassVar = {
+            "call": "Photographs of this call only",
+            "basis": "Which photographs",
+            "sample_size": "At most so many photographs",
+            "strata": "Drawn how",
+            "rate": "Pay per accepted annotation",
+            "overlap": "Annotations per photograph",
+            "daily_annotations": "At most so many annotations a day",
+            "daily_cost": "At most so much money a day",
+            "starts_on": "First day",
+            "ends_on": "Last day",
+            "gold_percent": "Gold tasks, in a hundred",
+            "gold_pass_percent": "Pause who agrees with fewer of them, in a hundred",
+        }
+        help_texts: ClassVar = {
+            "overlap": "By as many people.",
+            "rate": "",
+            "sample_size": "Empty: all that there are, also those that come later.",
+            "strata": "Only where a number is given. Groups are what people say of themselves.",
+            "daily_annotations": "Empty: no limit. What is open on a screen when the limit is reached is still paid.",
+            "gold_percent": "Drawn at random. Reviewers say their answer; annotators cannot tell them from others.",
+            "gold_pass_percent": "Empty: nobody is paused automatically.",
+        }
+        widgets: ClassVar = {
+            "starts_on": forms.DateInput(attrs={"type": "date"}),
+            "ends_on": forms.DateInput(attrs={"type": "date"}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        call = self.fields["call"]
+        call.empty_label = "All calls"  # type: ignore[attr-defined]
 
     def clean_config(self) -> str:
         config: str = self.cleaned_data["config"]
@@ -50,7 +100,20 @@ class CampaignForm(forms.ModelForm):
             self.add_error("overlap", "Ask for at least one annotation.")
         if rate and overlap and budget is not None and budget < rate * overlap:
             self.add_error("budget", f"One photograph costs {rate * overlap}. Give at least that.")
+        if rate and rate > 0 and given.get("daily_cost") is not None and given["daily_cost"] < rate:
+            self.add_error("daily_cost", f"One annotation costs {rate}. Give at least that, or leave it empty.")
+        if given.get("strata") and not given.get("sample_size"):
+            self.add_error("sample_size", "Say how many photographs are to be drawn.")
+        if given.get("call") and given.get("basis") == Campaign.Basis.LICENCE:
+            self.add_error("basis", "Photographs of a call are contributed. Choose those, or no call.")
+        first, last = given.get("starts_on"), given.get("ends_on")
+        if first and last and last < first:
+            self.add_error("ends_on", "The last day is before the first.")
         return given
+
+
+class TopUpForm(forms.Form):
+    amount = forms.DecimalField(label="Add to the budget", min_value=Decimal("0.01"), max_digits=10, decimal_places=2)
 
 
 class InviteForm(forms.Form):

@@ -19,6 +19,7 @@ from django.utils.dateparse import parse_datetime
 
 MAX_IMPORT = 500  # tasks per import, and ids per look-up: the ids travel in the address
 MAX_FETCH = 200
+MAX_PROJECT = 20_000  # tasks: beyond it Label Studio's lists and exports become slow
 PAGE = 1000
 TIMEOUT = 20.0  # seconds; a push's lease and its second look at doubtful tasks are longer than this
 WEBHOOK_ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED")  # the ones that name their task

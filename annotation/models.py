@@ -1,17 +1,19 @@
 """The labels: campaigns, what was pushed to Label Studio, who labelled, what came back, and what is owed for it."""
 
 import datetime
+import math
 import uuid
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from annotation import payout_models  # noqa: F401  # Django looks for models here
-from collection.models import Image, ImageStatus
+from collection.models import Call, Image, ImageStatus
 from consent.models import Purpose
 
 
@@ -23,6 +25,11 @@ class MoneySum(Sum):
         return lambda value, expression, connection: None if value is None else round(Decimal(value), 4)
 
 
+def start_of_day(day: datetime.date) -> datetime.datetime:
+    """Midnight of the installation's time zone."""
+    return timezone.make_aware(datetime.datetime.combine(day, datetime.time.min))
+
+
 class CampaignQuerySet(models.QuerySet["Campaign"]):
     def change_reserved(self, pk: int, by: Decimal) -> None:
         """Add `by` to what is reserved, inside the caller's transaction.
@@ -31,6 +38,20 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         """
         reserved = self.select_for_update().get(pk=pk).reserved + by
         self.filter(pk=pk).update(reserved=reserved)
+
+    def open_today(self) -> Self:
+        """Campaigns that are worked on today: running, within their dates, and not at the most they take in a day."""
+        today = timezone.localdate()
+        open_now = self.filter(
+            Q(starts_on__isnull=True) | Q(starts_on__lte=today),
+            Q(ends_on__isnull=True) | Q(ends_on__gte=today),
+            state=Campaign.State.RUNNING,
+        )
+        earned = Count("tasks__earnings", filter=Q(tasks__earnings__earned_at__gte=start_of_day(today)))
+        limited = open_now.filter(Q(daily_annotations__isnull=False) | Q(daily_cost__isnull=False))
+        brought = dict(limited.annotate(earned=earned).values_list("pk", "earned"))
+        full = [campaign.pk for campaign in limited if brought.get(campaign.pk, 0) >= campaign.daily_limit()]
+        return open_now.exclude(pk__in=full)
 
 
 class Campaign(models.Model):
@@ -42,6 +63,19 @@ class Campaign(models.Model):
         PAUSED = "paused"
         CLOSED = "closed"
 
+    class Basis(models.TextChoices):
+        ANY = "any", "Contributed and licensed"
+        CONSENT = "consent", "Contributed, with a consent"
+        LICENCE = "licence", "From licensed libraries"
+
+    class Strata(models.TextChoices):
+        NONE = "", "As they come"
+        CALL = "call", "Evenly over calls"
+        SKIN_TONE = "skin_tone", "Evenly over skin tones"
+        AGE_BAND = "age_band", "Evenly over ages"
+        GENDER = "gender", "Evenly over genders"
+        COUNTRY = "country", "Evenly over countries"
+
     name = models.CharField(max_length=100)
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="campaigns")
     config = models.TextField(help_text="Label Studio labelling config (XML)")
@@ -51,6 +85,21 @@ class Campaign(models.Model):
     budget = models.DecimalField(max_digits=12, decimal_places=4)
     # Reserved when a task is pushed, released for what a retracted task did not earn.
     reserved = models.DecimalField(max_digits=12, decimal_places=4, default=0)
+    # Which images: of one call or of all, on which basis, and at most how many, spread over which groups.
+    call = models.ForeignKey(Call, null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns")
+    basis = models.CharField(max_length=10, choices=Basis, default=Basis.ANY)
+    sample_size = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    strata = models.CharField(max_length=10, choices=Strata, default=Strata.NONE, blank=True)
+    # When: between these days, both included, and at most so much in a day. Null is no limit.
+    starts_on = models.DateField(null=True, blank=True)
+    ends_on = models.DateField(null=True, blank=True)
+    daily_annotations = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    daily_cost = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    # Gold: of so many tasks in a hundred a reviewer says the answer, and who agrees with too few of those is paused.
+    gold_percent = models.PositiveSmallIntegerField(default=5, validators=[MaxValueValidator(100)])
+    gold_pass_percent = models.PositiveSmallIntegerField(
+        null=True, blank=True, default=70, validators=[MaxValueValidator(100)]
+    )
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -68,6 +117,16 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 condition=Q(reserved__gte=0) & Q(reserved__lte=F("budget")), name="campaign_within_budget"
             ),
+            models.CheckConstraint(
+                condition=Q(gold_percent__lte=100)
+                & (Q(gold_pass_percent__isnull=True) | Q(gold_pass_percent__lte=100)),
+                name="campaign_gold_is_percent",
+            ),
+            models.CheckConstraint(condition=Q(basis__in=["any", "consent", "licence"]), name="campaign_basis_known"),
+            models.CheckConstraint(
+                condition=Q(starts_on__isnull=True) | Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
+                name="campaign_ends_after_it_starts",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -78,9 +137,31 @@ class Campaign(models.Model):
         """What one image costs when every annotation wanted is accepted."""
         return self.rate * self.overlap
 
+    def daily_limit(self) -> float:
+        """Accepted annotations that a day may bring: by number and by money, whichever is less."""
+        by_number = math.inf if self.daily_annotations is None else self.daily_annotations
+        return by_number if self.daily_cost is None else min(by_number, int(self.daily_cost // self.rate))
+
+
+class TopUp(models.Model):
+    """Money added to a campaign's budget after it was made (append-only)."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="top_ups")
+    amount = models.DecimalField(max_digits=12, decimal_places=4)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="top_ups")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"made_by": "staff user"}
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=Q(amount__gt=0), name="top_up_adds")]
+
+    def __str__(self) -> str:
+        return f"{self.amount} for {self.campaign}"
+
 
 class LabelProject(models.Model):
-    """A Label Studio project that serves a campaign."""
+    """A Label Studio project that serves a campaign; a large campaign has several."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="projects")
     external_id = models.PositiveIntegerField(unique=True)
@@ -145,6 +226,7 @@ class LabelTask(models.Model):
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="label_tasks")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     external_id = models.PositiveIntegerField(null=True)  # Label Studio's task id, while it is there
+    is_gold = models.BooleanField(default=False)  # drawn when planned; nobody who labels can tell
     view_key = models.CharField(max_length=43, unique=True)  # random part of the image's address for annotators
     pushed_at = models.DateTimeField(null=True)
     retracted_at = models.DateTimeField(null=True)
@@ -282,6 +364,64 @@ class Earning(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
+
+
+class GoldAnswer(models.Model):
+    """What a reviewer says is right for a gold task (append-only). It may leave controls out."""
+
+    task = models.OneToOneField(LabelTask, primary_key=True, on_delete=models.PROTECT, related_name="gold_answer")
+    result = models.JSONField()
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="gold_answers")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"result": "labels of a photograph of a person", "made_by": "staff user"}
+
+    def __str__(self) -> str:
+        return f"gold answer of {self.task_id}"
+
+
+class Rejection(models.Model):
+    """A reviewer takes an accepted annotation out of datasets (append-only). What it earned stays earned."""
+
+    annotation = models.OneToOneField(Annotation, primary_key=True, on_delete=models.PROTECT, related_name="rejection")
+    reason = models.CharField(max_length=300)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="label_rejections")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"reason": "what a reviewer wrote about a label", "made_by": "staff user"}
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=~Q(reason=""), name="rejection_has_reason")]
+
+    def __str__(self) -> str:
+        return f"rejection of {self.annotation_id}"
+
+
+class Pause(models.Model):
+    """An annotator gets no more of a campaign, until `lifted_at`."""
+
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="pauses")
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="pauses")
+    reason = models.CharField(max_length=300)
+    paused_at = models.DateTimeField(default=timezone.now, editable=False)
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
+        "annotator": "pseudonym",
+        "reason": "how their work was judged",
+        "lifted_by": "staff user",
+    }
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["annotator", "campaign"], condition=Q(lifted_at__isnull=True), name="one_pause_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"pause of {self.annotator_id} in {self.campaign}"
 
 
 class ImageView(models.Model):

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from annotation import labelstudio
@@ -19,6 +20,7 @@ from annotation.lease import importer_lease, renew
 from annotation.models import Campaign, LabelProject, LabelTask
 
 State = LabelTask.State
+HELD = Count("tasks", filter=~Q(tasks__state=State.RETRACTED))  # what a project has in Label Studio, or may have
 SETTLE = timedelta(seconds=60)  # longer than a lease and than any import
 
 
@@ -30,20 +32,23 @@ def push_pending(*, campaign: Campaign) -> int:
     with importer_lease() as holder:
         if holder is None:
             return 0
+        pushed = sum(settle_doubtful(project=project, holder=holder) for project in campaign.projects.all())
         project = ensure_project(campaign=campaign)
-        pushed = settle_doubtful(project=project, holder=holder)
         while renew(holder) and (batch := claim_pending(campaign=campaign, project=project)):
             pushed += _send(project, batch, holder)
+            project = ensure_project(campaign=campaign)
         return pushed
 
 
 def ensure_project(*, campaign: Campaign) -> LabelProject:
-    """The campaign's project, made in Label Studio when it is not there yet."""
-    if project := LabelProject.objects.filter(campaign=campaign).first():
-        return project
+    """The first project of the campaign that has room, made in Label Studio when there is none."""
+    projects = list(campaign.projects.annotate(held=HELD).order_by("pk"))
+    if roomy := next((project for project in projects if project.held < labelstudio.MAX_PROJECT), None):
+        return roomy
+    mark = f"{settings.BASE_URL}/staff/campaigns/{campaign.pk}/"
     external_id = labelstudio.ensure_project(
         title=campaign.name,
-        mark=f"{settings.BASE_URL}/staff/campaigns/{campaign.pk}/",
+        mark=f"{mark}#{len(projects) + 1}" if projects else mark,
         config=campaign.config,
         overlap=campaign.overlap,
     )
@@ -63,7 +68,9 @@ def claim_pending(*, campaign: Campaign, project: LabelProject) -> list[LabelTas
     if campaign.state != Campaign.State.RUNNING:
         return []
     pending = LabelTask.objects.filter(state=State.PENDING).of_open_images(campaign).due().order_by("next_attempt_at")
-    wanted = list(pending.values_list("pk", flat=True)[: min(labelstudio.MAX_IMPORT, affordable_tasks(campaign))])
+    room = labelstudio.MAX_PROJECT - LabelProject.objects.annotate(held=HELD).get(pk=project.pk).held
+    most = min(labelstudio.MAX_IMPORT, affordable_tasks(campaign), max(room, 0))
+    wanted = list(pending.values_list("pk", flat=True)[:most])
     claimed = LabelTask.objects.filter(pk__in=wanted, state=State.PENDING).update(
         state=State.PUSHING, project=project, next_attempt_at=timezone.now() + SETTLE
     )

@@ -1,5 +1,6 @@
 """How far annotators agree, and what they say together. Pure functions on plain values."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,3 +160,76 @@ def _posterior(
     likely = np.exp(weight - weight.max(axis=1, keepdims=True))
     found: np.ndarray = likely / likely.sum(axis=1, keepdims=True)
     return found
+
+
+# --- How sure alpha is ---------------------------------------------------------------------------
+
+DRAWS = 500
+MIDDLE_95 = (2.5, 97.5)
+
+
+def alpha_interval(ratings: Ratings, level: str, *, draws: int = DRAWS, seed: int = 0) -> tuple[float, float] | None:
+    """The 95 % percentile interval of `krippendorff_alpha` when units are drawn again, with replacement.
+
+    None when alpha itself is not defined. The same seed gives the same interval. A draw without variation is left out.
+    """
+    units = [Counter(value for value in unit if value is not None) for unit in zip(*ratings, strict=True)]
+    paired = [unit for unit in units if unit.total() > 1]
+    values = list(_frequencies(paired, ordered=level != "nominal"))
+    if len(values) < 2:
+        return None
+    counts = np.array([[unit[value] for value in values] for unit in paired], dtype=float)
+    weight = 1 / (counts.sum(axis=1) - 1)
+    generator = np.random.default_rng(seed)
+    alphas = []
+    for _ in range(draws):
+        drawn = np.bincount(generator.integers(len(paired), size=len(paired)), minlength=len(paired))
+        total = drawn @ counts
+        distance = _distances(values, total, level)
+        expected = total @ distance @ total
+        if expected:
+            observed = np.sum((counts.T * (drawn * weight)) @ counts * distance)
+            alphas.append(1 - (total.sum() - 1) * observed / expected)
+    if not alphas:
+        return None
+    low, high = np.percentile(alphas, MIDDLE_95)
+    return float(low), float(high)
+
+
+def _distances(values: Sequence[Any], total: np.ndarray, level: str) -> np.ndarray:
+    """Values × values: their squared distances, nought on the diagonal."""
+    frequencies = dict(zip(values, total.tolist(), strict=True))
+    square = np.zeros((len(values), len(values)))
+    for (i, a), (j, b) in combinations(enumerate(values), 2):
+        square[i, j] = square[j, i] = DISTANCES[level](a, b, frequencies)
+    return square
+
+
+# --- Whether two answers say the same ------------------------------------------------------------
+
+ONE_STEP = 1  # two ratings next to each other are a matter of taste
+SAME_BOX = 0.5  # intersection over union: what PASCAL VOC counts as found
+SAME_POINT = 5.0  # percent of the photograph's side
+
+
+def box_overlap(a: Sequence[Any], b: Sequence[Any]) -> float:
+    """Intersection over union of two boxes [x, y, width, height]: 0 to 1."""
+    across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    shared = float(across * down)
+    return shared / (float(a[2] * a[3]) + float(b[2] * b[3]) - shared)
+
+
+def is_same(kind: str, a: Any, b: Any) -> bool:
+    """Whether two answers to a control of this kind ("rating", "choices", "box", "point") say the same."""
+    return SAME[kind](a, b)
+
+
+SAME: dict[str, Callable[[Any, Any], bool]] = {
+    "rating": lambda a, b: bool(abs(a - b) <= ONE_STEP),
+    "choices": lambda a, b: bool(a == b),
+    "box": lambda a, b: box_overlap(a, b) >= SAME_BOX,
+    "point": lambda a, b: math.dist(a, b) <= SAME_POINT,
+}

@@ -1,4 +1,4 @@
-"""Rights ended: the photograph's tasks leave Label Studio, and what they did not earn is free again.
+"""Rights or the campaign ended: the photograph's tasks leave Label Studio, and what they did not earn is free again.
 
 Refusing comes first and needs nobody (see views.task_image); this cleans up behind it.
 """
@@ -21,7 +21,7 @@ SPOT_CHECKS = 10  # requests per batch
 
 
 def retract_withdrawn() -> int:
-    """Retract the tasks of every image that may no longer be used; how many are gone now."""
+    """Retract every task of a closed campaign or of an image that may no longer be used; how many are gone now."""
     for campaign in Campaign.objects.all():
         mark_lost(campaign=campaign)
     waiting = LabelTask.objects.filter(state=State.RETRACTING).due()
@@ -31,6 +31,8 @@ def retract_withdrawn() -> int:
 def mark_lost(*, campaign: Campaign) -> None:
     """What was never sent is retracted at once; the rest is to be deleted in Label Studio."""
     lost = LabelTask.objects.of_lost_images(campaign, clock=trusted_now())
+    if campaign.state == Campaign.State.CLOSED:
+        lost = LabelTask.objects.filter(campaign=campaign)
     now = timezone.now()
     lost.filter(state=State.PENDING).update(state=State.RETRACTED, retracted_at=now)
     lost.filter(state__in=[State.PUSHING, State.PUSHED]).update(state=State.RETRACTING, next_attempt_at=now)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from annotation.models import Annotation, Campaign, Earning
+from annotation.models import Annotation, Campaign, Earning, Rejection
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class AcceptedAnnotation:
 
 
 def accepted_annotations(campaign: Campaign, at: datetime.datetime) -> list[AcceptedAnnotation]:
-    """The annotations of a campaign that were accepted as things stood at `at`: one per image and annotator.
+    """The annotations of a campaign that were accepted, and not rejected by a reviewer, as things stood at `at`.
 
+    One per image and annotator.
     The caller checks the right to the images.
     """
     # By task and annotator: an edit is paid already, so the pay belongs to the first version.
@@ -39,8 +40,13 @@ def accepted_annotations(campaign: Campaign, at: datetime.datetime) -> list[Acce
 def _newest(campaign: Campaign, at: datetime.datetime) -> QuerySet[Annotation]:
     told = Annotation.objects.filter(recorded_at__lte=at)
     newer = told.filter(unique_id=OuterRef("unique_id"), version__gt=OuterRef("version"))
+    rejected = Rejection.objects.filter(annotation=OuterRef("pk"), at__lte=at)
     accepted = told.filter(task__campaign=campaign, verdict=Annotation.Verdict.ACCEPTED)
-    return accepted.filter(~Exists(newer)).select_related("task").order_by("task__image", "recorded_at", "pk")
+    return (
+        accepted.filter(~Exists(newer), ~Exists(rejected))
+        .select_related("task")
+        .order_by("task__image", "recorded_at", "pk")
+    )
 
 
 def _accepted(row: Annotation, earning: Earning) -> AcceptedAnnotation:

@@ -3,6 +3,7 @@
 import json
 import secrets
 from datetime import timedelta
+from decimal import Decimal
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
@@ -10,10 +11,20 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
+from annotation import scope
 from annotation.config import check_result, is_storable, parse_config
 from annotation.labelstudio import RemoteAnnotation
-from annotation.models import Annotation, Annotator, Campaign, Earning, Hint, Invitation, LabelProject, LabelTask
-from collection.models import Image
+from annotation.models import (
+    Annotation,
+    Annotator,
+    Campaign,
+    Earning,
+    Hint,
+    Invitation,
+    LabelProject,
+    LabelTask,
+    TopUp,
+)
 from consent import ledger
 from consent.models import LedgerEntry, User
 from consent.refusals import Refused
@@ -21,6 +32,7 @@ from consent.signing import sha256_hex
 
 INVITATION_DAYS = 14
 VIEW_KEY_BYTES = 32
+LARGEST_BUDGET = Decimal("99999999.9999")  # what the column holds
 LARGEST_ID = 2**31 - 1
 C = Campaign.State
 # What staff may do with a campaign: from which states, to which.
@@ -47,12 +59,34 @@ def change_campaign(*, campaign: Campaign, action: str) -> None:
     campaign.refresh_from_db()
 
 
+@transaction.atomic
+def top_up(*, campaign: Campaign, amount: Decimal, user: User) -> None:
+    """Add to the budget; Refused once the campaign is closed."""
+    locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
+    if locked.state == C.CLOSED:
+        raise Refused("The campaign is closed. Make a new one for further work.")
+    if locked.budget + amount > LARGEST_BUDGET:
+        raise Refused(f"No budget can be larger than {LARGEST_BUDGET:,}. Add less.")
+    TopUp.objects.create(campaign=campaign, amount=amount, made_by=user)
+    Campaign.objects.filter(pk=campaign.pk).update(budget=locked.budget + amount)
+    campaign.refresh_from_db()
+
+
+@transaction.atomic
 def plan_tasks(*, campaign: Campaign) -> int:
-    """A pending task for every image that is open for the campaign's purpose and has none; how many."""
-    unplanned = Image.objects.open_for(campaign.purpose_id).exclude(label_tasks__campaign=campaign)
+    """A pending task for every image that the campaign is to label and has none; how many.
+
+    Under the campaign's lock: two planners at once would make more than a sample.
+    """
+    campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
     tasks = [
-        LabelTask(campaign=campaign, image_id=image, view_key=secrets.token_urlsafe(VIEW_KEY_BYTES))
-        for image in unplanned.order_by("received_at").values_list("pk", flat=True)
+        LabelTask(
+            campaign=campaign,
+            image_id=image,
+            view_key=secrets.token_urlsafe(VIEW_KEY_BYTES),
+            is_gold=secrets.randbelow(100) < campaign.gold_percent,
+        )
+        for image in scope.unplanned(campaign)
     ]
     LabelTask.objects.bulk_create(tasks, batch_size=500, ignore_conflicts=True)
     return len(tasks)

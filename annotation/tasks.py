@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import payouts, pull, push, retract, services
+from annotation import gold, payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -24,8 +24,8 @@ def left_for_next_sweep() -> Iterator[None]:
 
 @shared_task
 def push_running() -> None:
-    """Push new images of every running campaign."""
-    for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING):
+    """Push new images of every campaign that is worked on today."""
+    for campaign in Campaign.objects.open_today():
         services.plan_tasks(campaign=campaign)
         with left_for_next_sweep():
             push.push_pending(campaign=campaign)
@@ -48,7 +48,7 @@ def sweep_updated() -> None:
 
 @shared_task
 def retract_withdrawn() -> None:
-    """Remove the tasks of images whose rights ended."""
+    """Remove the tasks of images whose rights ended, and those of closed campaigns."""
     with left_for_next_sweep():
         retract.retract_withdrawn()
 
@@ -57,3 +57,10 @@ def retract_withdrawn() -> None:
 def forget_bank_details() -> None:
     """Forget accounts that nobody is paid by any more."""
     payouts.forget_bank_details()
+
+
+@shared_task
+def pause_weak() -> None:
+    """Pause who agrees with too little of the gold of a running campaign."""
+    for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING):
+        gold.pause_weak(campaign=campaign)

@@ -2,11 +2,18 @@
 
 from django.urls import path
 
-from annotation import payout_views, views
+from annotation import payout_views, quality_views, views
 
 urlpatterns = [
     path("staff/campaigns/new/", views.campaign_add, name="campaign_add"),
     path("staff/campaigns/<int:pk>/", views.campaign, name="campaign"),
+    path("staff/campaigns/<int:pk>/quality/", quality_views.quality, name="quality"),
+    path("staff/campaigns/<int:pk>/tasks/<uuid:asset_id>/", quality_views.label_review, name="label_review"),
+    path(
+        "staff/campaigns/<int:pk>/tasks/<uuid:asset_id>/photograph/",
+        quality_views.label_photograph,
+        name="label_photograph",
+    ),
     path("staff/annotators/", views.annotators, name="annotators"),
     path("staff/annotators/<uuid:pk>/pay/", payout_views.annotator_pay, name="annotator_pay"),
     path("staff/payouts/", payout_views.payout_runs, name="payout_runs"),

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +12,16 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from annotation import labelstudio, push, services, tasks
-from annotation.forms import CampaignForm, InviteForm, JoinForm
+from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
+from annotation.forecast import forecast
+from annotation.forms import CampaignForm, InviteForm, JoinForm, TopUpForm
+from annotation.gold import paused_for
 from annotation.labelstudio import LabelStudioError
 from annotation.models import (
     Annotation,
@@ -54,12 +59,15 @@ STATES = {
 @form_page
 @role_required(DATA_MANAGER)
 def campaign_add(request: HttpRequest) -> HttpResponse:
-    form = CampaignForm(request.POST or None)
+    template = request.GET.get("template", "")
+    template = template if template in TEMPLATES else DEFAULT_TEMPLATE
+    form = CampaignForm(request.POST or None, initial={"config": starter_config(template)})
     if form.is_valid():
         form.instance.created_by_id = request.user.pk
         return redirect("campaign", form.save().pk)
     campaigns = Campaign.objects.select_related("purpose").order_by("-created_at")
-    return render(request, "annotation/campaign_add.html", {"form": form, "campaigns": campaigns})
+    facts = {"form": form, "campaigns": campaigns, "templates": TEMPLATES, "template": template}
+    return render(request, "annotation/campaign_add.html", facts)
 
 
 @form_page
@@ -67,9 +75,25 @@ def campaign_add(request: HttpRequest) -> HttpResponse:
 def campaign(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Campaign.objects.select_related("purpose"), pk=pk)
     if request.method == "POST":
-        _act(request, found, request.POST.get("action", ""))
+        top_up = TopUpForm(request.POST)
+        if request.POST.get("action") != "top up":
+            _act(request, found, request.POST.get("action", ""))
+        elif not top_up.is_valid():
+            return render(request, "annotation/campaign.html", _campaign_facts(found) | {"top_up": top_up})
+        else:
+            _top_up(request, found, top_up.cleaned_data["amount"])
         return redirect("campaign", pk)
     return render(request, "annotation/campaign.html", _campaign_facts(found))
+
+
+def _top_up(request: HttpRequest, found: Campaign, amount: Decimal) -> None:
+    try:
+        services.top_up(campaign=found, amount=amount, user=staff_user(request))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+        return
+    messages.success(request, f"The budget is {found.budget:,.2f} {found.currency} now.")
+    hint(tasks.push_running)
 
 
 def _act(request: HttpRequest, found: Campaign, action: str) -> None:
@@ -80,6 +104,8 @@ def _act(request: HttpRequest, found: Campaign, action: str) -> None:
         return
     if found.state == Campaign.State.RUNNING:
         hint(tasks.push_running)
+    elif found.state == Campaign.State.CLOSED:
+        hint(tasks.retract_withdrawn)
     messages.success(request, f"The campaign is {found.get_state_display().lower()} now.")
 
 
@@ -96,7 +122,13 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "unaffordable": max(waiting - push.affordable_tasks(found), 0),
         "trouble": found.tasks.exclude(last_error="").order_by("-next_attempt_at").first(),
         "actions": [name for name, (before, _) in services.ACTIONS.items() if found.state in before],
-        "project": LabelProject.objects.filter(campaign=found).first(),
+        "projects": found.projects.order_by("pk"),
+        "forecast": forecast(found) if found.state != Campaign.State.CLOSED else None,
+        "controls": parse_config(found.config).values(),
+        "rests": found.state == Campaign.State.RUNNING and not Campaign.objects.open_today().filter(pk=found.pk),
+        "today": timezone.localdate(),
+        "top_ups": found.top_ups.select_related("made_by").order_by("-pk"),
+        "top_up": TopUpForm(),
         "label_studio": settings.LABEL_STUDIO_URL,
     }
 
@@ -163,8 +195,9 @@ def work(request: HttpRequest, user: User) -> HttpResponse:
     annotator = Annotator.objects.filter(user=user).first()
     if annotator is None:
         raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
-    rows = annotator.annotations.select_related("task__campaign", "earning").order_by("-made_at")[:SHOWN]
-    facts = {"annotations": rows, **pay_facts(annotator), **_way_in(annotator)}
+    rows = annotator.annotations.select_related("task__campaign", "earning", "rejection").order_by("-made_at")[:SHOWN]
+    pauses = annotator.pauses.filter(lifted_at=None).select_related("campaign")
+    facts = {"annotations": rows, "pauses": pauses, **pay_facts(annotator), **_way_in(annotator)}
     return render(request, "annotation/work.html", facts)
 
 
@@ -178,7 +211,8 @@ def _way_in(annotator: Annotator) -> dict[str, Any]:
             return {"invite_link": labelstudio.invite_link()}
     except LabelStudioError:
         return {"away": True}
-    running = LabelProject.objects.filter(campaign__state=Campaign.State.RUNNING).select_related("campaign")
+    open_to_them = Campaign.objects.open_today().exclude(paused_for(annotator))
+    running = LabelProject.objects.filter(campaign__in=open_to_them).select_related("campaign")
     return {"projects": running, "label_studio": settings.LABEL_STUDIO_URL}
 
 

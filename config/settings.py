@@ -225,6 +225,7 @@ CELERY_BEAT_SCHEDULE |= {
     name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
     for name, seconds in (
         ("consent.tasks.copy_checkpoint", MINUTE),
+        ("annotation.tasks.pause_weak", 5 * MINUTE),  # it compares every gold answer of every running campaign
         ("collection.tasks.warn_licences", 5 * MINUTE),  # it counts the images of every licence
         # These look at everything, or go by days.
         ("consent.tasks.seal_stragglers", HOUR),
@@ -362,6 +363,10 @@ AGE_ESTIMATION = {
 }
 VENDOR_MONTHLY_CAP = Decimal(env.str("VENDOR_MONTHLY_CAP", "20"))
 VENDOR_CURRENCY = env.str("VENDOR_CURRENCY", "USD")
+
+# What an hour at the review desk costs, for the page of costs. Nought: hours are shown, without a price.
+REVIEW_HOURLY_COST = Decimal(env.str("REVIEW_HOURLY_COST", "0"))
+REVIEW_CURRENCY = env.str("REVIEW_CURRENCY", "EUR")
 
 # --- Pay (annotation.payouts) --------------------------------------------------------------------
 

@@ -274,6 +274,7 @@ RULES = (
             "consent.formtext",
             "consent.formdraft",
             "annotation.campaign",
+            "annotation.topup",
             "exports.dataset",
             "exports.release",
             "exports.recipient",
@@ -317,6 +318,9 @@ RULES = (
             "annotation.payment",
             "annotation.paymentchange",
             "annotation.leftout",
+            "annotation.goldanswer",
+            "annotation.rejection",
+            "annotation.pause",
         ),
     ),
 )

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from annotation.answers import Control, answered
 from consent import merkle
 from consent.models import Checkpoint
-from exports import card, croissant, labels, writers
+from exports import card, croissant, writers
 from exports.models import Release
 from exports.provenance import Row, attestation_lines, sign_statement
 from exports.selection import Candidate, Selection
@@ -23,7 +24,7 @@ class Plan:
     """Everything that a release will hold, in order. Two plans of one snapshot are equal."""
 
     rows: list[Row]
-    controls: list[labels.Control]
+    controls: list[Control]
     summary: Summary
 
     def rows_of(self, split: str) -> list[Row]:
@@ -46,7 +47,7 @@ def make_plan(selection: Selection, rows: Iterable[Row]) -> Plan:
     ordered = sorted(rows, key=lambda row: (NAMES.index(row.record["split"]), row.record["row_id"]))
     by_image = {candidate.image.pk: candidate for candidate in selection.candidates}
     candidates: list[Candidate] = [by_image[row.image.pk] for row in ordered]
-    controls = labels.controls(said.result for candidate in candidates for said in candidate.said)
+    controls = answered(said.result for candidate in candidates for said in candidate.said)
     return Plan(ordered, controls, summarize(ordered, candidates, controls, selection.left_out))
 
 
@@ -95,7 +96,7 @@ def _tar(split: str) -> str:
     return f"webdataset/{split}-000000.tar"
 
 
-Writer = Callable[[Path, Iterable[Row], Sequence[labels.Control], ReadImage], None]
+Writer = Callable[[Path, Iterable[Row], Sequence[Control], ReadImage], None]
 
 
 def _write_shards(plan: Plan, split: str, folder: Path, read_image: ReadImage) -> Iterable[Built]:

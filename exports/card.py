@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
+from annotation.answers import Control
 from exports.croissant import MIME, licence_url, missing
-from exports.labels import Control
 from exports.models import Release
 from exports.summary import Summary
 from exports.writers import NUMBERS, TEXTS, column

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from exports.labels import Control
+from annotation.answers import SIDES, Control
 from exports.models import Release
 from exports.summary import Summary
 from exports.writers import NUMBERS, TEXTS, column
@@ -54,6 +54,7 @@ LABELS = {
     "rating": ("sc:Float", "Mean rating of the annotators."),
     "choices": ("sc:Text", "What most annotators chose; several choices are joined by |."),
     "box": ("sc:Float", "Median box of the annotators: x, y, width, height in pixels."),
+    "point": ("sc:Float", "Median point of the annotators: x, y in pixels."),
 }
 PARQUET = "parquet-files"
 
@@ -233,7 +234,7 @@ def _image_field() -> dict[str, Any]:
 def _label(control: Control) -> dict[str, Any]:
     kind, about = LABELS[control.kind]
     field = _column(column(control), kind, about)
-    return field | {"isArray": True, "arrayShape": "4"} if control.kind == "box" else field
+    return field | {"isArray": True, "arrayShape": str(len(SIDES[control.kind]))} if control.kind in SIDES else field
 
 
 def _column(name: str, kind: str, about: str) -> dict[str, Any]:

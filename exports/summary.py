@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotation.answers import Control, answer
 from annotation.quality import krippendorff_alpha
-from exports.labels import CHOICE_SEPARATOR, Control, answer
+from exports.labels import CHOICE_SEPARATOR
 from exports.provenance import Row
 from exports.selection import Candidate
 from exports.splits import NAMES

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from exports import api, contributor_views, depicted_views, my_data_views, openness_views, views
+from exports import api, contributor_views, costs_views, depicted_views, my_data_views, openness_views, views
 
 urlpatterns: list[URLPattern] = [
     path("openness/", openness_views.openness_page, name="openness"),
@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("certificates/<uuid:act>/", contributor_views.certificate, name="certificate"),
     path("certificates/<uuid:act>.json", contributor_views.certificate_json, name="certificate_json"),
     path("pull.py", views.pull_program, name="pull_program"),
+    path("staff/costs/", costs_views.costs_page, name="costs"),
     path("staff/datasets/", views.dataset_list, name="datasets"),
     path("staff/datasets/new/", views.dataset_add, name="dataset_add"),
     path("staff/datasets/<slug:slug>/", views.dataset_staff, name="dataset_staff"),

@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from exports.labels import Control, Label
+from annotation.answers import Control
+from exports.labels import Label
 from exports.provenance import Row
 
 ROW_GROUP = 16  # photographs: at 12 megapixels some 50 MB
@@ -29,11 +30,17 @@ PARQUET_OPTIONS: dict[str, Any] = {
 }
 TEXTS = ("row_id", "split", "image_sha256", "subject", "format", "basis")
 NUMBERS = ("width", "height")
-ARROW = {"rating": pa.float64(), "choices": pa.string(), "box": pa.list_(pa.float32(), 4)}
+ARROW = {
+    "rating": pa.float64(),
+    "choices": pa.string(),
+    "box": pa.list_(pa.float32(), 4),
+    "point": pa.list_(pa.float32(), 2),
+}
 FEATURES: dict[str, dict[str, Any]] = {
     "rating": {"dtype": "float64", "_type": "Value"},
     "choices": {"dtype": "string", "_type": "Value"},
     "box": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 4, "_type": "List"},
+    "point": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 2, "_type": "List"},
 }
 ReadImage = Callable[[Row], bytes]
 

@@ -93,6 +93,8 @@ def test_one_image_from_signature_to_withdrawal(site, label_studio, client, tmp_
         "rate": "0.10",
         "currency": "EUR",
         "budget": "10",
+        "basis": "any",
+        "gold_percent": 5,
     }
     page = client.post("/staff/campaigns/new/", fields)
     assert page.status_code == 302, page.context["form"].errors

@@ -50,6 +50,7 @@ def make_campaign(images: int = 0, **fields: Any) -> Campaign:
         "overlap": 2,
         "rate": Decimal("0.10"),
         "budget": Decimal(100),
+        "gold_percent": 0,
     }
     campaign = Campaign.objects.create(**{**defaults, **fields})
     if images:

@@ -104,3 +104,39 @@ def test_a_control_may_not_smuggle_lines_into_the_card():
     image = '<Image name="image" value="$image"/>'
     with pytest.raises(Refused, match="name of a control"):
         parse_config(f'<View>{image}<Rating name="q&#10;evil: x" toName="image"/></View>')
+
+
+POINTS = parse_config(starter_config("keypoints"))
+
+
+def point(label="nose", **value):
+    place = {"x": 50, "y": 40.5, "width": 0.5, "keypointlabels": [label], **value}
+    return {"from_name": "landmark", "to_name": "image", "type": "keypointlabels", "value": place}
+
+
+def test_points_of_a_face():
+    assert check_result(POINTS, [point("left eye"), point("nose", x=0, y=100)]) == ""
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        ([], "is required"),
+        ([point(), point(x=51)], "more than once"),
+        ([point("ear")], "no choice “ear”"),
+        ([point(x=101)], "beyond the photograph"),
+        ([point(y=None)], "lacks a position"),
+        ([point(x=True)], "lacks a position"),
+        ([point(keypointlabels=[])], "left empty"),
+    ],
+)
+def test_bad_points(result, says):
+    assert says in check_result(POINTS, result)
+
+
+def test_points_and_controls_have_names_of_their_own():
+    twice = starter_config("keypoints").replace(
+        "</KeyPointLabels>", '</KeyPointLabels><Rating name="landmark_nose" toName="image"/>'
+    )
+    with pytest.raises(Refused, match="“landmark_nose”"):
+        parse_config(twice)

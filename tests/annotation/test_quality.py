@@ -4,9 +4,10 @@ estimates against the tables of their paper (Applied Statistics 28, 1979)."""
 import random
 from itertools import product
 
+import numpy as np
 import pytest
 
-from annotation.quality import dawid_skene, krippendorff_alpha
+from annotation.quality import alpha_interval, box_overlap, dawid_skene, is_same, krippendorff_alpha
 
 _ = None
 PUBLISHED = [
@@ -102,3 +103,59 @@ def test_dawid_and_skene_of_little():
     assert (alone.prior, alone.posterior) == ({"x": 1.0}, {"a": {"x": 1.0}})
     many = dawid_skene([("a", "one", "x")] * 5000 + [("a", "two", "y"), ("b", "two", "y")])
     assert many.posterior["a"]["x"] + many.posterior["a"]["y"] == pytest.approx(1)  # no underflow
+
+
+# --- The interval of alpha -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval", "ratio"])
+def test_the_interval_is_that_of_alphas_of_drawn_units(level):
+    """Beside the same done by hand: draw units, compute alpha of them, take the middle 95 %."""
+    units = list(zip(*PUBLISHED, strict=True))
+    paired = [unit for unit in units if sum(value is not None for value in unit) > 1]
+    generator = np.random.default_rng(3)
+    alphas = []
+    for _ in range(400):
+        drawn = [paired[n] for n in generator.integers(len(paired), size=len(paired))]
+        if (alpha := krippendorff_alpha(list(zip(*drawn, strict=True)), level)) is not None:
+            alphas.append(alpha)
+    by_hand = np.percentile(alphas, (2.5, 97.5))
+    assert alpha_interval(PUBLISHED, level, draws=400, seed=3) == pytest.approx(tuple(by_hand))
+
+
+def test_the_interval_is_narrow_where_there_is_much():
+    few = [[1, 2, 3, 4, 1, 2], [1, 2, 3, 4, 1, 1]]
+    low, high = alpha_interval(few, "nominal")
+    many = [row * 50 for row in few]
+    lower, higher = alpha_interval(many, "nominal")
+    assert low < lower < krippendorff_alpha(many, "nominal") < higher <= high
+    assert alpha_interval([[1, 1], [1, 1]], "nominal") is None
+    assert alpha_interval([], "nominal") is None
+
+
+# --- Saying the same -----------------------------------------------------------------------------
+
+
+def test_overlap_of_boxes_by_hand():
+    assert box_overlap([0, 0, 10, 10], [0, 0, 10, 10]) == 1
+    assert box_overlap([0, 0, 10, 10], [5, 0, 10, 10]) == pytest.approx(50 / 150)
+    assert box_overlap([0, 0, 10, 10], [10, 0, 10, 10]) == 0
+    assert box_overlap([0, 0, 10, 10], [2, 2, 5, 5]) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("kind", "a", "b", "same"),
+    [
+        ("rating", 3, 4, True),
+        ("rating", 3, 5, False),
+        ("choices", ["glasses"], ["glasses"], True),
+        ("choices", ["glasses"], ["beard", "glasses"], False),
+        ("box", [0, 0, 10, 10], [0, 0, 10, 5], True),
+        ("box", [0, 0, 10, 10], [0, 0, 10, 4], False),
+        ("point", [10, 10], [13, 14], True),
+        ("point", [10, 10], [14, 14], False),
+    ],
+)
+def test_whether_two_answers_say_the_same(kind, a, b, same):
+    assert is_same(kind, a, b) is same
+    assert is_same(kind, b, a) is same

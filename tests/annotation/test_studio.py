@@ -16,6 +16,7 @@ from annotation.models import Annotation, Annotator, Campaign, Earning, Hint, Im
 from annotation.pull import pull_hinted, sweep_updated
 from annotation.push import claim_pending, ensure_project, push_pending
 from annotation.retract import retract_withdrawn
+from annotation.services import change_campaign
 from consent.withdrawals import withdraw
 from tests.annotation.factories import good_result, make_annotator, make_campaign, make_image, rating
 from tests.annotation.proxy import lossy_proxy
@@ -198,6 +199,31 @@ def in_threads(*calls):
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_a_large_campaign_has_several_projects(studio, monkeypatch):
+    monkeypatch.setattr(labelstudio, "MAX_PROJECT", 2)
+    campaign = make_campaign(images=5)
+    assert push_pending(campaign=campaign) == 5
+    assert [project.tasks.count() for project in campaign.projects.order_by("pk")] == [2, 2, 1]
+    assert len(set(campaign.projects.values_list("external_id", flat=True))) == 3
+    assert push_pending(campaign=campaign) == 0
+
+
+def test_closing_takes_everything_back_and_pay_stays(studio, labellers):
+    campaign = make_campaign(images=2)
+    push_pending(campaign=campaign)
+    project = campaign.projects.get()
+    task = campaign.tasks.first()
+    labellers().label(task)
+    change_campaign(campaign=campaign, action="close")
+    assert retract_withdrawn() == 2
+    campaign.refresh_from_db()
+    assert campaign.reserved == campaign.rate  # what was earned
+    assert Earning.objects.get().task == task
+    assert not labelstudio.find_tasks(
+        project=project.external_id, asset_ids=list(campaign.tasks.values_list("pk", flat=True))
+    )
 
 
 def test_two_pushers_keep_to_the_budget(studio):

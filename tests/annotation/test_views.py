@@ -2,14 +2,16 @@
 
 import json
 import re
+from datetime import timedelta
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.config import starter_config
+from annotation.config import TEMPLATES, parse_config, starter_config
 from annotation.models import Annotator, Campaign, Hint, ImageView, Invitation, LabelProject, LabelTask
 from annotation.services import record_annotation
 from consent.withdrawals import withdraw
@@ -144,6 +146,8 @@ def campaign_fields(**changes):
         "rate": "0.05",
         "currency": "EUR",
         "budget": "50",
+        "basis": "any",
+        "gold_percent": "5",
         **changes,
     }
 
@@ -174,6 +178,12 @@ def test_a_data_manager_adds_and_runs_a_campaign(client, manager):
         ("currency", "euro", "three"),
         ("name", "ab", "at least 3"),
         ("purpose", "conquest", "Select a valid choice"),
+        ("basis", "rumour", "Select a valid choice"),
+        ("strata", "gender", "how many photographs"),
+        ("sample_size", "0", "greater than or equal to 1"),
+        ("gold_percent", "101", "less than or equal to 100"),
+        ("daily_cost", "0.04", "One annotation costs 0.05"),
+        ("ends_on", "yesterday", "valid date"),
     ],
 )
 def test_bad_campaigns_are_sent_back_with_a_reason(client, manager, field, value, says):
@@ -181,6 +191,37 @@ def test_bad_campaigns_are_sent_back_with_a_reason(client, manager, field, value
     assert response.status_code == 200
     assert says in response.content.decode()
     assert not Campaign.objects.exists()
+
+
+def test_the_last_day_is_not_before_the_first(client, manager):
+    response = client.post("/staff/campaigns/new/", campaign_fields(starts_on="2026-03-02", ends_on="2026-03-01"))
+    assert "The last day is before the first." in response.content.decode()
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_can_be_saved_as_it_is(client, manager, template):
+    form = client.get(f"/staff/campaigns/new/?template={template}").context["form"]
+    client.post("/staff/campaigns/new/", campaign_fields(config=form["config"].value()))
+    campaign = Campaign.objects.get()
+    page = client.get(f"/staff/campaigns/{campaign.pk}/").content.decode()
+    assert all(str(control) in unescape(page) for control in parse_config(campaign.config).values())
+
+
+def test_a_data_manager_adds_to_the_budget(client, manager):
+    campaign = make_campaign(budget=Decimal(10))
+    address = f"/staff/campaigns/{campaign.pk}/"
+    page = client.post(address, {"action": "top up", "amount": "2.50"}, follow=True).content.decode()
+    assert "The budget is 12.50 EUR now." in page
+    assert "2.50 EUR by manager@example.org" in page
+    page = client.post(address, {"action": "top up", "amount": "-3"}).content.decode()
+    assert "greater than or equal to 0.01" in page
+    campaign.refresh_from_db()
+    assert campaign.budget == Decimal("12.50")
+
+
+def test_the_campaign_page_says_why_it_rests(client, manager):
+    campaign = make_campaign(ends_on=timezone.localdate() - timedelta(days=1))
+    assert "nobody can label in it any more" in client.get(f"/staff/campaigns/{campaign.pk}/").content.decode()
 
 
 def test_the_campaign_page_counts(client, manager):

@@ -55,6 +55,7 @@ PAGES = {
         "call_edit:slug",
         "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign", "annotators",
         "annotator_pay:payable", "payout_runs", "payout_run:payout_run", "payout_run:prepared_run", "payment:payment",
+        "quality:campaign", "label_review:campaign,task", "costs",
         "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case",
@@ -66,8 +67,8 @@ NOT_PAGES = {
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
     "review_times_csv", "model_release", "certificate_json", "library_report",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
-    "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign",
     "payout_file", "statement",
+    "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",
     # only ever posted to
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
     "review_leave", "review_beat", "review_undo", "library_cancel", "call_close",
@@ -122,8 +123,8 @@ def furnish() -> dict[str, object]:
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
-        "crowded": crowded.pk, "run": run.pk,
         "payable": annotator.pk, "payout_run": paid.run_id, "prepared_run": prepared.pk, "payment": paid.pk,
+        "task": campaign.tasks.filter(earnings__isnull=False).first().pk, "crowded": crowded.pk, "run": run.pk,
         "case": known.harm_matches.get().request_id,
     }  # fmt: skip
 
@@ -168,8 +169,8 @@ def sign_in(client, context: BrowserContext, url: str, who: str, furnished: dict
 
 
 def address_of(entry: str, furnished: dict[str, object]) -> str:
-    name, _, word = entry.partition(":")
-    return reverse(name, args=[furnished[word]] if word else [])
+    name, _, words = entry.partition(":")
+    return reverse(name, args=[furnished[word] for word in words.split(",")] if words else [])
 
 
 def complaints(page: Page, address: str) -> list[str]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from PIL import Image as Picture
 from PIL import ImageDraw
 
+from annotation.config import starter_config
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask
 from collection.models import Image, ImageStatus
 from consent.models import Consent, Licence, User
@@ -73,7 +74,7 @@ def make_dataset(purpose: str = "research", campaign: Campaign | None = None, **
 
 
 def make_campaign(**fields: Any) -> Campaign:
-    defaults = {"name": "Quality", "config": "<View/>", "rate": Decimal("0.10"), "budget": Decimal(1000)}
+    defaults = {"name": "Quality", "config": starter_config(), "rate": Decimal("0.10"), "budget": Decimal(1000)}
     return Campaign.objects.create(purpose=make_purpose("research"), **{**defaults, **fields})
 
 

@@ -1,6 +1,7 @@
 """Several annotators' answers become one label per control."""
 
-from exports.labels import Control, consolidate, controls
+from annotation.answers import Control, answered
+from exports.labels import consolidate
 from tests.exports.factories import result
 
 
@@ -47,8 +48,26 @@ def test_what_nobody_answered_has_no_label():
 
 
 def test_controls_are_named_once():
-    assert controls([result(), result()]) == [
+    assert answered([result(), result()]) == [
         Control("attributes", "choices"),
         Control("face", "box"),
         Control("quality", "rating"),
     ]
+
+
+def point(label, x, y):
+    place = {"x": x, "y": y, "width": 0.5, "keypointlabels": [label]}
+    return {"from_name": "landmark", "to_name": "image", "type": "keypointlabels", "value": place}
+
+
+def test_each_point_of_a_face_is_a_label_of_its_own():
+    said = [
+        [point("left eye", 10, 20), point("nose", 50, 50)],
+        [point("left eye", 12, 22)],
+        [point("left eye", 80, 90)],
+    ]
+    assert answered(said) == [Control("landmark_left_eye", "point"), Control("landmark_nose", "point")]
+    assert consolidate(said, 200, 100) == {
+        "landmark_left_eye": ["24.0000", "22.0000"],
+        "landmark_nose": ["100.0000", "50.0000"],
+    }

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0002_append_only'),
+        ('annotation', '0006_gold_append_only'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

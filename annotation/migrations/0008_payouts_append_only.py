@@ -11,7 +11,7 @@ TABLES = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("annotation", "0003_payouts")]
+    dependencies = [("annotation", "0007_payouts")]
     operations = [
         *(AppendOnly(table) for table in TABLES),
         AppendOnly("annotation_payoutrun", when="OLD.approved_by_id IS NOT NULL"),

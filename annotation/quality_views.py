@@ -1,0 +1,210 @@
+"""Pages about the quality of labels: agreement, annotators' records, disputed photographs, gold."""
+
+import uuid
+from dataclasses import dataclass
+from decimal import Decimal
+from string import ascii_uppercase
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET
+
+from annotation import gold
+from annotation.agreement import agreement, answers_of, most_disputed, work_of_annotators
+from annotation.answers import Result, answer, answered
+from annotation.config import parse_config
+from annotation.models import Annotation, Annotator, Campaign, ImageView, LabelTask, Pause
+from annotation.quality_forms import GoldForm, PauseForm, RejectForm
+from collection.storage import open_clean
+from consent.pages import form_page
+from consent.refusals import Refused
+from consent.roles import DATA_MANAGER, REVIEWER, role_required, staff_user
+
+SHOWN = 20  # disputed photographs
+COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490")
+TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+
+
+@form_page
+@role_required(DATA_MANAGER, REVIEWER)
+def quality(request: HttpRequest, pk: int) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, pk=pk)
+    form = PauseForm(request.POST or None)
+    if request.method == "POST" and _act(request, campaign, form):
+        return redirect("quality", pk)
+    return render(request, "annotation/quality.html", _facts(campaign) | {"form": form})
+
+
+def _act(request: HttpRequest, campaign: Campaign, form: PauseForm) -> bool:
+    """Pause or let go on; False if the form is to be shown again."""
+    person = get_object_or_404(Annotator, pk=_id(request.POST.get("annotator", "")))
+    if request.POST.get("action") == "lift":
+        pause = get_object_or_404(Pause, annotator=person, campaign=campaign, lifted_at=None)
+        return _say(request, "They may go on.", lambda: gold.lift_pause(pause=pause, user=staff_user(request)))
+    if not form.is_valid():
+        return False
+    paused = gold.pause_annotator(annotator=person, campaign=campaign, reason=form.cleaned_data["reason"])
+    messages.success(request, "They get no more of this campaign." if paused else "They are paused already.")
+    return True
+
+
+def _id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise Http404 from None
+
+
+def _say(request: HttpRequest, words: str, act: Any) -> bool:
+    try:
+        act()
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, words)
+    return True
+
+
+def _facts(campaign: Campaign) -> dict[str, Any]:
+    records = gold.records(campaign)
+    paused = {pause.annotator_id: pause for pause in campaign.pauses.filter(lifted_at=None)}
+    tasks = campaign.tasks.filter(is_gold=True)
+    return {
+        "campaign": campaign,
+        "agreement": [agreement(control, answers) for control, answers in answers_of(campaign).items()],
+        "people": [
+            (work, records.get(work.annotator.pk), paused.get(work.annotator.pk))
+            for work in work_of_annotators(campaign)
+        ],
+        "disputed": most_disputed(campaign, SHOWN),
+        "gold": tasks.count(),
+        "gold_answered": tasks.filter(gold_answer__isnull=False).count(),
+        "next_gold": gold.awaiting_answer(campaign).order_by("pk").first(),
+    }
+
+
+# --- One photograph ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Said:
+    """One annotation as the page shows it: by a letter, for who said it might sway the reviewer."""
+
+    letter: str
+    colour: str
+    annotation: Annotation
+    answers: list[tuple[str, str]]
+    boxes: list[dict[str, Decimal]]
+    points: list[dict[str, Decimal]]
+
+
+@form_page
+@role_required(DATA_MANAGER, REVIEWER)
+def label_review(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> HttpResponse:
+    task = _task(pk, asset_id)
+    annotations = _annotations(task)
+    form = GoldForm(
+        request.POST if request.POST.get("action") == "gold" else None,
+        controls=list(parse_config(task.campaign.config).values()),
+        letters=dict(zip(ascii_uppercase, annotations, strict=False)),
+    )
+    if request.method == "POST" and _decide(request, task, form):
+        following = gold.awaiting_answer(task.campaign).order_by("pk").first()
+        if request.POST.get("action") == "gold" and following:
+            return redirect("label_review", pk, following.pk)
+        return redirect("quality", pk)
+    facts = {
+        "task": task,
+        "campaign": task.campaign,
+        "said": _shown(task, annotations),
+        "form": form,
+        "reject": RejectForm(),
+        "asks": task.is_gold and not hasattr(task, "gold_answer"),
+    }
+    return render(request, "annotation/label_review.html", facts)
+
+
+def _task(pk: int, asset_id: uuid.UUID) -> LabelTask:
+    campaign = get_object_or_404(Campaign, pk=pk)
+    tasks = LabelTask.objects.of_usable_images(campaign).select_related("campaign__purpose", "image")
+    return get_object_or_404(tasks, pk=asset_id)
+
+
+def _annotations(task: LabelTask) -> list[Annotation]:
+    """The newest version of each accepted annotation, in an order that does not tell who was first."""
+    newest: dict[uuid.UUID, Annotation] = {}
+    for annotation in task.annotations.select_related("rejection").order_by("version"):
+        newest[annotation.unique_id] = annotation
+    accepted = [one for one in newest.values() if one.verdict == Annotation.Verdict.ACCEPTED]
+    return sorted(accepted, key=lambda one: one.result_sha256 + str(one.pk))
+
+
+def _decide(request: HttpRequest, task: LabelTask, form: GoldForm) -> bool:
+    """True if the person is to be led on."""
+    user = staff_user(request)
+    if request.POST.get("action") == "gold":
+        return form.is_valid() and _say(
+            request, "Your answer is kept.", lambda: gold.answer_gold(task=task, result=form.result(), user=user)
+        )
+    reject = RejectForm(request.POST)
+    annotation = get_object_or_404(Annotation, pk=_id(request.POST.get("annotation", "")), task=task)
+    if not reject.is_valid():
+        messages.error(request, "Say why you reject it: the annotator will read it.")
+        return False
+    reason = reject.cleaned_data["reason"]
+    return _say(
+        request,
+        "The annotation is in no dataset any more.",
+        lambda: gold.reject_annotation(annotation=annotation, reason=reason, user=user),
+    )
+
+
+def _shown(task: LabelTask, annotations: list[Annotation]) -> list[Said]:
+    return [
+        Said(
+            letter=letter,
+            colour=COLOURS[number % len(COLOURS)],
+            annotation=annotation,
+            answers=_answers(annotation.result),
+            boxes=_places(task, annotation.result, "rectanglelabels"),
+            points=_places(task, annotation.result, "keypointlabels"),
+        )
+        for number, (letter, annotation) in enumerate(zip(ascii_uppercase, annotations, strict=False))
+    ]
+
+
+def _answers(result: Result) -> list[tuple[str, str]]:
+    found = []
+    for control in answered([result]):
+        value = answer(result, control)
+        if control.kind in ("rating", "choices"):
+            found.append((control.name, ", ".join(value) if isinstance(value, list) else str(value)))
+    return found
+
+
+def _places(task: LabelTask, result: Result, kind: str) -> list[dict[str, Decimal]]:
+    """Boxes or points in pixels of the photograph."""
+    wide, high = Decimal(task.image.width or 1) / 100, Decimal(task.image.height or 1) / 100
+    scale = {"x": wide, "y": high, "width": wide, "height": high}
+    return [
+        {side: Decimal(str(item["value"][side])) * scale[side] for side in scale if side in item["value"]}
+        for item in result
+        if item["type"] == kind
+    ]
+
+
+@require_GET
+@role_required(DATA_MANAGER, REVIEWER)
+def label_photograph(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> HttpResponseBase:
+    """The photograph for the review page; rights are checked at every request, every view noted."""
+    task = _task(pk, asset_id)
+    ImageView.objects.create(task=task, served=True)
+    try:
+        with open_clean(task.image) as file:
+            content = file.read()
+    except FileNotFoundError:  # purged between the check and here
+        raise Http404 from None
+    kind = TYPES.get(task.image.clean_format, "application/octet-stream")
+    return HttpResponse(content, content_type=kind, headers={"Cache-Control": "no-store"})
