@@ -63,7 +63,7 @@ def payer_problems() -> Iterator[str]:
         if not value and name != "building":
             yield f"PAYER_{name.upper()} is missing."
         elif not _fits(name, value):
-            yield f"PAYER_{name.upper()} is not valid, or not written in capitals without spaces."
+            yield f"PAYER_{name.upper()} is not valid, or not in capitals without spaces."
 
 
 def _fits(name: str, value: str) -> bool:

@@ -13,6 +13,7 @@ from django.db import IntegrityError, close_old_connections, connection, transac
 from django.utils import timezone
 
 from annotation.balances import Balance, balances
+from annotation.checks import payer_is_whole
 from annotation.payout_models import (
     Adjustment,
     LeftOut,
@@ -191,6 +192,25 @@ def test_without_an_account_to_pay_from_there_is_no_run(settings, change, says):
     make_earner()
     with pytest.raises(Refused, match=says):
         prepare()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, []),
+        (dict.fromkeys(PAYER, ""), []),
+        ({"building": ""}, []),
+        ({"bic": ""}, ["PAYER_BIC is missing."]),
+        (
+            {"iban": "ie64 ircE 9205 0112 3456 78"},
+            ["PAYER_IBAN is not valid, or not in capitals without spaces."],
+        ),
+        ({"country": "Ireland"}, ["PAYER_COUNTRY is not valid, or not in capitals without spaces."]),
+    ],
+)
+def test_a_system_check_wants_the_account_to_pay_from_whole_or_not_at_all(settings, change, says):
+    settings.PAYER = {**PAYER, **change}
+    assert [error.msg for error in payer_is_whole()] == says
 
 
 def test_runs_pay_in_cents_only():
