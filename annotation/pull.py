@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from annotation import labelstudio
+from annotation.intake import record_annotations
 from annotation.labelstudio import RemoteTask, TaskRef
 from annotation.models import Annotator, Hint, LabelProject, LabelTask
-from annotation.services import connect_annotators, record_annotation
+from annotation.services import connect_annotators
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # A change becomes visible a little after the time it carries: look again at the last moments.
@@ -56,18 +57,18 @@ def record_tasks(*, project: LabelProject, task_ids: Iterable[int]) -> int:
     for some in _chunks(sorted(task_ids), labelstudio.MAX_FETCH):
         fetched = labelstudio.fetch_tasks(project=project.external_id, task_ids=some)
         _connect(fetched)
-        seen += sum(_record_task(project, remote) for remote in fetched)
+        seen += _record(project, fetched)
     labelstudio.purge_exports(project=project.external_id)
     return seen
 
 
-def _record_task(project: LabelProject, remote: RemoteTask) -> int:
-    task = LabelTask.objects.filter(pk=remote.ref.asset_id, project=project).first()
-    if task is None:
-        return 0
-    for annotation in sorted(remote.annotations, key=lambda found: found.made_at):
-        record_annotation(task=task, remote=annotation)
-    return len(remote.annotations)
+def _record(project: LabelProject, fetched: Sequence[RemoteTask]) -> int:
+    """Record the annotations of our tasks among these, oldest first; how many there are."""
+    asset_ids = [remote.ref.asset_id for remote in fetched]
+    ours = LabelTask.objects.filter(pk__in=asset_ids, project=project).in_bulk()
+    told = [(pk, said) for remote in fetched if (pk := remote.ref.asset_id) in ours for said in remote.annotations]
+    record_annotations(told=sorted(told, key=lambda one: one[1].made_at))
+    return len(told)
 
 
 def _connect(fetched: Sequence[RemoteTask]) -> None:

@@ -8,6 +8,7 @@ again, and only after `SETTLE`, when an import that was cut off has surely ended
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
@@ -18,9 +19,11 @@ from annotation import labelstudio
 from annotation.labelstudio import LabelStudioError, TaskRef
 from annotation.lease import importer_lease, renew
 from annotation.models import Campaign, LabelProject, LabelTask
+from collection.models import Image
 
 State = LabelTask.State
 HELD = Count("tasks", filter=~Q(tasks__state=State.RETRACTED))  # what a project has in Label Studio, or may have
+LOOKED_AT = 500  # images whose rights one query asks for
 SETTLE = timedelta(seconds=60)  # longer than a lease and than any import
 
 
@@ -67,15 +70,30 @@ def claim_pending(*, campaign: Campaign, project: LabelProject) -> list[LabelTas
     campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
     if campaign.state != Campaign.State.RUNNING:
         return []
-    pending = LabelTask.objects.filter(state=State.PENDING).of_open_images(campaign).due().order_by("next_attempt_at")
     room = labelstudio.MAX_PROJECT - LabelProject.objects.annotate(held=HELD).get(pk=project.pk).held
     most = min(labelstudio.MAX_IMPORT, affordable_tasks(campaign), max(room, 0))
-    wanted = list(pending.values_list("pk", flat=True)[:most])
+    wanted = _open_pending(campaign, most)
     claimed = LabelTask.objects.filter(pk__in=wanted, state=State.PENDING).update(
         state=State.PUSHING, project=project, next_attempt_at=timezone.now() + SETTLE
     )
     Campaign.objects.change_reserved(campaign.pk, campaign.task_cost * claimed)
     return list(LabelTask.objects.filter(pk__in=wanted, state=State.PUSHING))
+
+
+def _open_pending(campaign: Campaign, most: int) -> list[uuid.UUID]:
+    """Up to `most` pending tasks, longest waiting first, whose images are open to the campaign.
+
+    The rights of some images at a time are asked for: those of all that wait would be asked again for every batch.
+    """
+    pending = LabelTask.objects.filter(campaign=campaign, state=State.PENDING).due().order_by("next_attempt_at", "pk")
+    waiting = pending.values_list("pk", "image").iterator(chunk_size=LOOKED_AT)
+    found: list[uuid.UUID] = []
+    while len(found) < most and (some := dict(islice(waiting, LOOKED_AT))):
+        usable = set(
+            Image.objects.open_for(campaign.purpose_id).filter(pk__in=some.values()).values_list("pk", flat=True)
+        )
+        found += [task for task, image in some.items() if image in usable]
+    return found[:most]
 
 
 def affordable_tasks(campaign: Campaign) -> int:
@@ -142,16 +160,17 @@ def _adopt(project: LabelProject, batch: Sequence[LabelTask]) -> int:
 def _confirm(project: LabelProject, refs: Sequence[TaskRef]) -> int:
     """PUSHING → PUSHED for each; what was retracted in the meantime is deleted in Label Studio again."""
     now = timezone.now()
-    pushing = LabelTask.objects.filter(state=State.PUSHING)
+    there = {ref.asset_id: ref.external_id for ref in refs}
     with transaction.atomic():
-        confirmed = {
-            ref
-            for ref in refs
-            if pushing.filter(pk=ref.asset_id).update(
-                state=State.PUSHED, external_id=ref.external_id, pushed_at=now, last_error=""
-            )
-        }
-    lost = [ref.asset_id for ref in refs if ref not in confirmed]
+        pushing = LabelTask.objects.select_for_update().filter(pk__in=there, state=State.PUSHING).order_by("pk")
+        confirmed = list(pushing)
+        for task in confirmed:
+            task.external_id = there[task.pk]
+        LabelTask.objects.bulk_update(confirmed, ["external_id"])
+        LabelTask.objects.filter(pk__in=[task.pk for task in confirmed]).update(
+            state=State.PUSHED, pushed_at=now, last_error=""
+        )
+    lost = there.keys() - {task.pk for task in confirmed}
     retracted = set(LabelTask.objects.filter(pk__in=lost, state=State.RETRACTED).values_list("pk", flat=True))
     unwanted = [ref.external_id for ref in refs if ref.asset_id in retracted]
     labelstudio.delete_tasks(project=project.external_id, task_ids=unwanted)

@@ -15,10 +15,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from annotation.balances import NOTHING, Key, Sums, balances, sums
+from annotation.intake import PAYABLE
 from annotation.models import Annotation, Campaign, Earning, LabelTask, MoneySum
 from annotation.payout_models import MOVES, RETURNED, Adjustment, Payment, PaymentChange, PaymentState
 from annotation.payouts import CENT
-from annotation.services import PAYABLE
 from consent.models import LedgerEntry
 
 CHUNK = 5000

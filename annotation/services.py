@@ -1,6 +1,5 @@
 """What happens to campaigns, annotators and annotations here. To Label Studio speak push, pull and retract."""
 
-import json
 import secrets
 from datetime import timedelta
 from decimal import Decimal
@@ -12,21 +11,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation import scope
-from annotation.config import check_result, is_storable, parse_config
-from annotation.labelstudio import RemoteAnnotation
 from annotation.models import (
-    Annotation,
     Annotator,
     Campaign,
-    Earning,
     Hint,
     Invitation,
     LabelProject,
     LabelTask,
     TopUp,
 )
-from consent import ledger
-from consent.models import LedgerEntry, User
+from consent.models import User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 
@@ -41,8 +35,6 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "pause": ((C.RUNNING,), C.PAUSED),
     "close": ((C.DRAFT, C.RUNNING, C.PAUSED), C.CLOSED),
 }
-# In these states a task's budget is reserved, so that an annotation of it can be paid.
-PAYABLE = (LabelTask.State.PUSHING, LabelTask.State.PUSHED, LabelTask.State.RETRACTING)
 
 
 # --- Campaigns -----------------------------------------------------------------------------------
@@ -181,93 +173,3 @@ def note_hint(*, project: int, task: int, action: str) -> bool:
     is_first = not Hint.objects.filter(project=ours).exists()
     Hint.objects.create(project=ours, task_external_id=task, action=action[:40])
     return is_first
-
-
-@transaction.atomic
-def record_annotation(*, task: LabelTask, remote: RemoteAnnotation) -> Annotation:
-    """Keep what an annotator said and pay for it if it holds, once however often it is told.
-
-    The task's row is locked, so two annotations of one task are judged one after the other.
-    """
-    task = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=task.pk)
-    result = remote.result if not remote.skipped and is_storable(remote.result) else []
-    # Not canonical_json: Label Studio's numbers are floats.
-    sha256 = sha256_hex(json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
-    latest = Annotation.objects.filter(unique_id=remote.unique_id).order_by("-version").first()
-    annotator = Annotator.objects.filter(label_studio_user=remote.user).first() if remote.user else None
-    if latest and (_was_told(latest, sha256, remote) or _is_somebody_elses(latest, task, annotator)):
-        return latest
-    refusal = _refusal(task, annotator, remote)
-    annotation = Annotation.objects.create(
-        task=task,
-        annotator=annotator,
-        unique_id=remote.unique_id,
-        version=latest.version + 1 if latest else 1,
-        result=result,
-        result_sha256=sha256,
-        made_at=remote.made_at,
-        lead_seconds=remote.lead_seconds,
-        verdict=Annotation.Verdict.REFUSED if refusal else Annotation.Verdict.ACCEPTED,
-        refusal=refusal[:200],
-    )
-    if annotator and not refusal:
-        _earn(annotation, annotator)
-    return annotation
-
-
-def _was_told(latest: Annotation, sha256: str, remote: RemoteAnnotation) -> bool:
-    return latest.result_sha256 == sha256 or latest.made_at >= remote.made_at
-
-
-def _is_somebody_elses(latest: Annotation, task: LabelTask, annotator: Annotator | None) -> bool:
-    """True for work under another's unique_id: Label Studio lets anybody choose it, and would be paid as an edit."""
-    other = latest.annotator_id is not None and latest.annotator_id != (annotator and annotator.pk)
-    return other or latest.task_id != task.pk
-
-
-def _refusal(task: LabelTask, annotator: Annotator | None, remote: RemoteAnnotation) -> str:
-    """Why this annotation is not accepted, in words for the annotator; "" when it is."""
-    if annotator is None:
-        return "Made by somebody who is not one of our annotators."
-    if task.state not in PAYABLE:
-        return "The photograph had been withdrawn before this was sent."
-    if remote.skipped:
-        return "Skipped."
-    if not is_storable(remote.result):
-        return "The labels hold characters or numbers that cannot be kept."
-    others = list(task.earnings.exclude(annotation__unique_id=remote.unique_id).values_list("annotator", flat=True))
-    if annotator.pk in others:
-        return "A second annotation by the same person of the same photograph."
-    if len(others) >= task.campaign.overlap:
-        return f"The photograph had all {task.campaign.overlap} annotations that were wanted already."
-    return check_result(parse_config(task.campaign.config), remote.result)
-
-
-def _earn(annotation: Annotation, annotator: Annotator) -> None:
-    """Pay for the first accepted version; edits of it are paid already."""
-    if annotation.task.earnings.filter(annotator=annotator).exists():
-        return
-    campaign = annotation.task.campaign
-    record_earning(
-        Earning.objects.create(
-            annotation=annotation,
-            task=annotation.task,
-            annotator=annotator,
-            amount=campaign.rate,
-            currency=campaign.currency,
-        )
-    )
-
-
-def record_earning(earning: Earning) -> LedgerEntry:
-    """The ledger's entry for one earning: pseudonymous."""
-    return ledger.append(
-        "earning.recorded",
-        at=earning.earned_at,
-        annotation=earning.annotation_id,
-        annotator=earning.annotator_id,
-        task=earning.task_id,
-        result_sha256=earning.annotation.result_sha256,
-        amount=earning.amount,
-        currency=earning.currency,
-    )

@@ -32,8 +32,12 @@ class CallForm(forms.ModelForm):
             "open_to_unsaid": "Also take photographs of people who do not say what the targets ask for",
         }
         help_texts: ClassVar = {
+            "slug": "Letters, digits and hyphens, such as faces-by-daylight.",
             "open_to_unsaid": "They count in no group. Without this tick, people have to tell something about "
             "themselves to take part.",
+        }
+        error_messages: ClassVar = {
+            "slug": {"invalid": "Letters, digits and hyphens only, please, without blanks."},
         }
         widgets: ClassVar = {
             name: forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")

@@ -154,11 +154,16 @@ def resembled(image: Image) -> dict[uuid.UUID, tuple[str, int]]:
 
 
 def matches(found: Mapping[uuid.UUID, tuple[str, int]]) -> list[Match]:
-    """Of what was found by `resembled` (and elsewhere) the images that are accepted or held, nearest first."""
+    """Of what was found by `resembled` (and elsewhere) the images that are accepted or held, nearest first.
+
+    At one distance the kinds come in their order: a mirrored copy may be as near as the very same bytes.
+    """
     if not found:  # building the rights check takes longer than all else
         return []
     others = Image.objects.with_live_basis().filter(pk__in=found, status__in=COMPARED)
-    return sorted((Match(other, *found[other.pk]) for other in others), key=lambda m: (m.distance, str(m.image.pk)))
+    found_ones = (Match(other, *found[other.pk]) for other in others)
+    kinds = Resemblance.Kind.values
+    return sorted(found_ones, key=lambda m: (m.distance, kinds.index(m.kind), str(m.image.pk)))
 
 
 @dataclass(frozen=True)

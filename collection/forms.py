@@ -36,7 +36,7 @@ class UploadForm(forms.Form):
 
 
 class LibraryForm(forms.Form):
-    licence = forms.ModelChoiceField(Licence.objects.order_by("-created_at"))
+    licence = forms.ModelChoiceField(Licence.objects.order_by("-created_at"), empty_label="Choose…")
     archive = forms.FileField(
         label="The library as a zip file",
         help_text="With manifest.csv in it: columns path, subject, model_release (yes for every row to be taken) and, "

@@ -34,7 +34,9 @@ def harm_cases(request: HttpRequest) -> HttpResponse:
     cases = CASES.select_related("harm_report").prefetch_related("harm_matches__hash__list")
     waiting = cases.filter(answered_at__isnull=True).order_by("received_at")
     closed = cases.filter(answered_at__isnull=False).order_by("-answered_at")[:SHOWN]
-    return render(request, "collection/harm_cases.html", {"waiting": waiting, "closed": closed})
+    may_open_desk = has_role(request.user, PROTECTION_OFFICER)
+    context = {"waiting": waiting, "closed": closed, "may_open_desk": may_open_desk}
+    return render(request, "collection/harm_cases.html", context)
 
 
 @form_page

@@ -83,30 +83,29 @@ def _store(
     room = licensed.room(licence)
     subjects = {licensed.subject_of(licence, row.subject) for row in new if row.subject}
     said, ring = licensed_attributes.said_of(subjects), keys.Ring(subjects)
-    for row, checked in read_ahead(licence, library, new):
-        alive()
-        try:
-            if room is not None and len(stored) >= room:
-                raise licensed.over_cap(licence)
-            if isinstance(checked, Refused):
-                raise checked
-            agree(licence, row, said)
-            stored.append((row, _store_checked(licence, checked, ring)))
-        except Refused as refused:
-            outcome.refused.append((row, refused))
+    while new:
+        firsts, later = each_path_once(new)
+        for row, checked in read_ahead(licence, library, firsts):
+            alive()
+            try:
+                if room is not None and len(stored) >= room:
+                    raise licensed.over_cap(licence)
+                if isinstance(checked, Refused):
+                    raise checked
+                agree(licence, row, said)
+                stored.append((row, _store_checked(licence, checked, ring)))
+            except Refused as refused:
+                outcome.refused.append((row, refused))
+        paths = {row.path for row, _ in stored}
+        outcome.known += [row for row in later if row.path in paths]
+        new = [row for row in later if row.path not in paths]
 
 
 def _new_rows(licence: Licence, rows: list[Row], outcome: Outcome) -> list[Row]:
-    """Those that were not taken in before, each path once."""
+    """Those whose paths were not taken in before."""
     known = licensed.known_paths(licence, {row.path for row in rows})
-    new = list[Row]()
-    for row in rows:
-        if row.path in known:
-            outcome.known.append(row)
-        else:
-            new.append(row)
-            known.add(row.path)
-    return new
+    outcome.known += [row for row in rows if row.path in known]
+    return [row for row in rows if row.path not in known]
 
 
 def _store_checked(licence: Licence, checked: Checked, ring: keys.Ring) -> licensed.Parcel:
@@ -145,6 +144,13 @@ def _sort_out_left(licence: Licence, stored: list[tuple[Row, licensed.Parcel]], 
 def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
     while batch := list(islice(rows, BATCH)):
         yield batch
+
+
+def each_path_once(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The first row of each path, and the others, which matter only if that one is refused."""
+    firsts = {row.path: row for row in reversed(rows)}
+    once = [row for row in rows if firsts[row.path] is row]
+    return once, [row for row in rows if firsts[row.path] is not row]
 
 
 def read_ahead(licence: Licence, library: Library, rows: Iterable[Row]) -> Iterator[tuple[Row, Checked | Refused]]:

@@ -23,27 +23,30 @@ class Findings:
 
     rows: int
     left_out: str
+    done: int = 0
     new: int = 0
-    already_there: int = 0
     refused: int = 0
     cost: Decimal = Decimal(0)
     room: int | None = None
 
     @property
-    def done(self) -> int:
-        return self.new + self.already_there + self.refused
+    def already_there(self) -> int:
+        """Taken in before, or the same path further up would be."""
+        return self.done - self.new - self.refused
 
 
 class SeenPaths:
-    """Paths of earlier rows, in a temporary database on disk: a manifest may have millions."""
+    """Paths of earlier rows that would come in, in a temporary database on disk: a manifest may have millions."""
 
     def __init__(self) -> None:
         self.database = sqlite3.connect("")
         self.database.execute("CREATE TABLE seen (path TEXT PRIMARY KEY) WITHOUT ROWID")
 
-    def add(self, path: str) -> bool:
-        """False if it was there."""
-        return bool(self.database.execute("INSERT OR IGNORE INTO seen VALUES (?)", [path]).rowcount)
+    def add(self, path: str) -> None:
+        self.database.execute("INSERT INTO seen VALUES (?)", [path])
+
+    def __contains__(self, path: str) -> bool:
+        return bool(self.database.execute("SELECT 1 FROM seen WHERE path = ?", [path]).fetchone())
 
     def close(self) -> None:
         self.database.close()
@@ -64,27 +67,42 @@ def check_library(
     with closing(SeenPaths()) as seen:
         for rows in library.batches(read_rows(files)):
             new = _new_rows(licence, rows, seen)
-            findings.already_there += len(rows) - len(new)
-            # Of one batch: what people said further up is compared by the import itself.
-            said = licensed_attributes.said_of({licensed.subject_of(licence, row.subject) for row in new})
-            for row, checked in library.read_ahead(licence, files, new):
-                try:
-                    if room is not None and findings.new >= room:
-                        raise licensed.over_cap(licence)
-                    _check(licence, row, checked, said)
-                    findings.new += 1
-                except Refused as refused:
-                    findings.refused += 1
-                    report(row, refused)
+            refused = _check_batch(licence, files, new, seen, findings, room)
+            for row, refusal in refused:
+                report(row, refusal)
+            findings.refused += len(refused)
+            findings.done += len(rows)
             tell(findings)
     findings.cost = licence.price if licence.price_basis == PriceBasis.FLAT else licence.price * findings.new
     findings.room = None if room is None else room - findings.new
     return findings
 
 
+def _check_batch(
+    licence: Licence, files: Library, new: list[Row], seen: SeenPaths, findings: Findings, room: int | None
+) -> list[tuple[Row, Refused]]:
+    """Count what would come in; the rows that would be refused, by line."""
+    # Of one batch: what people said further up is compared by the import itself.
+    said = licensed_attributes.said_of({licensed.subject_of(licence, row.subject) for row in new})
+    refused = list[tuple[Row, Refused]]()
+    while new:
+        firsts, later = library.each_path_once(new)
+        for row, checked in library.read_ahead(licence, files, firsts):
+            try:
+                if room is not None and findings.new >= room:
+                    raise licensed.over_cap(licence)
+                _check(licence, row, checked, said)
+                findings.new += 1
+                seen.add(row.path)
+            except Refused as refusal:
+                refused.append((row, refusal))
+        new = [row for row in later if row.path not in seen]
+    return sorted(refused, key=lambda one: one[0].line)
+
+
 def _new_rows(licence: Licence, rows: list[Row], seen: SeenPaths) -> list[Row]:
     known = licensed.known_paths(licence, {row.path for row in rows})
-    return [row for row in rows if row.path not in known and seen.add(row.path)]
+    return [row for row in rows if row.path not in known and row.path not in seen]
 
 
 def _check(licence: Licence, row: Row, checked: library.Checked | Refused, said: dict[str, dict[str, str]]) -> None:

@@ -11,6 +11,7 @@ from collection import library_runs, tasks
 from collection.forms import LibraryForm
 from collection.models import LibraryImport
 from consent.hints import hint
+from consent.models import Licence
 from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, role_required, staff_user
@@ -35,7 +36,8 @@ def library_import(request: HttpRequest) -> HttpResponse:
         except Refused as refused:
             form.add_error(None, str(refused))
     runs = LibraryImport.objects.select_related("licence").order_by("-pk")[:LISTED]
-    return render(request, "collection/library_import.html", {"form": form, "runs": runs})
+    context = {"form": form, "runs": runs, "licensed": Licence.objects.exists()}
+    return render(request, "collection/library_import.html", context)
 
 
 @require_GET

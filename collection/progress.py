@@ -130,8 +130,13 @@ def _in_words(days: int) -> str:
 
 
 def versions(call: Call) -> list[tuple[FormText, bool]]:
-    """The texts that whoever takes part now signs, and whether each was published after the call had opened."""
-    return [(text, text.published_at > call.opens_at) for text in call.form.current_texts()]
+    """The texts that whoever takes part now signs, and whether each replaced an older one after the call had opened."""
+    return [(text, _replaced(text, call)) for text in call.form.current_texts()]
+
+
+def _replaced(text: FormText, call: Call) -> bool:
+    older = call.form.texts.filter(language=text.language, published_at__lt=text.published_at)
+    return text.published_at > call.opens_at and older.exists()
 
 
 # --- Counting ------------------------------------------------------------------------------------

@@ -95,3 +95,9 @@ REASONS: dict[str, Reason] = {
 def describe(code: str) -> Reason:
     """The reason behind a code; an unknown code is shown as it is."""
     return REASONS.get(code) or Reason(code)
+
+
+def explain(code: str, detail: str) -> str:
+    """For staff: in words, then the code and what more is known: `is damaged and cannot be opened (broken: no end)`."""
+    more = f"{code}: {detail}" if detail != code else code
+    return f"{describe(code).says} ({more})"

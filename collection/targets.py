@@ -87,7 +87,8 @@ def standing(*, contributor: Contributor, call: Call) -> Standing:
     sent = call.images.filter(consent__in=theirs).exclude(status=ImageStatus.REJECTED).count()
     targets = list(call.targets.order_by("pk"))
     answers = demographics.answers_in_force(contributor) if targets else {}
-    silent = any(not answers[name] for target in targets for name in target.asks())
+    open_to_them = (target for target in targets if _may_fit(target, answers))
+    silent = any(not answers[name] for target in open_to_them for name in target.asks())
     refusal = (
         f"You have sent {sent} photographs to this call, which is as many as it takes."
         if sent >= call.max_per_person

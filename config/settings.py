@@ -239,6 +239,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("collection.tasks.forget_digests", HOUR),
         ("annotation.tasks.forget_bank_details", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
+        ("exports.tasks.report_quarter", HOUR),  # it makes one report a quarter
     )
 }
 

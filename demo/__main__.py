@@ -15,7 +15,7 @@ from demo.check import PROMISES, check_all
 from demo.photographs import own_images
 from demo.processes import ROOT, Stopped
 from demo.progress import Progress
-from demo.stack import bare_stack
+from demo.stack import bare_stack, write_environment
 from demo.walk import Walk, at_once
 
 STAGES = (
@@ -155,6 +155,7 @@ def print_table(here: Walk, summary: dict[str, Any], trouble: str) -> None:
 def run() -> int:
     with bare_stack("run") as stack:
         stack.extra["STAFF_MFA"] = "0"  # whoever looks around here need not fetch an authenticator app first
+        stack.extra["REVIEW_UNDO_SECONDS"] = "20"  # time enough to try undo; the demo does not wait for it
         here = Walk(stack, Progress(), [], small=True)
         if trouble := _walk(here, list(SMALL)):
             print(trouble)
@@ -181,6 +182,8 @@ def print_logins(here: Walk, dataset: datasets.Dataset) -> None:
         print(f"{role:24} {person.email:42} {person.password:18} {address}")
     print(f"{'ML engineer':24} token {dataset.token}")
     print(f"{'':24} .venv/bin/python -m exports.pull {dataset.slug} var/pulled --server {here.stack.web} --token TOKEN")
+    environment = write_environment(here.stack).relative_to(ROOT)
+    print(f"Commands: (. {environment}; .venv/bin/python manage.py find_duplicates FOLDER)")
     print(f"Annotators sign in to Label Studio with the same e-mail and password: {here.stack.label_studio}")
     print(f"Mail is in {here.stack.mail}, logs in {here.stack.held.logs}. Ctrl-C stops everything.", flush=True)
 

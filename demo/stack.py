@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote as quote_word
 from urllib.parse import quote
 
 import httpx
@@ -178,6 +179,16 @@ def settings(stack: Stack) -> dict[str, str]:
         "LABEL_STUDIO_WEBHOOK_SECRET": secrets.token_urlsafe(30),
         **stack.extra,
     }
+
+
+def write_environment(stack: Stack) -> Path:
+    """The settings as a file for a shell, so that manage.py can be tried beside the services. They hold secrets."""
+    path = stack.var / "environment"
+    own = base_env(stack.var / "home", stack.var / "tmp")  # of the caller's shell, which has its own
+    path.touch(mode=0o600)
+    words = {name: quote_word(value) for name, value in stack.env.items() if name not in own}
+    path.write_text("".join(f"export {name}={value}\n" for name, value in words.items()))
+    return path
 
 
 def wait_until_it_answers(stack: Stack, name: str, url: str, timeout: float = 180) -> None:

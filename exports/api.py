@@ -5,6 +5,7 @@ Rights are looked up at every read: a file that holds a row whose rights ended i
 
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from django.core.files.storage import storages
@@ -20,7 +21,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from consent.refusals import Refused
 from consent.signing import utc_text
+from exports.differences import difference
 from exports.models import (
     AccessToken,
     Acknowledgement,
@@ -103,6 +106,18 @@ class ReleaseDetail(DatasetView):
             for file in release.files.order_by("path")
         ]
         return Response({**_release(release), "files": files})
+
+
+class ReleaseDifference(DatasetView):
+    """The ids of the rows that were added, removed and relabelled since an earlier release."""
+
+    def get(self, request: Request, slug: str, version: str, earlier: str) -> Response:
+        release, before = self.release(version), self.release(earlier)
+        try:
+            found = difference(release=release, earlier=before)
+        except Refused as refusal:
+            raise Http404(str(refusal)) from None
+        return Response({"version": version, "since": earlier, **asdict(found)})
 
 
 class ReleaseFileContent(DatasetView):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from annotation.answers import Control
+from exports import gate
 from exports.croissant import MIME, licence_url, missing
 from exports.models import Release
 from exports.summary import Summary
@@ -58,7 +59,7 @@ def _body(release: Release, summary: Summary) -> str:
         "Collection process": _collection(summary),
         "Preprocessing, cleaning, labelling": _labelling(summary),
         "Uses": f"Only for {dataset.purpose.name.lower()}, and never to find out who a person is. "
-        "No balance across groups is claimed: contributors chose themselves.",
+        f"No balance across groups is claimed: contributors chose themselves.\n\n{gate.card_text(release)}",
         "Distribution": f"Terms: {dataset.terms}. Each recipient has a token and pulls with `exports/pull.py`; "
         "`exports/verify.py` checks a copy without any access to us.",
         "Maintenance": "People may withdraw at any time. Recipients then get a signed notice; the next pull takes the "

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from consent.suppression import is_given_away, withheld
+from consent.suppression import SMALL, is_given_away, withheld
 
 LARGEST_GAP = 0.05  # between the means of two groups, on a score from 0 to 1
 COMPARED_FROM = 20  # rows with a score that a group must have to be compared
@@ -30,7 +30,8 @@ class GroupLine:
     """One group. Withheld, it has a name and nothing else: so few people, or needed to hide such a group.
 
     `share` is of all rows, with its Wilson interval; `ratio` is share ÷ the reference's share. `mean` is of the rows
-    with a score, with an interval from resampling people, not rows. Intervals are at 95 %.
+    with a score, with an interval from resampling people, not rows; None if fewer than SMALL people have one.
+    Intervals are at 95 %.
     """
 
     group: str
@@ -87,16 +88,15 @@ def group_report(
     shares of a population by group. ValueError for a score outside 0 to 1.
     """
     columns = (group,) if isinstance(group, str) else tuple(group)
-    members: dict[str, _Members] = defaultdict(_Members)
-    for number, row in enumerate(rows):
-        members[_name(row, columns)].add(row.get("subject", number), row.get(score))
+    members = _members(rows, score, columns)
     names = sorted(members, key=lambda name: (name == NOT_SAID, name))
     people = [len(members[name].scores) for name in names]
     hidden = {names[index] for index in withheld(people)}
     total = sum(members[name].n for name in names)
     lines = [_line(name, members[name], total, reference, hidden=name in hidden) for name in names]
-    means = {name: members[name].mean for name in names if name != NOT_SAID and members[name].scored >= COMPARED_FROM}
-    gaps = _gaps({name: mean for name, mean in means.items() if name not in hidden})
+    means = _compared(members)
+    shown = {name: mean for name, mean in means.items() if name not in hidden and members[name].people_scored >= SMALL}
+    gaps = _gaps(shown)
     told = not is_given_away(people)
     return GroupReport(
         score=score,
@@ -106,9 +106,20 @@ def group_report(
         lines=lines,
         gaps=gaps,
         gap=gaps[0].gap if gaps else None,
-        disparity=_disparity([mean for name, mean in means.items() if name not in hidden]),
-        passes=all(gap.gap <= LARGEST_GAP + 1e-12 for gap in _gaps(means)),  # 0.8 − 0.75 is not quite 0.05
+        disparity=_disparity(list(shown.values())),
+        passes=not any(map(is_too_far, _gaps(means)[:1])),
     )
+
+
+def judged_gap(rows: Iterable[Mapping[str, Any]], score: str, group: str | Sequence[str]) -> Gap | None:
+    """The largest gap that `group_report` judges, of withheld groups too; None if fewer than two can be compared."""
+    columns = (group,) if isinstance(group, str) else tuple(group)
+    return next(iter(_gaps(_compared(_members(rows, score, columns)))), None)
+
+
+def is_too_far(gap: Gap) -> bool:
+    """Whether a gap is more than LARGEST_GAP."""
+    return gap.gap > LARGEST_GAP + 1e-12  # 0.8 − 0.75 is not quite 0.05
 
 
 class _Members:
@@ -131,8 +142,26 @@ class _Members:
         return sum(map(len, self.scores.values()))
 
     @property
+    def people_scored(self) -> int:
+        """People with a score."""
+        return sum(map(bool, self.scores.values()))
+
+    @property
     def mean(self) -> float:
         return math.fsum(score for scores in self.scores.values() for score in scores) / self.scored
+
+
+def _members(rows: Iterable[Mapping[str, Any]], score: str, columns: Sequence[str]) -> dict[str, _Members]:
+    members: dict[str, _Members] = defaultdict(_Members)
+    for number, row in enumerate(rows):
+        members[_name(row, columns)].add(row.get("subject", number), row.get(score))
+    return members
+
+
+def _compared(members: Mapping[str, _Members]) -> dict[str, float]:
+    """The means of the groups that are large enough to be compared, by name."""
+    large = (name for name in sorted(members) if members[name].scored >= COMPARED_FROM)
+    return {name: members[name].mean for name in large if name != NOT_SAID}
 
 
 def _name(row: Mapping[str, Any], columns: Sequence[str]) -> str:
@@ -146,6 +175,7 @@ def _line(
     if hidden:
         return GroupLine(name, withheld=True)
     share, expected = members.n / total, (reference or {}).get(name)
+    told = members.people_scored >= SMALL
     return GroupLine(
         name,
         n=members.n,
@@ -154,9 +184,9 @@ def _line(
         share_interval=wilson_interval(members.n, total),
         ratio=share / expected if expected else None,
         scored=members.scored,
-        mean=members.mean if members.scored else None,
-        mean_interval=_mean_interval(members) if members.scored else None,
-        compared=name != NOT_SAID and members.scored >= COMPARED_FROM,
+        mean=members.mean if told else None,
+        mean_interval=_mean_interval(members) if told else None,
+        compared=told and name != NOT_SAID and members.scored >= COMPARED_FROM,
     )
 
 

@@ -12,6 +12,13 @@ from django.utils import timezone
 from annotation.models import Campaign
 from collection.models import Image
 from consent.models import Checkpoint, Contributor, LedgerEntry, Purpose
+from exports.deviation_models import DeviationAction, DeviationActionDone, DeviationReport, GateException
+
+__all__ = (
+    "AccessToken", "Acknowledgement", "Attestation", "Certificate", "CertificateMail", "Dataset", "DeviationAction",
+    "DeviationActionDone", "DeviationReport", "Download", "FilePurge", "GateException", "Item", "Notice", "NoticeDuty",
+    "NoticeMail", "Recipient", "Release", "ReleaseFile", "Revocation", "Split", "new_secret",
+)  # fmt: skip
 
 
 def new_secret() -> str:

@@ -22,9 +22,9 @@ from consent import ledger, merkle
 from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
-from exports import provenance, selection, splits
+from exports import deviation_reports, gate, provenance, selection, splits
 from exports.assembly import SUMS, Built, Plan, all_paths, make_plan, rows_root, shard_name, write_files
-from exports.models import Dataset, FilePurge, Item, Release, ReleaseFile, Revocation
+from exports.models import Dataset, DeviationReport, FilePurge, Item, Release, ReleaseFile, Revocation
 
 __all__ = ("Refused", "build_release", "discard_release", "draft_release", "publish_release")
 
@@ -58,6 +58,26 @@ def draft_release(*, dataset: Dataset, user: User) -> Release:
             )
     except IntegrityError:  # the same number or version: somebody drafted at the same moment
         raise Refused("Somebody else drafted a release of this dataset at the same moment. Look at theirs.") from None
+
+
+def redraft_release(*, release: Release) -> Release:
+    """A draft of the same snapshot in place of a built release, in the caller's transaction: only its documents differ.
+
+    The caller deletes the bytes of the one that it replaces (`delete_discarded`).
+    """
+    replaced = Release.objects.filter(pk=release.pk, state=Release.State.BUILT).update(
+        state=Release.State.DISCARDED, last_error="replaced by a draft of the same snapshot"
+    )
+    if not replaced:
+        raise Refused(f"{release} no longer waits to be published. Look at its dataset again.")
+    last: int = release.dataset.releases.aggregate(last=Max("number"))["last"]
+    return Release.objects.create(
+        dataset=release.dataset,
+        number=last + 1,
+        version=release.version,
+        snapshot_at=release.snapshot_at,
+        drafted_by=release.drafted_by,
+    )
 
 
 def next_version(dataset: Dataset, image_ids: set[Any]) -> str:
@@ -97,6 +117,7 @@ def _build(release: Release) -> None:
     checkpoint = provenance.sealed_checkpoint(release)
     if checkpoint is None:
         raise RuntimeError("the ledger is being sealed by another process; tried again soon")
+    deviation_reports.make_report(release=release, images=[row.image for row in plan.rows])
     with tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name:
         folder = Path(name)
         files = write_files(release, plan, checkpoint, folder, _reader(release))
@@ -223,6 +244,7 @@ def publish_release(*, release: Release, user: User) -> Release:
         )
     if lost := closed_items(release).count():
         raise Refused(f"{lost} rows of {release} may no longer be used since it was built. Draft a new release.")
+    _refuse_by_gate(release, user)
     with transaction.atomic():
         published = (
             Release.objects.filter(pk=release.pk, state=Release.State.BUILT)
@@ -236,14 +258,27 @@ def publish_release(*, release: Release, user: User) -> Release:
     return release
 
 
+def _refuse_by_gate(release: Release, user: User) -> None:
+    if refusal := gate.refusal(release):
+        raise Refused(refusal)
+    exception = gate.standing_exception(release)
+    if exception and exception.signed_by_id == user.pk:
+        raise Refused(f"You signed the exception that {release} rests on. Ask another person to publish it.")
+
+
 def record_publication(release: Release) -> LedgerEntry:
-    """The ledger's entry for one published release: the sum that names all of it."""
+    """The ledger's entry for one published release: the sum that names all of it, and what the gate said."""
+    report = DeviationReport.objects.get(release=release)
+    exception = gate.standing_exception(release)
     return ledger.append(
         "release.published",
         dataset=release.dataset.slug,
         version=release.version,
         sums_sha256=release.sums_sha256,
         rows_root=release.rows_root,
+        gate=report.content["gate"]["verdict"],
+        deviation_report_sha256=report.sha256,
+        gate_exception_sha256=sha256_hex(exception.envelope.encode()) if exception else "",
     )
 
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from exports import certificates, notice_mails, notices, services
+from exports import certificates, deviation_reports, notice_mails, notices, services
 from exports.models import Release
 
 
@@ -37,3 +37,9 @@ def issue_certificates() -> None:
 def remind_recipients() -> None:
     """Remind whoever has not acknowledged a notice."""
     notice_mails.remind_recipients()
+
+
+@shared_task
+def report_quarter() -> None:
+    """Make the deviation report of the last quarter, once it is over."""
+    deviation_reports.report_quarter()

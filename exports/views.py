@@ -48,7 +48,11 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         return _draft(request, dataset)
     found = selection.eligible(dataset, timezone.now())
-    releases = dataset.releases.select_related("drafted_by").annotate(rows=Count("items")).order_by("-number")
+    releases = (
+        dataset.releases.select_related("drafted_by", "deviation_report")
+        .annotate(rows=Count("items"))
+        .order_by("-number")
+    )
     context = {
         "dataset": dataset,
         "eligible": len(found.candidates),
@@ -102,11 +106,12 @@ def recipient_add(request: HttpRequest) -> HttpResponse:
 def dataset_page(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("purpose"), slug=slug)
     published = dataset.releases.filter(state=Release.State.PUBLISHED).order_by("-number")
+    releases = list(published.select_related("dataset", "deviation_report"))
     context = {
         "dataset": dataset,
         "releases": [
-            {"release": release, "items": release.items.count(), "gone": gone_items(release).count()}
-            for release in published.select_related("dataset")
+            {"release": one, "items": one.items.count(), "gone": gone_items(one).count(), "before": before}
+            for one, before in zip(releases, [*releases[1:], None], strict=False)
         ],
         "notices": Notice.objects.filter(release__dataset=dataset).select_related("release").order_by("-pk"),
     }

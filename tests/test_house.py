@@ -20,7 +20,7 @@ PROOF = {
     "annotation": "annotation earning imageview topup goldanswer rejection adjustment payment paymentchange leftout "
     "payoutrun",
     "exports": "release attestation item releasefile filepurge split download notice revocation "
-    "acknowledgement noticemail certificate",
+    "acknowledgement noticemail certificate deviationreport gateexception deviationaction deviationactiondone",
 }
 TRIGGERS = {
     "sqlite": "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'",

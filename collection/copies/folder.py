@@ -24,6 +24,7 @@ from collection.copies.canonical import decode
 from collection.copies.groups import Groups, Link
 from collection.copies.votes import FAILURES, candidates
 from collection.imaging import BadImage, open_safely
+from collection.reasons import explain
 
 SAME_BITS = 31  # of 256, as in collection.fingerprints
 KEPT_QUALITY = 97  # of the canonical picture that waits for its comparisons, as a JPEG
@@ -87,7 +88,7 @@ def open_file(folder: Path, previews: Path, number: int, path: str) -> File:
         opened = open_safely(data)
         seen = verify.describe(opened.preview)
     except BadImage as bad:
-        return File(path, error=f"{bad.reason}: {bad}")
+        return File(path, error=explain(bad.reason, str(bad)))
     except (OSError, ValueError) as error:
         return File(path, error=f"cannot be read: {error}")
     _keep(previews / str(number), seen)

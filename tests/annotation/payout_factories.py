@@ -5,10 +5,10 @@ from itertools import count
 
 from django.utils import timezone
 
+from annotation.intake import record_annotation
 from annotation.models import Annotator, Campaign, Earning, LabelTask
 from annotation.payout_models import Payee, PayoutRun
 from annotation.payouts import adjust_pay, approve_run, give_payee, prepare_run
-from annotation.services import record_annotation
 from consent.models import User
 from tests.annotation.factories import make_annotator, make_campaign, make_user, remote
 

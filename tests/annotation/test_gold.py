@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from annotation import gold
 from annotation.agreement import agreement, answers_of, most_disputed, work_of_annotators
+from annotation.intake import record_annotation
 from annotation.models import Annotation, Campaign, Earning, GoldAnswer, ImageView, LabelTask, Pause, Rejection
 from annotation.selection import accepted_annotations
-from annotation.services import record_annotation
 from consent.refusals import Refused
 from consent.withdrawals import withdraw
 from tests.annotation.factories import (

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,9 +10,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
 from django.utils import timezone
 
+from annotation.intake import record_annotation, record_annotations
 from annotation.models import Annotation, Campaign, Earning, LabelTask
 from annotation.selection import accepted_annotations
-from annotation.services import record_annotation
 from consent.models import LedgerEntry
 from tests.annotation.factories import box, good_result, make_annotator, make_campaign, make_pushed_task, rating, remote
 
@@ -221,3 +222,28 @@ def test_who_takes_anothers_unique_id_is_not_paid_as_if_it_were_an_edit(task):
     assert Earning.objects.count() == 1
     (accepted,) = accepted_annotations(task.campaign, timezone.now())
     assert accepted.result == first.result
+
+
+# --- Many at once --------------------------------------------------------------------------------
+
+
+def test_many_told_at_once_are_judged_as_one_after_the_other(task):
+    """Overlap 2: Ann, an edit of hers, a second one of hers, Bob, and Cat who comes too late."""
+    ann, bob, cat = (make_annotator(number) for number in (71, 72, 73))
+    first = remote(71)
+    edited = replace(first, result=good_result(2), made_at=first.made_at + timedelta(minutes=1))
+    told = [first, edited, remote(71), remote(72), remote(73), first]
+    standing = record_annotations(told=[(task.pk, one) for one in told])
+    assert [(one.annotator, one.version, one.refusal[:8]) for one in standing] == [
+        (ann, 1, ""),
+        (ann, 2, ""),
+        (ann, 1, "A second"),
+        (bob, 1, ""),
+        (cat, 1, "The phot"),
+        (ann, 2, ""),  # told before: what stands is the edit
+    ]
+    assert Annotation.objects.count() == 5
+    assert {earning.annotator for earning in Earning.objects.all()} == {ann, bob}
+    assert LedgerEntry.objects.filter(payload__contains="earning.recorded").count() == 2
+    record_annotations(told=[(task.pk, one) for one in reversed(told)])
+    assert (Annotation.objects.count(), Earning.objects.count()) == (5, 2)

@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from annotation import push
 from annotation.forecast import Finish, finish, forecast
+from annotation.intake import record_annotation
 from annotation.models import Campaign, LabelTask, TopUp
 from annotation.retract import retract_withdrawn
 from annotation.scope import even_share
-from annotation.services import LARGEST_BUDGET, change_campaign, plan_tasks, record_annotation, top_up
+from annotation.services import LARGEST_BUDGET, change_campaign, plan_tasks, top_up
 from collection.models import Image, ImageStatus
 from consent.demographics import save_answers
 from consent.refusals import Refused

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.config import TEMPLATES, parse_config, starter_config
+from annotation.intake import record_annotation
 from annotation.models import Annotator, Campaign, Hint, ImageView, Invitation, LabelProject, LabelTask
-from annotation.services import record_annotation
 from consent.withdrawals import withdraw
 from tests.annotation.conftest import SECRET
 from tests.annotation.factories import (

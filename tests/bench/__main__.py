@@ -22,6 +22,7 @@ NAMES = (
     "uploads",
     "copies",
     "lookup",
+    "labels",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,7 +16,8 @@ from demo.stack import Stack, bare_stack, choose_addresses, start, start_web
 from tests.suite import local_postgres
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL") or local_postgres()
-SCRATCH = "likeness_bench"
+# One for each checkout: two that measure at once do not take each other's database away.
+SCRATCH = f"likeness_bench_{zlib.crc32(str(Path(__file__).parent).encode())}"
 
 
 def databases() -> list[str]:

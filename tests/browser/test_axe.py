@@ -4,6 +4,7 @@ the way around is never cut off.
 Every address of ours is either in PAGES or named in NOT_PAGES: a new page cannot be forgotten.
 """
 
+import datetime
 import uuid
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ from typing import Any, cast
 import axe_playwright_python
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page
 
 from annotation.models import Campaign
@@ -20,6 +22,9 @@ from consent import desk, ledger
 from consent.models import FormDraft, User
 from consent.roles import ROLES
 from consent.withdrawals import withdraw
+from exports.deviation_actions import add_action
+from exports.deviation_reports import report_quarter
+from exports.gate_exceptions import write_exception
 from tests.annotation.payout_factories import PAYER, earn, give, make_earner, make_run, prepare
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.collection import monk
@@ -27,7 +32,13 @@ from tests.collection.factories import make_call
 from tests.collection.factories import make_image as make_checked_image
 from tests.collection.pictures import encoded, portrait
 from tests.consent.factories import make_consent, make_contributor, make_licence, make_text, make_user, text_fields
-from tests.exports.factories import make_labelled_dataset, make_published
+from tests.exports.factories import (
+    make_built,
+    make_labelled_dataset,
+    make_manager,
+    make_published,
+    make_rated_dataset,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -39,7 +50,9 @@ OURS = ("consent.urls", "collection.urls", "annotation.urls", "exports.urls")
 PAGES = {
     "anybody": [
         "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id",
-        "certificate:act", "dataset:dataset", "account_login", "account_signup", "account_reset_password",
+        "certificate:act", "dataset:dataset", "release_balance:dataset,version",
+        "release_difference:dataset,next_version,version",
+        "account_login", "account_signup", "account_reset_password",
     ],
     "contributor": [
         "me", "photos", "withdraw", "sign:form_slug", "upload:slug", "my_data", "my_data_ask:asking", "about_me",
@@ -58,7 +71,8 @@ PAGES = {
         "quality:campaign", "label_review:campaign,task", "costs",
         "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
-        "harm_cases", "harm_case:case",
+        "harm_cases", "harm_case:case", "deviation_reports", "deviation_report:held_back", "deviation_report:quarter",
+        "exception_write:draft_release", "action_add:held_back", "action_done:action",
     ],
 }  # fmt: skip
 NOT_PAGES = {
@@ -66,10 +80,12 @@ NOT_PAGES = {
     "receipt_json", "receipt_pdf", "public_key", "checkpoint", "consistency", "inclusion", "licence_evidence",
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
     "review_times_csv", "model_release", "certificate_json", "library_report",
+    "deviation_report_json", "deviation_report_pdf",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
     "payout_file", "statement",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",
     # only ever posted to
+    "exception_sign", "exception_drop",
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
     "review_leave", "review_beat", "review_undo", "library_cancel", "call_close",
     # shown once by a mailed link, which is used up
@@ -80,7 +96,13 @@ NOT_PAGES = {
 def furnish() -> dict[str, object]:
     """An installation with something of everything; what addresses need of it."""
     dataset = make_labelled_dataset(people=3, each=1)
-    make_published(dataset)
+    version, next_version = make_published(dataset).version, make_published(dataset).version
+    draft_release = make_built(make_rated_dataset({"2": 5, "9": 4}, people=5, each=4))
+    write_exception(release=draft_release, user=make_manager(), reason="It was dark.", owner="Data lead")
+    held_back, tomorrow = draft_release.deviation_report, timezone.now().date() + datetime.timedelta(days=1)
+    action = add_action(report=held_back, user=make_manager(), what="Ask again.", owner="Data lead", due_on=tomorrow)
+    quarter = report_quarter()
+    assert quarter is not None
     text = make_text(["research", "product"], slug="faces")
     call = make_call(form=text.form, slug="portraits")
     for asks in (
@@ -125,6 +147,8 @@ def furnish() -> dict[str, object]:
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
         "payable": annotator.pk, "payout_run": paid.run_id, "prepared_run": prepared.pk, "payment": paid.pk,
         "task": campaign.tasks.filter(earnings__isnull=False).first().pk, "crowded": crowded.pk, "run": run.pk,
+        "version": version, "next_version": next_version, "draft_release": draft_release.pk,
+        "held_back": held_back.pk, "action": action.pk, "quarter": quarter.pk,
         "case": known.harm_matches.get().request_id,
     }  # fmt: skip
 

@@ -116,7 +116,7 @@ def sign(page: Page, right: list[int]) -> None:
 def upload(page: Page, path: str) -> None:
     page.on("filechooser", lambda _: None)  # from here on: a listener that comes with the key may come too late
     page.goto("/calls/faces/upload/")
-    choose_them = tab_to(page, page.get_by_role("button", name="choose them"))
+    choose_them = tab_to(page, page.get_by_role("tab", name="My photographs"))
     with page.expect_file_chooser() as chooser:
         choose_them.press("Enter")  # to this button: Uppy moves the focus by itself a moment after it has drawn
     chooser.value.set_files(path)

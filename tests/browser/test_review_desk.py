@@ -91,6 +91,17 @@ def test_five_cases_by_keyboard_alone(page):
     assert ReviewOutcome.objects.filter(kind="undone").count() == 1
 
 
+def test_what_a_key_waits_for_is_said_where_it_is_seen(page):
+    hold()
+    start(page)
+    press(page, "r")
+    said = page.locator("[data-said]")
+    expect(said).to_contain_text("press 1 to 9 for the reason")
+    expect(said).to_be_in_viewport(ratio=1)
+    press(page, "Escape")
+    expect(said).to_have_text("")
+
+
 def test_while_somebody_types_no_key_does_anything(page, reviewer):
     image = hold()
     start(page)

@@ -122,12 +122,18 @@ def test_the_same_file_again_is_named_before_it_is_sent(browser: Browser, live_s
     # Left a moment earlier, the page would still have it to go on with, instead of a place to choose.
     expect(page.get_by_text("Everything was sent").first).to_be_visible()
     page.goto("/calls/faces/upload/")
-    choose(page, photo)
+    another = tmp_path / "another.jpg"
+    another.write_bytes(jpeg(2, 2, (1200, 1500)))
+    choose(page, photo, another)
     send(page)
     expect(row).to_contain_text("You sent this one earlier today")
     expect(row).to_contain_text("not taken")
+    expect(page.locator("[data-sent] li", has_text="another.jpg")).to_contain_text("being checked")
+    # It was answered, so nothing of it is left to fail or to be sent again.
+    expect(page.get_by_text("Everything was sent").first).to_be_visible()
+    expect(page.get_by_text(re.compile("[Ff]ailed"))).to_have_count(0)
     context.close()
-    assert Upload.objects.count() == Image.objects.count() == 1
+    assert Upload.objects.count() == Image.objects.count() == 2
 
 
 def test_a_connection_lost_in_the_middle_is_taken_up_again(sender: Page, tmp_path):

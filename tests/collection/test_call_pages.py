@@ -199,7 +199,27 @@ def test_the_call_says_its_assessment_and_the_version_of_its_form(client, call):
     page = client.get("/calls/daylight/").content.decode()
     assert "DPIA-1" in page
     assert f"version {call.form.texts.get().version}" in page
+    assert "newer than this call" not in page, "nobody signed an older one"
+    newer = make_text(slug="faces")
+    page = client.get("/calls/daylight/").content.decode()
+    assert f"version {newer.version}" in page
     assert "newer than this call" in page
+
+
+def test_the_way_into_a_call_fits_who_asks(client, call):
+    """Newcomers make an account first; who has sent something is not told to sign first; a reviewer is announced."""
+    page = client.get("/calls/daylight/").content.decode()
+    assert "/accounts/signup/?next=%2Fcalls%2Fdaylight%2Fupload%2F" in page
+    assert "You read and sign first" in page
+    assert "A person looks" not in page
+    Call.objects.update(look_at_all=True)
+    consent = make_consent(make_contributor(), text=call.form.texts.get())
+    receive(consent, jpeg(), call=call)
+    client.force_login(consent.contributor.user)
+    page = client.get("/calls/daylight/").content.decode()
+    assert 'href="/calls/daylight/upload/"' in page
+    assert "You read and sign first" not in page
+    assert "A person looks at each photograph" in page
 
 
 def test_the_plot_can_be_read_without_seeing_it(manager, call):

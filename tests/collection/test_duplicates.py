@@ -1,5 +1,7 @@
 """Copies are found, lookalikes are not merged, and of two copies that arrive together one is accepted."""
 
+import itertools
+
 import pytest
 from PIL import ImageEnhance, ImageFilter, ImageOps
 
@@ -35,6 +37,15 @@ def test_a_copy_is_recognised(edit):
     found = make_image(consent, picture=copy)
     assert (original.status, found.status) == (ImageStatus.ACCEPTED, status)
     assert [(r.original_id, r.kind) for r in found.resembles.all()] == [(original.pk, kind)]
+
+
+def test_of_equally_near_matches_the_same_bytes_come_first():
+    """A mirrored copy may have the hashes of its original to the bit."""
+    kinds = (Resemblance.Kind.EXACT, Resemblance.Kind.NEAR, Resemblance.Kind.MIRRORED)
+    images = [make_image() for _ in kinds]
+    for order in itertools.permutations(kinds):
+        found = {image.pk: (kind, 0) for image, kind in zip(images, order, strict=True)}
+        assert [match.kind for match in fingerprints.matches(found)] == list(kinds)
 
 
 def test_somebody_elses_photograph_is_a_case_for_the_desk():

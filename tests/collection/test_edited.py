@@ -217,7 +217,7 @@ def test_find_duplicates_says_which_files_the_collection_holds(tmp_path, capsys)
         "notes.jpg": None,
     }
     assert {row["match"] for row in told.values() if row["kind"]} == {str(original.pk)}
-    assert "not_an_image" in told["notes.jpg"]["error"]
+    assert told["notes.jpg"]["error"] == "is not a picture that we can read (not_an_image)"
     assert (Image.objects.count(), Word.objects.count()) == before
 
 

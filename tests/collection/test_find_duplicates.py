@@ -70,8 +70,8 @@ def test_every_edit_is_found_and_no_other_photograph_is(folder):
     assert {kinds[f"b_{name}.jpg"] for name in EDITS} <= {"near", "edited"}
     assert all(rows[name]["match"] for name in kinds if name.startswith("b_"))
     assert [kinds[name] for name in ("a.jpg", "c_another_shot.jpg", "c_somebody_else.jpg")] == [None, None, None]
-    assert rows["notes.jpg"]["error"]
-    assert "notes.jpg" in done.stderr
+    assert rows["notes.jpg"]["error"] == "is not a picture that we can read (not_an_image)"
+    assert "notes.jpg: is not a picture" in done.stderr
 
 
 def test_what_cannot_be_done_is_said(folder):

@@ -189,6 +189,13 @@ def test_only_the_special_duty_sees_the_preview(client, held):
         assert {door: client.get(door).status_code for door in doors} == doors
 
 
+def test_no_link_leads_a_harm_officer_to_a_page_that_refuses(client, held):
+    for role, linked in ((HARM_OFFICER, False), (PROTECTION_OFFICER, True)):
+        client.force_login(make_user("", role))
+        page = client.get("/staff/desk/harm/").content.decode()
+        assert ('href="/staff/desk/"' in page, client.get("/staff/desk/").status_code == 200) == (linked, linked)
+
+
 def test_the_desk_is_led_to_the_case_and_cannot_decide(client, held):
     case = case_of(held)
     client.force_login(make_user("", PROTECTION_OFFICER))

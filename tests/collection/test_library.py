@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from collection import erasure, keys, library, library_runs, licensed, pipeline, storage
+from collection import erasure, keys, library, library_check, library_runs, licensed, pipeline, storage
 from collection.library_manifest import check_header
 from collection.library_sources import open_library
 from collection.models import Image, ImageStatus, LibraryImport, ModelRelease, Removal, SubjectKey
@@ -70,6 +70,18 @@ def test_good_rows_come_in_and_bad_ones_say_why():
     subjects = set(Image.objects.values_list("subject", flat=True))
     assert len(subjects) == 1
     assert "anna" not in subjects.pop()  # libraries name people; we keep a pseudonym
+
+
+def test_a_refused_row_does_not_hide_a_later_one_with_the_same_path():
+    """Somebody mended a row by adding it again below: neither lost nor told to be there already."""
+    rows = [("a.jpg", "", "yes"), ("a.jpg", "anna", "no"), ("a.jpg", "anna", "yes"), ("./a.jpg", "ben", "yes")]
+    archive, licence = make_zip(rows, {"a.jpg": jpeg(1)}), make_licence()
+    with open_library(archive) as files:
+        foreseen = library_check.check_library(files=files, licence=licence, report=lambda row, refused: None)
+    done = run(archive, licence)
+    assert (done.imported, done.already_there, done.refused_count) == (1, 1, 2)
+    assert (foreseen.new, foreseen.already_there, foreseen.refused) == (1, 1, 2)
+    assert [row.line for row in done.refused.order_by("line")] == [2, 3]
 
 
 def test_importing_again_takes_in_only_what_is_missing():

@@ -299,6 +299,14 @@ def test_a_zip_is_stored_first_and_taken_in_by_a_worker(manager):
     assert report.startswith("line,path,reason\r\n3,2.jpg,")
 
 
+def test_without_a_licence_the_page_leads_to_one(manager):
+    page = manager.get("/staff/libraries/new/").content.decode()
+    assert 'href="/staff/licences/new/"' in page
+    assert 'type="file"' not in page
+    make_licence()
+    assert 'type="file"' in manager.get("/staff/libraries/new/").content.decode()
+
+
 def test_only_data_managers_see_imports(manager, client):
     send(manager, make_licence(), zipped(1))
     run = LibraryImport.objects.get()

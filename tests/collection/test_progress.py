@@ -193,6 +193,8 @@ def test_the_pace_of_few_people_is_not_told(call):
 
 
 def test_a_newer_text_than_the_call_is_named(call):
+    assert [newer for _, newer in progress.versions(call)] == [False], "there is no older one"
+    make_text(slug=call.form.slug)
     assert [newer for _, newer in progress.versions(call)] == [True]
     Call.objects.update(opens_at=timezone.now())
     call.refresh_from_db()

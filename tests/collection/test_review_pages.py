@@ -56,6 +56,16 @@ def test_undo_leads_back_to_the_case(client, ann):
     assert "cannot be undone" in client.post(address, follow=True).content.decode()
 
 
+def test_what_it_resembled_was_taken_back_and_the_page_says_so(client, ann):
+    """Else somebody's photograph, withdrawn by them, is accepted from whoever copied it."""
+    image = hold_copy()
+    claims.take_case(image_id=image.pk, reviewer=ann)
+    address = f"/staff/review/{image.pk}/"
+    assert "was taken back" not in client.get(address).content.decode()
+    withdraw(consent=image.resembles.get().original.consent)
+    assert "was taken back" in client.get(address).content.decode()
+
+
 def test_sent_twice_it_is_one_decision_and_goes_on(client, ann):
     image = hold()
     client.post(f"/staff/review/{image.pk}/take/")

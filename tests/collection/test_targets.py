@@ -171,6 +171,20 @@ def test_r33_who_says_nothing_is_asked_and_taken_and_counts_in_no_group(call):
     assert refusal(signer(call, gender="woman"), call) == ""
 
 
+def test_nobody_is_asked_for_what_cannot_matter_any_more(call):
+    want(call, photographs=3, gender="woman")
+    want(call, photographs=3, gender="man", country="IE")
+
+    def asks(**said: str) -> bool:
+        return targets.standing(contributor=signer(call, **said).contributor, call=call).asks
+
+    assert asks()
+    assert asks(gender="man")  # may live in Ireland
+    assert not asks(gender="woman")  # counted, and never among the men of Ireland
+    assert asks(country="IE")
+    assert asks(country="FR")  # may be a woman
+
+
 def test_r33_a_call_may_be_for_those_only_who_say(call):
     want(call, photographs=1, gender="woman")
     Call.objects.filter(pk=call.pk).update(open_to_unsaid=False)

@@ -15,6 +15,7 @@ from PIL import ImageDraw
 from annotation.config import starter_config
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask
 from collection.models import Image, ImageStatus
+from consent import demographics
 from consent.models import Consent, Licence, User
 from consent.roles import DATA_MANAGER
 from exports.models import Dataset, Recipient, Release
@@ -123,6 +124,19 @@ def make_labelled_dataset(people: int = 8, each: int = 2, annotators: int = 3, *
                 )
                 annotate(image, campaign, worker, said)
     return make_dataset(campaign=campaign, **{"pseudonym_key": ALL_SPLITS, **fields})
+
+
+def make_rated_dataset(stars: dict[str, int], people: int = 7, each: int = 3, **said: str) -> Dataset:
+    """So many people of each skin tone with so many photographs each; all photographs of one tone are rated alike."""
+    campaign, worker = make_campaign(), make_annotator()
+    for tone, rating in stars.items():
+        for _ in range(people):
+            consent = make_consent()
+            demographics.save_answers(contributor=consent.contributor, skin_tone=tone, **said)
+            for _ in range(each):
+                image = make_image(consent)
+                annotate(image, campaign, worker, result(rating))
+    return make_dataset(campaign=campaign)
 
 
 def make_manager() -> User:

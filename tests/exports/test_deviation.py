@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from exports.deviation import NOT_SAID, group_report, wilson_interval
+from exports.deviation import NOT_SAID, group_report, judged_gap, wilson_interval
 
 
 def rows_of(group: str, scores: list[float], each: int = 1) -> list[dict]:
@@ -85,6 +85,16 @@ def test_intersections_and_rows_without_a_score():
         ("a × w", 6, 0, None),
     ]
     assert (report.gap, report.passes) == (None, True)
+
+
+def test_a_mean_of_few_people_is_withheld_in_a_large_group():
+    """Six people, of whom four have a score: their mean would be about fewer than five."""
+    rows = [*rows_of("a", [0.9] * 24, each=6), *rows_of("b", [0.9] * 24), {"subject": "x", "tone": "a", "score": None}]
+    rows += [{"subject": "y", "tone": "a", "score": None}]
+    few, many = group_report(rows, "score", "tone").lines
+    assert (few.people, few.mean, few.mean_interval, few.compared) == (6, None, None, False)
+    assert many.mean == pytest.approx(0.9)
+    assert judged_gap([*rows, *rows_of("c", [0.1] * 20)], "score", "tone").lower == "c"
 
 
 def test_a_score_outside_is_refused_and_nothing_is_nothing():

@@ -5,30 +5,16 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.config import starter_config
-from consent import demographics
 from consent.withdrawals import withdraw
 from exports.group_rows import reports_of
 from exports.models import Release
-from tests.annotation.factories import make_annotator
-from tests.consent.factories import make_consent
-from tests.exports.factories import annotate, make_campaign, make_dataset, make_image, make_published, result
+from tests.exports.factories import make_built, make_dataset, make_image, make_published, make_rated_dataset
 
 pytestmark = pytest.mark.django_db
 
 
-def make_release(stars: dict[str, int], people: int = 7, each: int = 3) -> Release:
-    """So many people of each skin tone with so many photographs each; all of one tone are rated alike."""
-    campaign = make_campaign(config=starter_config())
-    worker = make_annotator()
-    for tone, rating in stars.items():
-        for _ in range(people):
-            consent = make_consent(purposes=["research"])
-            demographics.save_answers(contributor=consent.contributor, skin_tone=tone, gender="prefer_not")
-            for _ in range(each):
-                image = make_image(consent, subject=str(consent.contributor_id))
-                annotate(image, campaign, worker, result(rating))
-    return make_published(make_dataset(campaign=campaign))
+def make_release(stars: dict[str, int], people: int = 7) -> Release:
+    return make_built(make_rated_dataset(stars, people, gender="prefer_not"))
 
 
 def test_scores_are_compared_by_what_people_said():

@@ -18,6 +18,7 @@ from collection.erasure import remove_temporary
 from collection.fingerprints import Shown, nearest_known
 from collection.imaging import BadImage
 from collection.models import Resemblance
+from collection.reasons import explain
 
 WITHOUT = "See DATABASE_URL and manage.py migrate, or add --within to compare the files with each other."
 EVERY = 50  # files between two lines of progress
@@ -69,7 +70,7 @@ class Command(BaseCommand):
             try:
                 yield row | _in_collection(data)
             except BadImage as bad:
-                yield row | {"error": f"{bad.reason}: {bad}"}
+                yield row | {"error": explain(bad.reason, str(bad))}
             self._progress("comparing", done, len(paths))
 
     def _progress(self, what: str, done: int, total: int) -> None:

@@ -57,7 +57,8 @@ class Command(BaseCommand):
             raise CommandError("Stopped. What came in stays: run this again to go on.", returncode=STOPPED) from None
         if refused:
             where = f"see {report}" if report else "use --report FILE for all of them"
-            raise CommandError(f"{refused} rows were refused: {where}", returncode=SOME_REFUSED)
+            tense = "would be" if dry_run else "were"
+            raise CommandError(f"{refused} rows {tense} refused: {where}", returncode=SOME_REFUSED)
 
     def _import(self, files: Library, licence: Licence, source: str, out: IO[str] | None) -> int:
         run = library_runs.import_library(library=files, licence=licence, source=source, tell=self._tell_run)

@@ -15,6 +15,7 @@
   const RETRIES = [0, 1000, 2000, 4000, 8000, 15000, 30000, ...Array(20).fill(60000)];
   const LOOKS = [500, 1000, 1500, 2000, 3000, 5000, 8000, 12000, 20000, 30000];
 
+  const touch = matchMedia("(pointer: coarse)").matches;
   const uppy = new Uppy({
     id: `likeness-${create}`,
     restrictions: { allowedFileTypes: accepted },
@@ -27,7 +28,7 @@
     height: 460,
     theme: "auto",
     proudlyDisplayPoweredByUppy: false,
-    showNativePhotoCameraButton: matchMedia("(pointer: coarse)").matches,
+    showNativePhotoCameraButton: touch,
     nativeCameraFacingMode: "user",
     showRemoveButtonAfterComplete: true,
     note: "JPEG, HEIC, PNG, WebP, AVIF or TIFF; many at once if you like.",
@@ -35,7 +36,7 @@
       strings: {
         dashboardTitle: "Choose and send photographs",
         dropPasteFiles: "Drop photographs here or %{browseFiles}",
-        dropPasteImportFiles: "Drop photographs here, %{browseFiles}, or",
+        dropPasteImportFiles: touch ? "Choose as many as you like, or take one now" : "Drop photographs here, %{browseFiles}, or",
         dropHint: "Drop your photographs here",
         browseFiles: "choose them",
         myDevice: "My photographs",
@@ -121,10 +122,17 @@
   };
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-  // What is not taken leaves the list above: there is nothing to retry.
+  // What is not taken leaves the list above: there is nothing to retry, and nothing failed.
   const refuse = (file, says) => {
     say(file, "bad", "not taken", says);
-    setTimeout(() => uppy.getFile(file.id) && uppy.removeFile(file.id));
+    setTimeout(() => {
+      if (uppy.getFile(file.id)) uppy.removeFile(file.id);
+      calm(file);
+    });
+  };
+  const calm = (file) => {
+    const info = uppy.getState().info.filter(({ message }) => !String(message).includes(file.name));
+    uppy.setState({ info, ...(uppy.getFiles().some((one) => one.error) ? {} : { error: null }) });
   };
 
   const follow = async (file, address) => {

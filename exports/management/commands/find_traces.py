@@ -49,6 +49,6 @@ def _as_text(report: Report) -> str:
 def _table(traces: list[Trace]) -> list[str]:
     widths = [max(len(trace.store) for trace in traces), max(len(trace.place) for trace in traces)]
     return [
-        f"  {trace.store:{widths[0]}}  {trace.place:{widths[1]}}  {trace.count:>5}  {trace.kept}".rstrip()
+        f"  {trace.store:{widths[0]}}  {trace.count:>5}  {trace.place:{widths[1]}}  {trace.kept}".rstrip()
         for trace in traces
     ]

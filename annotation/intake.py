@@ -1,0 +1,164 @@
+"""What comes back from Label Studio is judged, kept and paid: many annotations in one transaction."""
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from annotation.config import check_result, is_storable, parse_config
+from annotation.labelstudio import RemoteAnnotation
+from annotation.models import Annotation, Annotator, Earning, LabelTask
+from consent import ledger
+from consent.models import LedgerEntry
+from consent.signing import sha256_hex
+
+# In these states a task's budget is reserved, so that an annotation of it can be paid.
+PAYABLE = (LabelTask.State.PUSHING, LabelTask.State.PUSHED, LabelTask.State.RETRACTING)
+
+Told = tuple[uuid.UUID, RemoteAnnotation]  # the task's asset_id, and what Label Studio says was said about it
+
+
+def record_annotation(*, task: LabelTask, remote: RemoteAnnotation) -> Annotation:
+    """`record_annotations` of one; the annotation as it stands then."""
+    return record_annotations(told=[(task.pk, remote)])[0]
+
+
+@transaction.atomic
+def record_annotations(*, told: Sequence[Told]) -> list[Annotation]:
+    """Keep what annotators said, in the order told, and pay for what holds, once however often it is told.
+
+    Returns the annotation that stands for each: a new one, or the one that was there. The rows of all tasks are locked,
+    so two processes judge annotations of one task one after the other.
+    """
+    book = _open_book(told)
+    standing = [_judge(book, book.tasks[asset_id], remote) for asset_id, remote in told]
+    Annotation.objects.bulk_create(book.new)
+    Earning.objects.bulk_create(book.earned)
+    for earning in book.earned:
+        record_earning(earning)
+    return standing
+
+
+@dataclass
+class _Book:
+    """What is known of the tasks that are told of, and what is to be written."""
+
+    tasks: dict[uuid.UUID, LabelTask]
+    annotators: dict[int, Annotator]  # by user id in Label Studio
+    latest: dict[uuid.UUID, Annotation]  # by unique_id
+    paid: dict[uuid.UUID, dict[uuid.UUID, uuid.UUID]]  # by task: annotator and the unique_id that was paid
+    new: list[Annotation] = field(default_factory=list)
+    earned: list[Earning] = field(default_factory=list)
+
+
+def _open_book(told: Sequence[Told]) -> _Book:
+    # In one order, whoever locks: two sweeps that meet do not wait for each other.
+    locked = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").order_by("pk")
+    tasks = {task.pk: task for task in locked.filter(pk__in={asset_id for asset_id, _ in told})}
+    users = {remote.user for _, remote in told if remote.user}
+    annotations = Annotation.objects.filter(unique_id__in={remote.unique_id for _, remote in told})
+    paid: dict[uuid.UUID, dict[uuid.UUID, uuid.UUID]] = defaultdict(dict)
+    earnings = Earning.objects.filter(task__in=tasks)
+    for task, annotator, unique_id in earnings.values_list("task", "annotator", "annotation__unique_id"):
+        paid[task][annotator] = unique_id
+    return _Book(
+        tasks=tasks,
+        annotators={
+            one.label_studio_user: one
+            for one in Annotator.objects.filter(label_studio_user__in=users)
+            if one.label_studio_user is not None
+        },
+        latest={one.unique_id: one for one in annotations.order_by("version")},
+        paid=paid,
+    )
+
+
+def _judge(book: _Book, task: LabelTask, remote: RemoteAnnotation) -> Annotation:
+    result = remote.result if not remote.skipped and is_storable(remote.result) else []
+    # Not canonical_json: Label Studio's numbers are floats.
+    sha256 = sha256_hex(json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+    latest = book.latest.get(remote.unique_id)
+    annotator = book.annotators.get(remote.user) if remote.user else None
+    if latest and (_was_told(latest, sha256, remote) or _is_somebody_elses(latest, task, annotator)):
+        return latest
+    refusal = _refusal(book, task, annotator, remote)
+    annotation = Annotation(
+        task=task,
+        annotator=annotator,
+        unique_id=remote.unique_id,
+        version=latest.version + 1 if latest else 1,
+        result=result,
+        result_sha256=sha256,
+        made_at=remote.made_at,
+        lead_seconds=remote.lead_seconds,
+        verdict=Annotation.Verdict.REFUSED if refusal else Annotation.Verdict.ACCEPTED,
+        refusal=refusal[:200],
+    )
+    book.latest[remote.unique_id] = annotation
+    book.new.append(annotation)
+    if annotator and not refusal:
+        _earn(book, annotation, annotator)
+    return annotation
+
+
+def _was_told(latest: Annotation, sha256: str, remote: RemoteAnnotation) -> bool:
+    return latest.result_sha256 == sha256 or latest.made_at >= remote.made_at
+
+
+def _is_somebody_elses(latest: Annotation, task: LabelTask, annotator: Annotator | None) -> bool:
+    """True for work under another's unique_id: Label Studio lets anybody choose it, and would be paid as an edit."""
+    other = latest.annotator_id is not None and latest.annotator_id != (annotator and annotator.pk)
+    return other or latest.task_id != task.pk
+
+
+def _refusal(book: _Book, task: LabelTask, annotator: Annotator | None, remote: RemoteAnnotation) -> str:
+    """Why this annotation is not accepted, in words for the annotator; "" when it is."""
+    if annotator is None:
+        return "Made by somebody who is not one of our annotators."
+    if task.state not in PAYABLE:
+        return "The photograph had been withdrawn before this was sent."
+    if remote.skipped:
+        return "Skipped."
+    if not is_storable(remote.result):
+        return "The labels hold characters or numbers that cannot be kept."
+    others = [who for who, unique_id in book.paid[task.pk].items() if unique_id != remote.unique_id]
+    if annotator.pk in others:
+        return "A second annotation by the same person of the same photograph."
+    if len(others) >= task.campaign.overlap:
+        return f"The photograph had all {task.campaign.overlap} annotations that were wanted already."
+    return check_result(parse_config(task.campaign.config), remote.result)
+
+
+def _earn(book: _Book, annotation: Annotation, annotator: Annotator) -> None:
+    """Pay for the first accepted version; edits of it are paid already."""
+    task = annotation.task
+    if annotator.pk in book.paid[task.pk]:
+        return
+    book.paid[task.pk][annotator.pk] = annotation.unique_id
+    campaign = task.campaign
+    book.earned.append(
+        Earning(
+            annotation=annotation,
+            task=task,
+            annotator=annotator,
+            amount=campaign.rate,
+            currency=campaign.currency,
+        )
+    )
+
+
+def record_earning(earning: Earning) -> LedgerEntry:
+    """The ledger's entry for one earning: pseudonymous."""
+    return ledger.append(
+        "earning.recorded",
+        at=earning.earned_at,
+        annotation=earning.annotation_id,
+        annotator=earning.annotator_id,
+        task=earning.task_id,
+        result_sha256=earning.annotation.result_sha256,
+        amount=earning.amount,
+        currency=earning.currency,
+    )

@@ -1,0 +1,154 @@
+"""The deviation report of a release, made while it is built, and the one of all published releases each quarter.
+
+A report is about whole groups by self-report; it is kept for good, with its hash in the ledger.
+"""
+
+import datetime
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from collection.models import DIMENSIONS, Image
+from consent import ledger
+from consent.models import LedgerEntry
+from consent.signing import canonical_json, sha256_hex, utc_text
+from exports import deviation_tables
+from exports.group_rows import STARS, rows_of, rows_of_images, scales
+from exports.models import Dataset, DeviationReport, Release
+
+Document = dict[str, Any]
+
+
+# --- Of a release --------------------------------------------------------------------------------
+
+
+def make_report(*, release: Release, images: Collection[Image]) -> DeviationReport:
+    """The report of a release that holds these images. Made once: a build that starts again finds it."""
+    if report := DeviationReport.objects.filter(release=release).first():
+        return report
+    section = _section(release, rows_of_images(release, images))
+    return _keep({"kind": "release", "snapshot_at": utc_text(release.snapshot_at), **section}, release=release)
+
+
+def _section(release: Release, rows: list[dict[str, Any]]) -> Document:
+    scores = sorted(scales(release.dataset))
+    made = deviation_tables.tables(rows, scores, DIMENSIONS, STARS)
+    before = {tuple(table["columns"]): table for table in _last_tables(release.dataset)}
+    dated = [{**table, "as_of": release.version} for table in made]
+    return {
+        "dataset": release.dataset.slug,
+        "title": release.dataset.title,
+        "version": release.version,
+        "rows": len(rows),
+        "people": len({row["subject"] for row in rows}),
+        "limits": deviation_tables.LIMITS,
+        "scores": scores,
+        "gate": deviation_tables.judge(rows, scores, DIMENSIONS, made),
+        "tables": [deviation_tables.steady(table, before.get(tuple(table["columns"]))) for table in dated],
+    }
+
+
+def _last_tables(dataset: Dataset) -> list[Document]:
+    """What was shown of the dataset last, in a report of a release or of a quarter."""
+    of_release = DeviationReport.objects.filter(release__dataset=dataset).order_by("-pk").first()
+    of_quarter = DeviationReport.objects.exclude(quarter="").order_by("-pk").first()
+    for report in sorted(filter(None, (of_release, of_quarter)), key=lambda one: -one.pk):
+        for section in sections(report.content):
+            if section["dataset"] == dataset.slug:
+                return list(section["tables"])
+    return []
+
+
+def sections(document: Mapping[str, Any]) -> list[Document]:
+    """The parts of a report that are about one release each."""
+    return list(document["datasets"]) if document["kind"] == "quarter" else [dict(document)]
+
+
+def _keep(document: Document, **about: Any) -> DeviationReport:
+    text = canonical_json(document)
+    try:
+        with transaction.atomic():
+            report = DeviationReport.objects.create(document=text, sha256=sha256_hex(text.encode()), **about)
+            record_report(report)
+            return report
+    except IntegrityError:  # another worker was faster
+        return DeviationReport.objects.get(**about)
+
+
+def record_report(report: DeviationReport) -> LedgerEntry:
+    """The ledger's entry for a report: the hash of its document."""
+    if report.release is None:
+        return ledger.append("deviation.reported", at=report.made_at, quarter=report.quarter, sha256=report.sha256)
+    return ledger.append(
+        "deviation.reported",
+        at=report.made_at,
+        dataset=report.release.dataset.slug,
+        version=report.release.version,
+        snapshot_at=report.release.snapshot_at,
+        verdict=report.content["gate"]["verdict"],
+        sha256=report.sha256,
+    )
+
+
+# --- Of a quarter --------------------------------------------------------------------------------
+
+
+def report_quarter(*, today: datetime.date | None = None) -> DeviationReport | None:
+    """The report of the last whole quarter over the newest published release of each dataset, made if it is missing.
+
+    It counts what may still be used now. None if nothing is published.
+    """
+    quarter = last_quarter(today or timezone.now().date())
+    if report := DeviationReport.objects.filter(quarter=quarter).first():
+        return report
+    found = [_section(release, rows_of(release)) for release in _newest_releases()]
+    return _keep({"kind": "quarter", "quarter": quarter, "datasets": found}, quarter=quarter) if found else None
+
+
+def last_quarter(today: datetime.date) -> str:
+    """The last quarter that is over: "2026-Q3" in November 2026."""
+    year, over = today.year, (today.month - 1) // 3
+    return f"{year}-Q{over}" if over else f"{year - 1}-Q4"
+
+
+def _newest_releases() -> Iterator[Release]:
+    for dataset in Dataset.objects.select_related("campaign").order_by("slug"):
+        published = dataset.releases.filter(state=Release.State.PUBLISHED)
+        if newest := published.select_related("dataset__campaign").order_by("-number").first():
+            yield newest
+
+
+# --- Change --------------------------------------------------------------------------------------
+
+
+def report_before(report: DeviationReport) -> DeviationReport | None:
+    """What a report is held against: that of the last published release, or of the last quarter there was."""
+    if report.release is None:
+        return (
+            DeviationReport.objects.filter(quarter__lt=report.quarter).exclude(quarter="").order_by("-quarter").first()
+        )
+    earlier = DeviationReport.objects.filter(
+        release__dataset=report.release.dataset_id,
+        release__state=Release.State.PUBLISHED,
+        release__number__lt=report.release.number,
+    )
+    return earlier.order_by("-release__number").first()
+
+
+def withdrawal_effect(release: Release) -> list[Document]:
+    """The tables of one attribute as they are now: {"title", "lines": [{"label", "then", "now"}]} of shares.
+
+    `lines` is None where fewer than SMALL people of a group left or came: the difference would tell who they are.
+    """
+    report = DeviationReport.objects.filter(release=release).first()
+    if report is None:
+        return []
+    now = deviation_tables.tables(rows_of(release), [], DIMENSIONS, STARS)
+    then = {tuple(table["columns"]): table for table in report.content["tables"]}
+    return [
+        deviation_tables.difference(table, then[tuple(table["columns"])])
+        for table in now
+        if len(table["columns"]) == 1 and tuple(table["columns"]) in then
+    ]
