@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import gold, pull, push, retract, services
+from annotation import gold, payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -51,6 +51,12 @@ def retract_withdrawn() -> None:
     """Remove the tasks of images whose rights ended, and those of closed campaigns."""
     with left_for_next_sweep():
         retract.retract_withdrawn()
+
+
+@shared_task
+def forget_bank_details() -> None:
+    """Forget accounts that nobody is paid by any more."""
+    payouts.forget_bank_details()
 
 
 @shared_task

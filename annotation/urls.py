@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation import quality_views, views
+from annotation import payout_views, quality_views, views
 
 urlpatterns = [
     path("staff/campaigns/new/", views.campaign_add, name="campaign_add"),
@@ -15,6 +15,13 @@ urlpatterns = [
         name="label_photograph",
     ),
     path("staff/annotators/", views.annotators, name="annotators"),
+    path("staff/annotators/<uuid:pk>/pay/", payout_views.annotator_pay, name="annotator_pay"),
+    path("staff/payouts/", payout_views.payout_runs, name="payout_runs"),
+    path("staff/payouts/<int:pk>/", payout_views.payout_run, name="payout_run"),
+    path("staff/payouts/<int:pk>/<slug:kind>/", payout_views.payout_file, name="payout_file"),
+    path("staff/payments/<uuid:pk>/", payout_views.payment, name="payment"),
+    path("work/pay/", payout_views.payee, name="payee"),
+    path("work/payments/<uuid:pk>/statement/", payout_views.statement, name="statement"),
     path("work/join/<str:token>/", views.work_join, name="work_join"),
     path("work/", views.work, name="work"),
     path("hooks/label-studio/", views.webhook, name="label_studio_webhook"),

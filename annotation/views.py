@@ -34,6 +34,7 @@ from annotation.models import (
     LabelTask,
     MoneySum,
 )
+from annotation.payout_views import pay_facts
 from collection.storage import open_clean
 from consent.hints import hint
 from consent.models import User
@@ -194,10 +195,9 @@ def work(request: HttpRequest, user: User) -> HttpResponse:
     annotator = Annotator.objects.filter(user=user).first()
     if annotator is None:
         raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
-    balance = annotator.earnings.order_by().values("currency").annotate(total=MoneySum("amount"), count=Count("pk"))
     rows = annotator.annotations.select_related("task__campaign", "earning", "rejection").order_by("-made_at")[:SHOWN]
     pauses = annotator.pauses.filter(lifted_at=None).select_related("campaign")
-    facts = {"annotator": annotator, "balance": balance, "annotations": rows, "pauses": pauses, **_way_in(annotator)}
+    facts = {"annotations": rows, "pauses": pauses, **pay_facts(annotator), **_way_in(annotator)}
     return render(request, "annotation/work.html", facts)
 
 

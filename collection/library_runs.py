@@ -4,9 +4,7 @@ A run is a row; whoever holds its lease works on it, and each batch moves `rows_
 kill costs one batch. Runs with a `key` came by the staff page: their zip waits in the `imports` storage until they end.
 """
 
-import csv
 import datetime
-import io
 import logging
 import time
 import uuid
@@ -25,6 +23,7 @@ from collection.models import LibraryImport, RefusedRow
 from consent.models import Licence, User
 from consent.refusals import Refused
 from consent.retention_table import IMPORT_REPORTS
+from consent.sheets import csv_line
 
 logger = logging.getLogger(__name__)
 State = LibraryImport.State
@@ -297,11 +296,3 @@ def report_lines(run: LibraryImport) -> Iterator[str]:
     yield csv_line(*HEADER)
     for row in run.refused.order_by("line").iterator(2000):
         yield csv_line(row.line, row.path, row.reason)
-
-
-def csv_line(*cells: object) -> str:
-    """One line. What a spreadsheet would take for a formula gets an apostrophe: paths are somebody else's words."""
-    buffer = io.StringIO()
-    texts = [str(cell) for cell in cells]
-    csv.writer(buffer).writerow(f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text for text in texts)
-    return buffer.getvalue()

@@ -1,7 +1,5 @@
 """Reviewers' time, for data managers: a page and the same as CSV."""
 
-import csv
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -11,9 +9,9 @@ from collection.queues import QUEUES
 from collection.review_forms import PeriodForm
 from collection.review_times import count_times
 from consent.roles import DATA_MANAGER, role_required
+from consent.sheets import csv_line
 
 USUAL_DAYS = 30
-UNSAFE = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would take these for formulas
 
 
 def _days(request: HttpRequest) -> int:
@@ -36,10 +34,9 @@ def review_times_csv(request: HttpRequest) -> HttpResponse:
     days = _days(request)
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="reviewer-time-{days}-days.csv"'
-    sheet = csv.writer(answer)
-    sheet.writerow(["reviewer", "queue", "cases", "median_seconds", *ReviewDecision.Kind.values, "overruled_share"])
+    kinds = ReviewDecision.Kind.values
+    answer.write(csv_line("reviewer", "queue", "cases", "median_seconds", *kinds, "overruled_share"))
     for row in count_times(days=days):
-        name = f"'{row.reviewer}" if row.reviewer.startswith(UNSAFE) else row.reviewer
         share = "" if row.overruled is None else f"{row.overruled:.3f}"
-        sheet.writerow([name, row.queue, row.cases, row.median_seconds, *row.kinds.values(), share])
+        answer.write(csv_line(row.reviewer, row.queue, row.cases, row.median_seconds, *row.kinds.values(), share))
     return answer

@@ -237,6 +237,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("collection.tasks.compare_harm_lists", MINUTE),
         ("collection.tasks.remove_leftovers", HOUR),
         ("collection.tasks.forget_digests", HOUR),
+        ("annotation.tasks.forget_bank_details", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
         ("exports.tasks.report_quarter", HOUR),  # it makes one report a quarter
     )
@@ -332,7 +333,11 @@ MASTER_KEY_FILE = Path(env.str("MASTER_KEY_FILE", str(VAR_DIR / "keys" / "master
 # The name in signed checkpoints: C2SP tlog-checkpoint "origin", also the key's name.
 LEDGER_ORIGIN = env.str("LEDGER_ORIGIN", "likeness.local/ledger")
 # Kinds of entries that rows of the apps above must match (consent.audit), and who says what those rows tell.
-LEDGER_PROOF = {"image.removed": "collection.removals.proof_rows"}
+LEDGER_PROOF = {
+    "image.removed": "collection.removals.proof_rows",
+    "adjustment.made": "annotation.payout_events.adjustment_rows",
+    "payment.changed": "annotation.payout_events.change_rows",
+}
 # A bucket with object lock that gets a copy of each checkpoint; empty: none.
 CHECKPOINT_BUCKET = env.str("CHECKPOINT_BUCKET", "")
 CHECKPOINT_LOCK_DAYS = env.int("CHECKPOINT_LOCK_DAYS", 3650)
@@ -363,6 +368,22 @@ VENDOR_CURRENCY = env.str("VENDOR_CURRENCY", "USD")
 # What an hour at the review desk costs, for the page of costs. Nought: hours are shown, without a price.
 REVIEW_HOURLY_COST = Decimal(env.str("REVIEW_HOURLY_COST", "0"))
 REVIEW_CURRENCY = env.str("REVIEW_CURRENCY", "EUR")
+
+# --- Pay (annotation.payouts) --------------------------------------------------------------------
+
+# Whom the bank debits for annotators' pay; all of it, or nothing while nobody is paid (annotation.checks).
+PAYER = {
+    "name": env.str("PAYER_NAME", ""),
+    "iban": env.str("PAYER_IBAN", ""),
+    "bic": env.str("PAYER_BIC", ""),
+    "street": env.str("PAYER_STREET", ""),
+    "building": env.str("PAYER_BUILDING", ""),
+    "postcode": env.str("PAYER_POSTCODE", ""),
+    "town": env.str("PAYER_TOWN", ""),
+    "country": env.str("PAYER_COUNTRY", ""),
+}
+PAYOUT_MINIMUM = Decimal(env.str("PAYOUT_MINIMUM", "20.00"))  # what a run proposes; its preparer may choose another
+PAYMENT_DETAILS_DAYS = env.int("PAYMENT_DETAILS_DAYS", 3650)  # after a payment: the account that it went to
 
 # --- House --------------------------------------------------------------------------------------
 

@@ -123,6 +123,14 @@ REMOVED_DIGESTS = Rule(
     sweep="collection.tasks.forget_digests",
     models=("collection.removeddigest",),
 )
+PAID_ACCOUNTS = Rule(
+    what="The account and address that a payment for labelling went to",
+    why="Accounts must be kept, and a bank may ask.",
+    until="{time} after the payment. The amount stays, under a number.",
+    setting="PAYMENT_DETAILS_DAYS",
+    sweep="annotation.tasks.forget_bank_details",
+    models=("annotation.paymentdetails",),
+)
 RULES = (
     ON_THEIR_WAY,
     Rule(
@@ -293,6 +301,14 @@ RULES = (
         models=("consent.erasurenote",),
     ),
     Rule(
+        what="Bank account and postal address of people who label for pay",
+        why="To pay them.",
+        until="You delete it, or your account.",
+        sweep="annotation.tasks.forget_bank_details",
+        models=("annotation.payee",),
+    ),
+    PAID_ACCOUNTS,
+    Rule(
         what="Labels that were paid for, and the pay",
         why="Accounts must be kept. A label of an erased photograph is in no dataset any more.",
         until="Kept for good, under numbers that lead to nobody once the account is deleted.",
@@ -300,6 +316,11 @@ RULES = (
             "annotation.annotation",
             "annotation.annotator",
             "annotation.earning",
+            "annotation.adjustment",
+            "annotation.payoutrun",
+            "annotation.payment",
+            "annotation.paymentchange",
+            "annotation.leftout",
             "annotation.goldanswer",
             "annotation.rejection",
             "annotation.pause",

@@ -1,4 +1,4 @@
-"""The PDF of what one person signed: the whole text as shown, what they chose, and their signature. Pure but for typst.
+"""The PDF of what one person signed: the whole text as shown, what they chose, and their signature. Pure.
 
 The text comes from the very HTML that was shown and hashed, so that the paper cannot say anything else.
 """
@@ -8,11 +8,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import typst
-
 from consent.models import Consent, FormText, SignatureEvidence
 from consent.notice import wording
-from consent.signing import canonical_json
+from consent.typesetting import typeset
 from consent.words import Words, words
 
 DOCUMENT = Path(__file__).parent / "documents" / "signed_text.typ"
@@ -23,11 +21,7 @@ Node = dict[str, Any]
 
 def render_pdf(consent: Consent, evidence: SignatureEvidence) -> bytes:
     """A tagged PDF (PDF/UA-1)."""
-    inputs = {"paper": canonical_json(_paper(consent, evidence))}
-    try:
-        return typst.compile(DOCUMENT, format="pdf", sys_inputs=inputs, pdf_standards="ua-1")
-    except typst.TypstError:  # PDF/UA refuses letters that no font here has, as a name may hold
-        return typst.compile(DOCUMENT, format="pdf", sys_inputs=inputs)
+    return typeset(DOCUMENT, _paper(consent, evidence))
 
 
 def _paper(consent: Consent, evidence: SignatureEvidence) -> dict[str, Any]:

@@ -4,9 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import typst
-
-from consent.signing import canonical_json
+from consent.typesetting import typeset
 from exports.deviation_reports import sections
 from exports.deviation_words import Topic, part
 from exports.models import DeviationReport
@@ -16,11 +14,7 @@ DOCUMENT = Path(__file__).parent / "documents" / "deviation_report.typ"
 
 def render_pdf(report: DeviationReport) -> bytes:
     """The PDF of a report. PDF/UA refuses letters that no font here has; a title with such gets a plain PDF."""
-    inputs = {"paper": canonical_json(_paper(report))}
-    try:
-        return typst.compile(DOCUMENT, format="pdf", sys_inputs=inputs, pdf_standards="ua-1")
-    except typst.TypstError:
-        return typst.compile(DOCUMENT, format="pdf", sys_inputs=inputs)
+    return typeset(DOCUMENT, _paper(report))
 
 
 def _paper(report: DeviationReport) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django.db.models import Model
 
 from annotation.models import Annotation, Annotator, Earning
+from annotation.payout_models import Payee, Payment, PaymentDetails
 from collection import freezes, removals
 from collection.models import Image, ImageStatus, Removal, ReviewDecision
 from consent.demographics import answers_of
@@ -226,4 +227,18 @@ def _annotator(row: Annotator) -> Record:
         **values(row, "id", "terms_accepted_at"),
         "annotations": Annotation.objects.filter(annotator=row).count(),
         "earnings": [values(one, "amount", "currency", "earned_at") for one in earned],
+        "bank_details": [values(one, *Payee.FIELDS, "given_at") for one in Payee.objects.filter(annotator=row)],
+        "corrections": [
+            values(one, "amount", "currency", "reason", "made_at") for one in row.adjustments.order_by("made_at")
+        ],
+        "payments": [_payment(one) for one in row.payments.order_by("currency", "number")],
+    }
+
+
+def _payment(row: Payment) -> Record:
+    paid_to = PaymentDetails.objects.filter(payment=row)
+    return {
+        **values(row, "id", "number", "amount", "currency", "earned", "adjusted", "paid_before"),
+        "paid_to": [values(one, *PaymentDetails.FIELDS) for one in paid_to],
+        "changes": [values(change, "new", "reason", "at") for change in row.changes.order_by("pk")],
     }

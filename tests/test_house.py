@@ -17,7 +17,8 @@ PROOF = {
     "consent": "purpose formtext formtextpurpose consent consentpurpose withdrawal licence licencepurpose "
     "ledgerentry ledgerleaf checkpoint purposewording purposeend checkpointcopy ledgertile",
     "collection": "transition removal modelrelease harmmatch harmreport reviewdecision reviewoutcome",
-    "annotation": "annotation earning imageview topup goldanswer rejection",
+    "annotation": "annotation earning imageview topup goldanswer rejection adjustment payment paymentchange leftout "
+    "payoutrun",
     "exports": "release attestation item releasefile filepurge split download notice revocation "
     "acknowledgement noticemail certificate deviationreport gateexception deviationaction deviationactiondone",
 }

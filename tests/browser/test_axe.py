@@ -25,7 +25,7 @@ from consent.withdrawals import withdraw
 from exports.deviation_actions import add_action
 from exports.deviation_reports import report_quarter
 from exports.gate_exceptions import write_exception
-from tests.annotation.factories import make_annotator
+from tests.annotation.payout_factories import PAYER, earn, give, make_earner, make_run, prepare
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.collection import monk
 from tests.collection.factories import make_call
@@ -59,7 +59,7 @@ PAGES = {
         "account_delete", "account_logout", "mfa_index", "photo_faces:crowded",
     ],
     "newcomer": ["about"],
-    "annotator": ["work"],
+    "annotator": ["work", "payee"],
     "staff": [
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
@@ -67,6 +67,7 @@ PAGES = {
         "review_times", "desk", "desk_request:request_id", "call_add", "call_list", "call_progress:slug",
         "call_edit:slug",
         "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign", "annotators",
+        "annotator_pay:payable", "payout_runs", "payout_run:payout_run", "payout_run:prepared_run", "payment:payment",
         "quality:campaign", "label_review:campaign,task", "costs",
         "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
@@ -81,6 +82,7 @@ NOT_PAGES = {
     "review_times_csv", "model_release", "certificate_json", "library_report",
     "deviation_report_json", "deviation_report_pdf",
     "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
+    "payout_file", "statement",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",
     # only ever posted to
     "exception_sign", "exception_drop",
@@ -131,13 +133,19 @@ def furnish() -> dict[str, object]:
     draft = FormDraft.objects.create(**{**text_fields(slug="new"), "version": "", "recipients": []})
     ledger.seal()
     make_user("newcomer@example.org")
-    annotator = make_annotator()
+    annotator = make_earner("32.1234")
+    give(annotator, "-2", reason="One label was paid twice")
+    make_earner("50", with_details=False)
+    paid = make_run().payments.get()
+    earn(annotator)
+    prepared = prepare()
     campaign = Campaign.objects.first()
     assert campaign is not None
     return {
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
+        "payable": annotator.pk, "payout_run": paid.run_id, "prepared_run": prepared.pk, "payment": paid.pk,
         "task": campaign.tasks.filter(earnings__isnull=False).first().pk, "crowded": crowded.pk, "run": run.pk,
         "version": version, "next_version": next_version, "draft_release": draft_release.pk,
         "held_back": held_back.pk, "action": action.pk, "quarter": quarter.pk,
@@ -156,7 +164,8 @@ def test_every_page_is_listed():
 
 
 @pytest.mark.parametrize("who", PAGES)
-def test_axe_finds_nothing(browser, live_server, client, who):
+def test_axe_finds_nothing(browser, live_server, client, settings, who):
+    settings.PAYER = PAYER
     furnished = furnish()
     context = browser.new_context(viewport=PHONE, base_url=live_server.url)
     sign_in(client, context, live_server.url, who, furnished)

@@ -19,6 +19,7 @@ from PIL import Image as Picture
 from PIL import ImageOps
 
 from annotation.models import ImageView, LabelTask
+from annotation.payouts import give_payee
 from collection import freezes, pipeline, storage
 from collection.models import FaceMark, Image, ImageStatus, Removal, ReviewDecision, ReviewNote, VendorCall
 from consent import desk
@@ -30,7 +31,8 @@ from consent.withdrawals import withdraw
 from exports.models import Notice, Release
 from exports.notices import revoke_items
 from exports.throttle import PER_HOUR
-from tests.annotation.factories import make_campaign
+from tests.annotation import payout_factories
+from tests.annotation.factories import make_annotator, make_campaign
 from tests.collection.factories import make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait, with_exif
 from tests.consent.factories import make_consent, make_contributor, make_user
@@ -104,6 +106,23 @@ def test_r17_access_says_data_purposes_recipients_retention_and_source(client):
     assert data["source"]
     assert len(data["retention"]) > 5
     assert data["controllers"][0]["contact"] == "privacy@example.org"
+
+
+def test_r17_access_says_what_somebody_who_labels_was_paid_and_where(client, settings):
+    settings.PAYER = payout_factories.PAYER
+    person = make_contributor()
+    annotator = make_annotator(7, person.user)
+    payout_factories.earn(annotator, "31.0001")
+    payout_factories.give(annotator, "-1", reason="Paid twice")
+    give_payee(annotator=annotator, details=payout_factories.details())
+    payout_factories.make_run()
+    client.force_login(person.user)
+    [told] = json.loads(download(client).read("data.json"))["labelling_for_pay"]
+    assert told["bank_details"][0]["iban"] == payout_factories.IBAN
+    assert told["corrections"][0]["reason"] == "Paid twice"
+    [payment] = told["payments"]
+    assert (payment["amount"], payment["paid_to"][0]["name"]) == ("30.00", "Ada Ní Bhriain")
+    assert [change["new"] for change in payment["changes"]] == ["prepared", "sent"]
 
 
 def test_r17_access_says_what_checks_measured_and_what_people_and_services_decided(client):

@@ -17,6 +17,7 @@ from collection.library_sources import Library, Unreachable, open_library
 from collection.models import LibraryImport
 from consent.models import Licence
 from consent.refusals import Refused
+from consent.sheets import csv_line
 
 STOPPED, BAD_INPUT, SOME_REFUSED = 1, 2, 3
 TELL_SECONDS = 2.0
@@ -73,10 +74,10 @@ class Command(BaseCommand):
     def _check(self, files: Library, licence: Licence, out: IO[str] | None) -> int:
         shown = iter(range(SHOWN))
         if out:
-            out.write(library_runs.csv_line(*library_runs.HEADER))
+            out.write(csv_line(*library_runs.HEADER))
 
         def report(row: Any, refused: Refused) -> None:
-            line = library_runs.csv_line(row.line, row.path, refused)
+            line = csv_line(row.line, row.path, refused)
             if out:
                 out.write(line)
             elif next(shown, None) is not None:
