@@ -15,7 +15,7 @@ from demo.check import PROMISES, check_all
 from demo.photographs import own_images
 from demo.processes import ROOT, Stopped
 from demo.progress import Progress
-from demo.stack import bare_stack
+from demo.stack import LABEL_STUDIO_OWNER, bare_stack
 from demo.walk import Walk, at_once
 
 STAGES = (
@@ -181,7 +181,9 @@ def print_logins(here: Walk, dataset: datasets.Dataset) -> None:
         print(f"{role:24} {person.email:42} {person.password:18} {address}")
     print(f"{'ML engineer':24} token {dataset.token}")
     print(f"{'':24} .venv/bin/python -m exports.pull {dataset.slug} var/pulled --server {here.stack.web} --token TOKEN")
-    print(f"Annotators sign in to Label Studio with the same e-mail and password: {here.stack.label_studio}")
+    print(f"Annotators label at {here.stack.labelling}, where their page leads them.")
+    owner = f"{LABEL_STUDIO_OWNER} {here.stack.label_studio_password}"
+    print(f"Label Studio itself is for its administrator alone: {owner} {here.stack.label_studio}")
     print(f"Mail is in {here.stack.mail}, logs in {here.stack.held.logs}. Ctrl-C stops everything.", flush=True)
 
 
