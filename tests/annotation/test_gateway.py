@@ -6,7 +6,9 @@ import re
 import subprocess
 from itertools import product
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from annotation import gateway_calls, tasks
@@ -18,7 +20,8 @@ from annotation.pull import sweep_updated
 from annotation.push import push_pending
 from consent.withdrawals import withdraw
 from tests.annotation.factories import good_result, make_annotator, make_campaign, make_user
-from tests.annotation.gate import AtGateway
+from tests.annotation.gate import AtGateway, at_nginx
+from tests.annotation.nginx import nginx
 from tests.label_studio import PROGRAM
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -265,17 +268,65 @@ def addresses(label_studio):
     return found
 
 
-def test_no_address_of_label_studio_answers_outside_the_table(ann, project, addresses):
+@pytest.fixture(params=["python", "nginx"])
+def carried(request, ann, settings, tmp_path):
+    """An annotator before each of the two carriers."""
+    if request.param == "python":
+        yield ann
+        return
+    likeness = urlsplit(request.getfixturevalue("live_server").url).netloc
+    with nginx(tmp_path, likeness=likeness, label_studio=urlsplit(settings.LABEL_STUDIO_URL).netloc) as url:
+        settings.LABELLING_URL = url
+        with at_nginx(ann, url) as before:
+            yield before
+
+
+def test_no_address_of_label_studio_answers_outside_the_table(carried, project, addresses):
     """As an annotator who has a task, with the ids of what exists and is theirs wherever an id stands."""
-    ids = {"project": project, "task": ann.next(project).json()["id"]}
+    ids = {"project": project, "task": carried.next(project).json()["id"]}
     closed = {f"{words}\n" for words in (CLOSED, PARAMETERS)}
-    answered = set()
-    for method, address in product(METHODS, addresses):
-        answer = ann.ask(method, with_ids(address, ids), {} if method in {"POST", "PUT", "PATCH"} else None)
-        text = "" if answer.streaming else answer.content.decode()
-        if answer.status_code != 403 or (text and text not in closed):
-            answered.add((method, address))
+    calls = list(product(METHODS, addresses))
+    answers = carried.ask_all([(method, with_ids(address, ids)) for method, address in calls])
+    answered = {
+        call
+        for call, (status, text) in zip(calls, answers, strict=True)
+        if status != 403 or (text and text not in closed)
+    }
     assert answered == OPEN
+
+
+def test_one_labels_through_either_carrier(carried, project):
+    """Files by way of nginx, everything in one's name by us; of Label Studio's cookies nothing is seen."""
+    file = carried.ask("GET", "/react-app/main.js?v=1")
+    page = carried.ask("GET", f"/projects/{project}/data?labeling=1")
+    assert file.headers["Content-Type"] == "application/javascript"
+    assert "react-app" in page.content.decode()
+    task = carried.next(project).json()["id"]
+    made = carried.annotate(task, completed_by=1)
+    assert made.json()["completed_by"] == carried.annotator.label_studio_user
+    assert refused(carried.annotate(task + 1), gateway_calls.NOT_YOUR_TASK)
+    assert refused(carried.ask("DELETE", "/api/drafts/1", origin="http://evil.example"), "labelling page itself")
+    for answer in (file, page, made):
+        assert "Set-Cookie" not in answer.headers
+        assert not answer.cookies
+
+
+@pytest.mark.parametrize(
+    "path", ["/react-app/..%2f..%2fapi/projects", "/react-app/%2e%2e/api/projects", "/api/version%2f..%2fprojects"]
+)
+def test_no_address_is_read_in_two_ways(carried, path):
+    assert carried.ask("GET", path).status_code in {400, 403}
+
+
+def test_nginx_carries_nothing_for_strangers_or_without_us(ann, settings, tmp_path, live_server):
+    """Whoever nginx cannot ask about is answered by nobody."""
+    studio = urlsplit(settings.LABEL_STUDIO_URL).netloc
+    with nginx(tmp_path, likeness=urlsplit(live_server.url).netloc, label_studio=studio) as url:
+        settings.LABELLING_URL = url
+        assert httpx.get(f"{url}/react-app/main.js").status_code == 403
+        assert httpx.get(f"{url}/gateway/carrier").status_code == 404
+    with nginx(tmp_path, likeness="127.0.0.1:9", label_studio=studio) as url, at_nginx(ann, url) as before:
+        assert before.ask("GET", "/react-app/main.js").status_code == 500
 
 
 def with_ids(address, ids):
