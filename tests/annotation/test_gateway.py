@@ -15,7 +15,7 @@ from annotation import gateway_calls, tasks
 from annotation.accounts import account_of
 from annotation.gateway import CLOSED, PARAMETERS
 from annotation.gateway_views import AWAY
-from annotation.models import Annotation, Campaign, Handout, LabelProject
+from annotation.models import Annotation, Annotator, Campaign, Handout, LabelProject
 from annotation.pull import sweep_updated
 from annotation.push import push_pending
 from consent.withdrawals import withdraw
@@ -187,6 +187,7 @@ def test_files_stream_and_are_cached_as_label_studio_says(ann):
 
 
 def test_only_annotators_are_let_in(ann, project, client):
+    Annotator.objects.filter(pk=make_annotator().pk).update(user=None)  # their account is deleted: nobody is them
     client.force_login(make_user("manager@example.org", "data manager"))
     for browser in (client, type(client)()):
         here = {"host": "localhost:8001"}

@@ -22,6 +22,7 @@ NAMES = (
     "uploads",
     "copies",
     "lookup",
+    "gateway",
 )
 
 for name in sys.argv[1:] or NAMES:
