@@ -6,12 +6,14 @@ and leaves its connections open. Label Studio reuses task ids on SQLite, so ever
 
 import datetime
 import json
+import secrets
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from django.conf import settings
@@ -25,6 +27,7 @@ TIMEOUT = 20.0  # seconds; a push's lease and its second look at doubtful tasks 
 WEBHOOK_ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED")  # the ones that name their task
 SECRET_HEADER = "X-Likeness-Secret"  # noqa: S105  # a header's name
 RETRY_STATUS = {408, 425, 429}
+NOT_SET_UP = "Label Studio is not set up: set LABEL_STUDIO_URL and LABEL_STUDIO_TOKEN."
 
 
 class LabelStudioError(Exception):
@@ -145,7 +148,7 @@ def fetch_tasks(*, project: int, task_ids: Sequence[int]) -> list[RemoteTask]:
         raise ValueError(f"at most {MAX_FETCH} tasks per fetch, not {len(task_ids)}")
     params = {"exportType": "JSON", "download_all_tasks": "true", "ids[]": list(task_ids)}
     rows = _call("GET", f"/api/projects/{project}/export", params=params).json()
-    return [RemoteTask(ref, tuple(_annotations(row))) for row in rows if (ref := _ref(row))]
+    return [RemoteTask(ref, tuple(_annotations(row))) for row in rows if (ref := task_ref(row))]
 
 
 def delete_tasks(*, project: int, task_ids: Sequence[int]) -> None:
@@ -163,7 +166,7 @@ def task_exists(*, ref: TaskRef) -> bool:
         if isinstance(error.__cause__, httpx.HTTPStatusError) and error.__cause__.response.status_code == 404:
             return False
         raise
-    return _ref(row) == ref
+    return task_ref(row) == ref
 
 
 def purge_exports(*, project: int) -> int:
@@ -182,28 +185,69 @@ def purge_exports(*, project: int) -> int:
 # --- People --------------------------------------------------------------------------------------
 
 
-def invite_link() -> str:
-    """Where somebody with an invitation makes their account there."""
-    token = _call("GET", "/api/invite").json()["token"]
-    return f"{settings.LABEL_STUDIO_URL}/user/signup/?token={token}"
+@dataclass(frozen=True)
+class Account:
+    """Somebody's account there, with all that is needed to act as them."""
+
+    user: int
+    email: str
+    password: str
+    token: str
 
 
-def find_users() -> dict[str, int]:
-    """Everybody there: user ids by e-mail address in lower case."""
-    return {row["email"].lower(): row["id"] for row in _call("GET", "/api/users/").json()}
+def make_account(*, email: str, password: str) -> Account:
+    """Make an account by Label Studio's own invitation: what its API makes has no password and no organization."""
+    invitation = _call("GET", "/api/invite").json()["token"]
+    with _as_person() as client:
+        _post_form(client, f"/user/signup/?token={invitation}", email, password)
+        user = _person_call(client, "GET", "/api/current-user/whoami").json()["id"]
+        token = _person_call(client, "GET", "/api/current-user/token").json()["token"]
+    return Account(user=int(user), email=email, password=password, token=token)
+
+
+def fetch_page(*, account: Account, path: str) -> str:
+    """The HTML of one of its pages. Pages ask for a session, which is made for this page alone: no token opens one."""
+    with _as_person() as client:
+        return _post_form(client, f"/user/login/?{urlencode({'next': path})}", account.email, account.password).text
+
+
+def _as_person() -> httpx.Client:
+    if not settings.LABEL_STUDIO_URL:
+        raise LabelStudioError(NOT_SET_UP, retry=False)
+    return httpx.Client(base_url=settings.LABEL_STUDIO_URL, timeout=TIMEOUT, follow_redirects=True)
+
+
+def _post_form(client: httpx.Client, path: str, email: str, password: str) -> httpx.Response:
+    """Where a form of Label Studio leads when it was filled in rightly. Cookie and field only have to match."""
+    csrf = secrets.token_hex(16)
+    client.cookies.set("csrftoken", csrf)
+    form = {"csrfmiddlewaretoken": csrf, "email": email, "password": password}
+    answer = _person_call(client, "POST", path, data=form)
+    if not answer.history:  # it shows the form again
+        raise LabelStudioError(f"Label Studio did not take its form at {path.split('?')[0]}.", retry=False)
+    return answer
+
+
+def _person_call(client: httpx.Client, method: str, path: str, **request: Any) -> httpx.Response:
+    return _checked(method, path.split("?")[0], lambda: client.request(method, path, **request))
 
 
 # --- HTTP ----------------------------------------------------------------------------------------
 
 
 def _call(method: str, path: str, **request: Any) -> httpx.Response:
-    """One request, never repeated by itself."""
+    """One request as the administrator, never repeated by itself."""
     if not settings.LABEL_STUDIO_URL:
-        raise LabelStudioError("Label Studio is not set up: set LABEL_STUDIO_URL and LABEL_STUDIO_TOKEN.", retry=False)
+        raise LabelStudioError(NOT_SET_UP, retry=False)
     headers = {"Authorization": f"Token {settings.LABEL_STUDIO_TOKEN}"}
+    with httpx.Client(base_url=settings.LABEL_STUDIO_URL, headers=headers, timeout=TIMEOUT) as client:
+        return _checked(method, path, lambda: client.request(method, path, **request))
+
+
+def _checked(method: str, path: str, send: Callable[[], httpx.Response]) -> httpx.Response:
+    """What `send` brings; LabelStudioError for no answer and for one that says no."""
     try:
-        with httpx.Client(base_url=settings.LABEL_STUDIO_URL, headers=headers, timeout=TIMEOUT) as client:
-            return client.request(method, path, **request).raise_for_status()
+        return send().raise_for_status()
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
         raise LabelStudioError(
@@ -231,14 +275,14 @@ def _list(project: int, field: str, operator: str, kind: str, value: Any) -> Ite
     item = {"filter": f"filter:tasks:{field}", "operator": operator, "type": kind, "value": value}
     query = json.dumps({"filters": {"conjunction": "and", "items": [item]}})
     rows = _pages("/api/tasks/", "tasks", project=project, query=query, fields="task_only", include="id,data")
-    return (ref for row in rows if (ref := _ref(row)))
+    return (ref for row in rows if (ref := task_ref(row)))
 
 
 def _server_time() -> datetime.datetime:
     return parsedate_to_datetime(_call("GET", "/health").headers["date"])
 
 
-def _ref(row: Mapping[str, Any]) -> TaskRef | None:
+def task_ref(row: Mapping[str, Any]) -> TaskRef | None:
     """None for a task that somebody else made."""
     try:
         return TaskRef(int(row["id"]), uuid.UUID(str(row["data"]["asset_id"])))

@@ -282,14 +282,33 @@ class Annotator(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="annotator"
     )
     terms_accepted_at = models.DateTimeField()
-    label_studio_user = models.PositiveIntegerField(
-        null=True, unique=True
-    )  # found by e-mail once they have joined there
+    label_studio_user = models.PositiveIntegerField(null=True, unique=True)
+    label_studio_access = models.TextField(blank=True)  # sealed: annotation.accounts
 
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"user": "account", "label_studio_user": "account there"}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
+        "user": "account",
+        "label_studio_user": "account there",
+        "label_studio_access": "address, password and token of that account, encrypted",
+    }
 
     def __str__(self) -> str:
         return f"annotator {self.pk}"
+
+
+class Handout(models.Model):
+    """Label Studio gave a task to an annotator through the gateway: only whoever was given it may look and answer."""
+
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="handouts")
+    task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="handouts")
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["annotator", "task"], name="handed_out_once")]
+
+    def __str__(self) -> str:
+        return f"handout of task {self.task_id}"
 
 
 class Hint(models.Model):
@@ -425,13 +444,14 @@ class Pause(models.Model):
 
 
 class ImageView(models.Model):
-    """Label Studio's page fetched an image from us (append-only)."""
+    """The labelling page fetched an image from us (append-only)."""
 
     task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="views")
+    annotator = models.ForeignKey(Annotator, null=True, on_delete=models.PROTECT, related_name="views")
     served = models.BooleanField()  # False: refused by the rights check
     at = models.DateTimeField(default=timezone.now, editable=False)
 
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
 
     def __str__(self) -> str:
         return f"view of task {self.task_id}"

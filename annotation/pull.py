@@ -7,8 +7,7 @@ from itertools import islice
 from annotation import labelstudio
 from annotation.intake import record_annotations
 from annotation.labelstudio import RemoteTask, TaskRef
-from annotation.models import Annotator, Hint, LabelProject, LabelTask
-from annotation.services import connect_annotators
+from annotation.models import Hint, LabelProject, LabelTask
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # A change becomes visible a little after the time it carries: look again at the last moments.
@@ -56,7 +55,6 @@ def record_tasks(*, project: LabelProject, task_ids: Iterable[int]) -> int:
     seen = 0
     for some in _chunks(sorted(task_ids), labelstudio.MAX_FETCH):
         fetched = labelstudio.fetch_tasks(project=project.external_id, task_ids=some)
-        _connect(fetched)
         seen += _record(project, fetched)
     labelstudio.purge_exports(project=project.external_id)
     return seen
@@ -69,14 +67,6 @@ def _record(project: LabelProject, fetched: Sequence[RemoteTask]) -> int:
     told = [(pk, said) for remote in fetched if (pk := remote.ref.asset_id) in ours for said in remote.annotations]
     record_annotations(told=sorted(told, key=lambda one: one[1].made_at))
     return len(told)
-
-
-def _connect(fetched: Sequence[RemoteTask]) -> None:
-    """Find out who strangers are before their work is judged."""
-    users = {annotation.user for task in fetched for annotation in task.annotations if annotation.user}
-    known = Annotator.objects.filter(label_studio_user__in=users).values_list("label_studio_user", flat=True)
-    if users - set(known):
-        connect_annotators(users=labelstudio.find_users())
 
 
 def _chunks(items: Sequence[int], size: int) -> Iterator[list[int]]:

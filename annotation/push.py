@@ -142,7 +142,7 @@ def _send(project: LabelProject, batch: Sequence[LabelTask], holder: uuid.UUID) 
 
 def _data(task: LabelTask) -> dict[str, str]:
     """All that Label Studio ever learns about an image."""
-    return {"image": f"{settings.BASE_URL}/images/{task.view_key}/", "asset_id": str(task.asset_id)}
+    return {"image": f"{settings.LABELLING_URL}/images/{task.view_key}/", "asset_id": str(task.asset_id)}
 
 
 def _adopt(project: LabelProject, batch: Sequence[LabelTask]) -> int:

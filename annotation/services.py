@@ -148,17 +148,6 @@ def _account(email: str, user: User | None, password: str) -> User:
     return account
 
 
-def connect_annotators(*, users: dict[str, int]) -> int:
-    """Note who our annotators are in Label Studio: `users` are its user ids by e-mail address in lower case."""
-    waiting = Annotator.objects.filter(label_studio_user=None, user__isnull=False).select_related("user")
-    known = set(Annotator.objects.exclude(label_studio_user=None).values_list("label_studio_user", flat=True))
-    return sum(
-        Annotator.objects.filter(pk=annotator.pk, label_studio_user=None).update(label_studio_user=found)
-        for annotator in waiting
-        if annotator.user and (found := users.get(annotator.user.email.lower())) and found not in known
-    )
-
-
 # --- Annotations ---------------------------------------------------------------------------------
 
 

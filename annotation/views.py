@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import logging
 from decimal import Decimal
 from typing import Any
 
@@ -18,10 +19,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from annotation import labelstudio, push, services, tasks
+from annotation.access import annotator_of, campaigns_open_to, may_view
+from annotation.accounts import ensure_account
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
 from annotation.forecast import forecast
 from annotation.forms import CampaignForm, InviteForm, JoinForm, TopUpForm
-from annotation.gold import paused_for
 from annotation.labelstudio import LabelStudioError
 from annotation.models import (
     Annotation,
@@ -42,6 +44,7 @@ from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, role_required, staff_user, user_required
 
+logger = logging.getLogger(__name__)
 SHOWN = 200  # rows of the pay page; the balance counts all
 # What a data manager reads for each state of a task.
 STATES = {
@@ -192,7 +195,7 @@ def _join(request: HttpRequest, form: JoinForm, user: User | None) -> bool:
 @user_required
 def work(request: HttpRequest, user: User) -> HttpResponse:
     """Where an annotator goes to label, and sees what each piece of work brought."""
-    annotator = Annotator.objects.filter(user=user).first()
+    annotator = annotator_of(user)
     if annotator is None:
         raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
     rows = annotator.annotations.select_related("task__campaign", "earning", "rejection").order_by("-made_at")[:SHOWN]
@@ -202,18 +205,14 @@ def work(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _way_in(annotator: Annotator) -> dict[str, Any]:
-    """The campaigns to label, or Label Studio's own invitation for those who have no account there yet."""
+    """What there is to label. Whoever comes for the first time gets an account in Label Studio, which we keep."""
     try:
-        if annotator.label_studio_user is None:
-            services.connect_annotators(users=labelstudio.find_users())
-            annotator.refresh_from_db()
-        if annotator.label_studio_user is None:
-            return {"invite_link": labelstudio.invite_link()}
-    except LabelStudioError:
+        ensure_account(annotator=annotator)
+    except LabelStudioError as error:
+        logger.warning("%s", error)
         return {"away": True}
-    open_to_them = Campaign.objects.open_today().exclude(paused_for(annotator))
-    running = LabelProject.objects.filter(campaign__in=open_to_them).select_related("campaign")
-    return {"projects": running, "label_studio": settings.LABEL_STUDIO_URL}
+    projects = LabelProject.objects.filter(campaign__in=campaigns_open_to(annotator)).select_related("campaign")
+    return {"projects": projects.order_by("campaign__name", "pk"), "label_studio": settings.LABELLING_URL}
 
 
 # --- Label Studio calls --------------------------------------------------------------------------
@@ -244,12 +243,16 @@ def _knows_secret(request: HttpRequest) -> bool:
 
 @require_safe
 def task_image(request: HttpRequest, view_key: str) -> HttpResponseBase:
-    """The photograph of one task for Label Studio's page: rights are checked at every request, every view noted."""
+    """The photograph of one task, to whoever was given the task: rights are checked at every request, every view noted.
+
+    410 for everybody once it may not be used, 403 for others.
+    """
     task = get_object_or_404(LabelTask.objects.select_related("campaign", "image"), view_key=view_key)
-    served = services.may_be_seen(task=task)
-    ImageView.objects.create(task=task, served=served)
-    response = _image(task) if served else _gone()
-    response["Access-Control-Allow-Origin"] = settings.LABEL_STUDIO_URL
+    annotator = annotator_of(request.user)
+    may_use = services.may_be_seen(task=task)
+    served = may_use and annotator is not None and may_view(annotator, task=task)
+    ImageView.objects.create(task=task, annotator=annotator, served=served)
+    response = _image(task) if served else _not_yours() if may_use else _gone()
     response["Cache-Control"] = "no-store"
     return response
 
@@ -264,3 +267,8 @@ def _image(task: LabelTask) -> HttpResponseBase:
 
 def _gone() -> HttpResponse:
     return HttpResponse("This photograph may not be used any more.", status=410, content_type="text/plain")
+
+
+def _not_yours() -> HttpResponse:
+    words = "This photograph was not given to you to label. Begin at your own page."
+    return HttpResponse(words, status=403, content_type="text/plain")

@@ -2,13 +2,30 @@
 
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from consent import erasure_list
 
 LOOK_AGAIN = 10.0  # seconds: whoever asks meanwhile does not make us list the storage
+
+
+class LabellingAddress:
+    """What comes in at LABELLING_URL is for the gateway to Label Studio; none of our pages is there.
+
+    An origin of its own: whatever a script in Label Studio's page may do, it cannot read our pages.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.get_host() == urlsplit(settings.LABELLING_URL).netloc:
+            request.urlconf = "config.labelling_urls"  # type: ignore[assignment]
+        return self.get_response(request)
 
 
 class ReplayGuard:

@@ -21,6 +21,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 BASE_URL = env.str("BASE_URL", "http://localhost:8000").rstrip("/")  # how mails and exports name this site
 
+# Where annotators label: this site again under another name or port, which shows Label Studio (annotation.gateway).
+LABELLING_URL = env.str("LABELLING_URL", "http://localhost:8001").rstrip("/")
+
 INSTALLED_APPS = [
     "consent",
     "collection",
@@ -44,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.middleware.LabellingAddress",
     "config.middleware.ReplayGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -139,7 +143,7 @@ STORAGES = {
     "default": storage("derivatives"),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-STATIC_URL = "static/"
+STATIC_URL = "assets/"  # not static/: that is Label Studio's, at LABELLING_URL
 STATIC_ROOT = VAR_DIR / "static"
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 60 * 1024 * 1024)  # one photograph
 # Photographs on their way (collection.uploads): how long and how many, per person.
@@ -302,6 +306,8 @@ SECURE_SSL_REDIRECT = HTTPS
 # Names of our own: Label Studio on another port of the same host is a Django project too, and cookies know no ports.
 SESSION_COOKIE_NAME = "likeness_session"
 CSRF_COOKIE_NAME = "likeness_csrf"
+# Needed where LABELLING_URL is another host name: the domain that both share.
+SESSION_COOKIE_DOMAIN = env.str("SESSION_COOKIE_DOMAIN", "") or None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 # How many proxies of ours stand in front: decides which entry of X-Forwarded-For is the client (consent.addresses).

@@ -290,9 +290,10 @@ RULES = (
         models=("annotation.invitation",),
     ),
     Rule(
-        what="Who saw or pulled a photograph, without identity",
+        what="Who was given, saw or pulled a photograph, without identity",
         why="So that people can be told, and recipients be asked to delete.",
         until="Kept for good, under numbers that lead to nobody once the account is deleted.",
+        models=("annotation.handout", "annotation.imageview"),
     ),
     Rule(
         what="The list of what was erased, without identity",

@@ -15,7 +15,7 @@ from demo.check import PROMISES, check_all
 from demo.photographs import own_images
 from demo.processes import ROOT, Stopped
 from demo.progress import Progress
-from demo.stack import bare_stack, write_environment
+from demo.stack import LABEL_STUDIO_OWNER, bare_stack, write_environment
 from demo.walk import Walk, at_once
 
 STAGES = (
@@ -184,7 +184,9 @@ def print_logins(here: Walk, dataset: datasets.Dataset) -> None:
     print(f"{'':24} .venv/bin/python -m exports.pull {dataset.slug} var/pulled --server {here.stack.web} --token TOKEN")
     environment = write_environment(here.stack).relative_to(ROOT)
     print(f"Commands: (. {environment}; .venv/bin/python manage.py find_duplicates FOLDER)")
-    print(f"Annotators sign in to Label Studio with the same e-mail and password: {here.stack.label_studio}")
+    print(f"Annotators label at {here.stack.labelling}, where their page leads them.")
+    owner = f"{LABEL_STUDIO_OWNER} {here.stack.label_studio_password}"
+    print(f"Label Studio itself is for its administrator alone: {owner} {here.stack.label_studio}")
     print(f"Mail is in {here.stack.mail}, logs in {here.stack.held.logs}. Ctrl-C stops everything.", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Stage 5: a campaign starts, annotators join by invitation and label every task by Label Studio's own HTTP API."""
+"""Stage 5: a campaign starts, annotators join by invitation and label every task as Label Studio's page does."""
 
 import re
 import time
@@ -35,11 +35,11 @@ def start_campaign(manager: Browser) -> str:
 
 @dataclass
 class Annotator:
-    """An annotator's two browsers: their pay page here, and Label Studio."""
+    """An annotator's browser: their pay page, and Label Studio at the labelling address."""
 
     person: Person
     here: Browser
-    there: Browser
+    labelling: str
     labelled: int = 0
     images: dict[str, bytes] = field(default_factory=dict)  # what the labelling page showed, by address
 
@@ -49,19 +49,12 @@ def invite(manager: Browser, person: Person) -> None:
     done(manager.fill(manager.get("/staff/annotators/"), {"email": person.email}))
 
 
-def join(place: Place, label_studio: str, person: Person) -> Annotator:
-    """Follow the mailed invitation, agree, and make an account in Label Studio by the link on the pay page."""
+def join(place: Place, labelling: str, person: Person) -> Annotator:
+    """Follow the mailed invitation and agree. Label Studio is never asked for an account: that is ours to keep."""
     here = Browser(place.web, person.name)
     page = here.get(place.mailbox.link(person.email, "/work/join/"))
-    work = done(here.fill(page, {"password1": person.password, "agree": "on"}))
-    link = next((link for link in work.links if "/user/signup/" in link), "")
-    if not link:
-        raise Surprise(f"{work.url} has no link into Label Studio: {work.text[:300]}")
-    there = Browser(label_studio, person.name)
-    joined = there.fill(there.get(link), {"email": person.email, "password": person.password})
-    if "/signup" in joined.url:
-        raise Surprise(f"Label Studio did not take {person.email}: {joined.text[:300]}")
-    return Annotator(person, here, there)
+    done(here.fill(page, {"password1": person.password, "agree": "on"}))
+    return Annotator(person, here, labelling)
 
 
 def balance(annotator: Annotator) -> Decimal:
@@ -76,27 +69,31 @@ def balance(annotator: Annotator) -> Decimal:
 
 def label_everything(annotator: Annotator, project: int, made: Counter) -> None:
     """Ask for the next task until there is none, look at the photograph, and submit, as Label Studio's page does."""
-    api = annotator.there
-    controls = patiently(api, "GET", f"/api/projects/{project}/").json()["parsed_label_config"]
-    while (answer := patiently(api, "GET", f"/api/projects/{project}/next", none=404)).status_code == 200:
+    link = f"{annotator.labelling}/projects/{project}/data?labeling=1"
+    if link not in annotator.here.get("/work/").links:
+        raise Surprise(f"The page of {annotator.person.name} has no link to {link}.")
+    if "react-app" not in annotator.here.get(link).response.text:
+        raise Surprise(f"{link} is not Label Studio's page.")
+    controls = patiently(annotator, "GET", f"/api/projects/{project}").json()["parsed_label_config"]
+    while (answer := next_task(annotator, project)).status_code == 200:
         task = answer.json()
         look(annotator, task["data"]["image"])
-        patiently(
-            api,
-            "POST",
-            f"/api/tasks/{task['id']}/annotations/",
-            params={"project": project},
-            json={"result": result(controls, annotator.person.name, task["id"]), "lead_time": 8.5},
-            headers={"X-CSRFToken": api.client.cookies.get("csrftoken", ""), "Referer": api.base + "/"},
-        )
+        body = {"result": result(controls, annotator.person.name, task["id"]), "lead_time": 8.5}
+        patiently(annotator, "POST", f"/api/tasks/{task['id']}/annotations", params={"project": project}, json=body)
         annotator.labelled += 1
         made.add()
 
 
-def patiently(api: Browser, method: str, path: str, none: int = 0, **request: Any) -> httpx.Response:
-    """One request to Label Studio, sent again if its SQLite was locked (500): a person presses the button again."""
+def next_task(annotator: Annotator, project: int) -> httpx.Response:
+    asked = {"id": "next_task", "tabID": 1, "project": project}
+    return patiently(annotator, "POST", "/api/dm/actions", none=404, params=asked, json={"project": str(project)})
+
+
+def patiently(annotator: Annotator, method: str, path: str, none: int = 0, **request: Any) -> httpx.Response:
+    """One request of Label Studio's page, sent again if its SQLite was locked: a person presses the button again."""
+    headers = {"Origin": annotator.labelling}
     for _ in range(5):
-        answer = api.client.request(method, path, **request)
+        answer = annotator.here.client.request(method, annotator.labelling + path, headers=headers, **request)
         if answer.status_code < 400 or answer.status_code == none:
             return answer
         if answer.status_code < 500:
@@ -106,12 +103,11 @@ def patiently(api: Browser, method: str, path: str, none: int = 0, **request: An
 
 
 def look(annotator: Annotator, address: str) -> None:
-    """Fetch the photograph as Label Studio's page does, across origins; it must not be cached anywhere."""
-    origin = annotator.there.base
-    shown = annotator.here.client.get(address, headers={"Origin": origin, "Referer": origin + "/"})
-    allowed, caching = (shown.headers.get(name, "") for name in ("access-control-allow-origin", "cache-control"))
-    if shown.status_code != 200 or allowed != origin or "no-store" not in caching:
-        raise Surprise(f"{address} answered {shown.status_code}, allows {allowed or 'no origin'}, caching: {caching}")
+    """Fetch the photograph as Label Studio's page does; it must be for this annotator alone and cached nowhere."""
+    shown = annotator.here.client.get(address, headers={"Referer": annotator.labelling + "/"})
+    caching = shown.headers.get("cache-control", "")
+    if shown.status_code != 200 or "no-store" not in caching or not address.startswith(annotator.labelling):
+        raise Surprise(f"{address} answered {shown.status_code}, caching: {caching}")
     annotator.images[address] = shown.content
 
 

@@ -33,6 +33,7 @@ class Stack:
     var: Path
     held: Processes
     web: str = ""
+    labelling: str = ""  # where annotators reach Label Studio: web again, under another port
     label_studio: str = ""
     label_studio_token: str = field(default_factory=lambda: secrets.token_hex(20))
     label_studio_password: str = field(default_factory=lambda: secrets.token_urlsafe(15))
@@ -128,7 +129,8 @@ def choose_addresses(stack: Stack) -> None:
     """Free ports, and the settings that follow from them."""
     web_port = free_port(8000)
     stack.web = f"http://127.0.0.1:{web_port}"
-    stack.label_studio = f"http://127.0.0.1:{free_port(8180, besides=web_port)}"
+    stack.labelling = f"http://127.0.0.1:{free_port(web_port + 1)}"
+    stack.label_studio = f"http://127.0.0.1:{free_port(8180)}"
     stack.env = settings(stack)
 
 
@@ -138,13 +140,13 @@ def start_web(stack: Stack) -> None:
     stack.manage("migrate", "--no-input")
     stack.manage("create_signing_key")
     stack.held.wait("collectstatic")
-    address = stack.web.removeprefix("http://")
-    words = f"config.wsgi --bind {address} -k gthread -w 2 --threads 16 --timeout 120 --keep-alive 75"
+    web, labelling = (address.removeprefix("http://") for address in (stack.web, stack.labelling))
+    words = f"config.wsgi --bind {web} --bind {labelling} -k gthread -w 2 --threads 16 --timeout 120 --keep-alive 75"
     stack.held.start("web", [sys.executable, "-m", "gunicorn", *words.split()], stack.env)
     wait_until_it_answers(stack, "web", f"{stack.web}/keys/signing.pem")
 
 
-def free_port(first: int, besides: int = 0) -> int:
+def free_port(first: int) -> int:
     """The first port from `first` on that nothing on this machine listens to."""
     for port in range(first, first + 1000):
         with socket.socket() as probe:
@@ -153,8 +155,7 @@ def free_port(first: int, besides: int = 0) -> int:
                 probe.bind(("0.0.0.0", port))  # noqa: S104  # a probe: never listens
             except OSError:
                 continue
-        if port != besides:
-            return port
+        return port
     raise Stopped(f"no free port from {first} to {first + 999}")
 
 
@@ -170,6 +171,7 @@ def settings(stack: Stack) -> dict[str, str]:
         "LIKENESS_VAR": str(stack.var),
         "SECRET_KEY": secrets.token_urlsafe(50),
         "BASE_URL": stack.web,
+        "LABELLING_URL": stack.labelling,
         "EMAIL_URL": f"filemail:///{quote(str(stack.mail))}",  # django-environ takes one slash off
         "SIGNUP_RATE_LIMIT": "1000/m/ip",
         "REVIEW_UNDO_SECONDS": "2",

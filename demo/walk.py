@@ -83,7 +83,7 @@ class Walk:
     def views_of(self, target: withdrawal.Target) -> list[str]:
         """The addresses at which Label Studio's page fetches these images."""
         keys = self.records.rows("SELECT view_key, image_id FROM annotation_labeltask")
-        return [f"{self.stack.web}/images/{key}/" for key, image in keys if image in target.images]
+        return [f"{self.stack.labelling}/images/{key}/" for key, image in keys if image in target.images]
 
     def staff(self, person: Person) -> Browser:
         """The one browser of a member of staff."""
@@ -243,7 +243,7 @@ def _told(walk: Walk) -> str:
 def annotate(walk: Walk) -> None:
     for person in cast.ANNOTATORS:
         label.invite(walk.manager, person)
-        walk.annotators.append(label.join(walk.place, walk.stack.label_studio, person))
+        walk.annotators.append(label.join(walk.place, walk.stack.labelling, person))
     walk.campaign = label.start_campaign(walk.manager)
     wanted = walk.records.one(USABLE)
     pushed: Callable[[], int] = lambda: walk.records.one(PUSHED)  # noqa: E731

@@ -156,7 +156,7 @@ def test_killed_at_any_point_of_the_walk_nothing_is_lost_or_doubled(studio, kill
 
     for _ in range(2):
         with Labeller(studio) as labeller:
-            make_annotator(user=make_user(labeller.email))
+            make_annotator(labeller.id)
             for task in tasks.values():
                 labeller.label(task, good_result())
     killer.run("pull", seed=3)

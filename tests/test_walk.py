@@ -24,11 +24,11 @@ from consent.models import Consent, LedgerEntry
 from consent.questions import questions_of
 from exports import tasks as export_tasks
 from exports.models import Release
-from tests.annotation.factories import good_result
+from tests.annotation.gate import AtGateway
 from tests.collection.factories import make_call
 from tests.collection.pictures import jpeg, portrait, with_exif
 from tests.consent.factories import PASSWORD, make_contributor, make_text, make_user
-from tests.label_studio import Labeller, label_studio
+from tests.label_studio import label_studio
 
 __all__ = ("label_studio",)
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +62,7 @@ def signed_form(client, text) -> dict[str, str]:
     return {**hidden, **answers, "purpose_research": "on", "signer_name": "Ada Example", "agree": "on"}
 
 
-def test_one_image_from_signature_to_withdrawal(site, label_studio, client, tmp_path):
+def test_one_image_from_signature_to_withdrawal(site, settings, client, tmp_path):
     text = make_text(["research", "commercial"], slug="portrait")
     call = make_call(form=text.form)
     contributor = make_contributor()
@@ -102,17 +102,19 @@ def test_one_image_from_signature_to_withdrawal(site, label_studio, client, tmp_
     run(annotation_tasks.push_running)
     tasks = list(LabelTask.objects.filter(state=LabelTask.State.PUSHED))
     assert len(tasks) == 2
-    seen = httpx.get(f"{site.url}/images/{tasks[0].view_key}/")
-    assert (seen.status_code, seen.headers["access-control-allow-origin"]) == (200, label_studio.url)
-    assert b"SECRET" not in seen.content
+    assert httpx.get(f"{site.url}/images/{tasks[0].view_key}/").status_code == 403, "nobody was given the task yet"
 
     # 5. annotations and earnings; the webhook of each is a hint that the live server has noted
     invite_annotator(email="labeller@labels.test", invited_by=manager)
     token = mail.outbox[-1].body.split("/work/join/")[1].split("/")[0]
-    accept_invitation(invitation=find_invitation(token=token), user=None, password=PASSWORD)
-    with Labeller(label_studio, "labeller@labels.test") as labeller:
-        for task in tasks:
-            labeller.label(task, good_result())
+    annotator = accept_invitation(invitation=find_invitation(token=token), user=None, password=PASSWORD)
+    gateway, project = AtGateway(annotator).join(), LabelProject.objects.get().external_id
+    for _ in tasks:
+        given = gateway.next(project).json()
+        seen = gateway.client.get(given["data"]["image"].removeprefix(settings.LABELLING_URL))
+        assert seen.status_code == 200
+        assert b"SECRET" not in b"".join(seen.streaming_content)
+        assert gateway.annotate(given["id"]).status_code == 201
     run(annotation_tasks.pull_hinted)
     assert Earning.objects.count() == 2, "the webhooks came, so hints are enough"
     run(annotation_tasks.sweep_updated)

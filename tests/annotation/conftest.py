@@ -15,6 +15,7 @@ def _label_studio_settings(settings):
     settings.LABEL_STUDIO_TOKEN = "none"
     settings.LABEL_STUDIO_WEBHOOK_SECRET = SECRET
     settings.BASE_URL = "http://localhost:8000"
+    settings.LABELLING_URL = "http://localhost:8001"
 
 
 @pytest.fixture

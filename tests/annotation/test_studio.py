@@ -1,7 +1,6 @@
 """The real Label Studio: push, label, pull, pay, withdraw; with answers lost and processes dying in between."""
 
 import threading
-import uuid
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from annotation import labelstudio
+from annotation.accounts import account_of, ensure_account
 from annotation.labelstudio import LabelStudioError
 from annotation.lease import importer_lease, renew
 from annotation.models import Annotation, Annotator, Campaign, Earning, Hint, ImporterLease, LabelProject, LabelTask
@@ -47,14 +47,13 @@ def assert_each_task_there_once(campaign):
 
 @pytest.fixture
 def labellers(studio):
-    """Makes annotators who have joined Label Studio; their connections are closed in the end."""
+    """Makes annotators who have an account in Label Studio; their connections are closed in the end."""
     made = []
 
-    def make(email="", annotator=True):
-        made.append(Labeller(studio, email))
+    def make(annotator=True):
+        made.append(Labeller(studio))
         if annotator:
-            made[-1].annotator = make_annotator()
-            made[-1].annotator.user.__class__.objects.filter(pk=made[-1].annotator.user.pk).update(email=made[-1].email)
+            make_annotator(made[-1].id)
         return made[-1]
 
     yield make
@@ -74,7 +73,7 @@ def test_push_sends_each_image_once_and_nothing_personal(studio):
         for task in campaign.tasks.all():
             data = api.get(f"/api/tasks/{task.external_id}/").json()["data"]
             assert data == {
-                "image": f"http://localhost:8000/images/{task.view_key}/",
+                "image": f"http://localhost:8001/images/{task.view_key}/",
                 "asset_id": str(task.asset_id),
             }
 
@@ -310,17 +309,6 @@ def test_label_studio_takes_anything_and_we_do_not(studio, labellers):
     assert Annotation.objects.filter(version=2, verdict="accepted").count() == 1
 
 
-def test_addresses_match_whatever_their_case(studio, labellers):
-    campaign = make_campaign(images=1)
-    push_pending(campaign=campaign)
-    name = uuid.uuid4().hex
-    annotator = make_annotator()
-    annotator.user.__class__.objects.filter(pk=annotator.user.pk).update(email=f"{name}@Labels.test")
-    labellers(f"{name.upper()}@labels.test", annotator=False).label(campaign.tasks.get())
-    sweep_updated(project=LabelProject.objects.get())
-    assert Earning.objects.get().annotator == annotator
-
-
 def test_a_failed_fetch_keeps_the_hint(settings):
     project = LabelProject.objects.create(campaign=make_campaign(), external_id=1)
     Hint.objects.create(project=project, task_external_id=1, action="ANNOTATION_CREATED")
@@ -344,14 +332,36 @@ def test_submitting_a_label_calls_our_webhook(studio, labellers, live_server, se
     assert Earning.objects.count() == 1
 
 
-def test_the_pay_page_leads_into_label_studio(studio, labellers, client):
+def test_the_pay_page_makes_an_account_that_nobody_knows_and_leads_to_the_gateway(studio, client, settings):
     push_pending(campaign=make_campaign(images=1))
     annotator = make_annotator()
     client.force_login(annotator.user)
-    assert "/user/signup/?token=" in client.get("/work/").content.decode()
-    labellers(annotator.user.email, annotator=False)
+    page = client.get("/work/").content.decode()
     project = LabelProject.objects.get()
-    assert f"{studio.url}/projects/{project.external_id}/data?labeling=1" in client.get("/work/").content.decode()
+    assert f"{settings.LABELLING_URL}/projects/{project.external_id}/data?labeling=1" in page
+    annotator.refresh_from_db()
+    account = account_of(annotator)
+    with studio.api(account.token) as api:
+        me = api.get("/api/current-user/whoami").json()
+    assert me["id"] == account.user == annotator.label_studio_user
+    assert me["email"].endswith("@annotators.invalid")
+    for secret in (account.token, account.password):
+        assert secret not in annotator.label_studio_access
+        assert secret not in page
+    client.get("/work/")
+    assert account_of(Annotator.objects.get()) == account  # it is kept
+
+
+def test_an_account_whose_key_is_gone_is_made_anew(studio, client, settings):
+    annotator = make_annotator()
+    ensure_account(annotator=annotator)
+    first = account_of(annotator)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one", [settings.SECRET_KEY]
+    assert account_of(annotator) == first
+    settings.SECRET_KEY_FALLBACKS = []
+    assert account_of(annotator) is None
+    ensure_account(annotator=annotator)
+    assert account_of(annotator).user != first.user
 
 
 # --- Withdrawal ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.access import hand_out
 from annotation.config import TEMPLATES, parse_config, starter_config
 from annotation.intake import record_annotation
 from annotation.models import Annotator, Campaign, Hint, ImageView, Invitation, LabelProject, LabelTask
@@ -44,19 +45,55 @@ def image_url(task):
 # --- Photographs ---------------------------------------------------------------------------------
 
 
-def test_an_annotator_sees_the_photograph(client, settings):
-    settings.LABEL_STUDIO_URL = "https://labels.example"
-    task = make_pushed_task()
+@pytest.fixture
+def task():
+    return make_pushed_task()
+
+
+@pytest.fixture
+def holder(client, task):
+    """Somebody signed in whom the task was given to."""
+    annotator = make_annotator()
+    assert hand_out(annotator, task=task)
+    client.force_login(annotator.user)
+    return annotator
+
+
+def test_whoever_was_given_the_task_sees_the_photograph(client, task, holder):
     response = client.get(image_url(task))
     assert b"".join(response.streaming_content) == BYTES
     assert response["Content-Type"] == "image/jpeg"
     assert response["Cache-Control"] == "no-store"
-    assert response["Access-Control-Allow-Origin"] == "https://labels.example"
-    assert ImageView.objects.get().served
+    assert "Access-Control-Allow-Origin" not in response
+    view = ImageView.objects.get()
+    assert view.served
+    assert view.annotator == holder
 
 
-def test_after_a_withdrawal_it_is_gone_at_once(client):
-    task = make_pushed_task()
+def test_nobody_else_does(client, task, holder):
+    client.logout()
+    assert client.get(image_url(task)).status_code == 403
+    other = make_annotator()
+    client.force_login(other.user)
+    assert client.get(image_url(task)).status_code == 403
+    client.force_login(make_user("manager@example.org", "data manager"))
+    assert client.get(image_url(task)).status_code == 403
+    assert list(ImageView.objects.order_by("pk").values_list("annotator", "served")) == [
+        (None, False), (other.pk, False), (None, False),
+    ]  # fmt: skip
+
+
+def test_nor_the_holder_when_the_campaign_is_closed(client, task, holder):
+    Campaign.objects.update(state="closed")
+    assert client.get(image_url(task)).status_code == 403
+
+
+def test_a_pause_takes_nothing_off_the_holders_screen(client, task, holder):
+    Campaign.objects.update(state="paused")
+    assert client.get(image_url(task)).status_code == 200
+
+
+def test_after_a_withdrawal_it_is_gone_at_once(client, task, holder):
     withdraw(consent=task.image.consent)
     response = client.get(image_url(task))
     assert response.status_code == 410
@@ -64,27 +101,25 @@ def test_after_a_withdrawal_it_is_gone_at_once(client):
     assert not ImageView.objects.get().served
 
 
-def test_withdrawing_only_the_campaigns_purpose_is_enough(client):
-    task = make_pushed_task()
+def test_withdrawing_only_the_campaigns_purpose_is_enough(client, task, holder):
     withdraw(consent=task.image.consent, purpose="research")
     assert client.get(image_url(task)).status_code == 410
 
 
 @pytest.mark.parametrize("state", ["pending", "retracting", "retracted"])
-def test_only_tasks_in_label_studio_are_served(client, state):
-    task = make_pushed_task()
+def test_only_tasks_in_label_studio_are_served(client, task, holder, state):
     LabelTask.objects.update(state=state, retracted_at=timezone.now())
     assert client.get(image_url(task)).status_code == 410
 
 
-def test_bytes_that_are_gone_already(client):
-    task = make_pushed_task()
+def test_bytes_that_are_gone_already(client, task, holder):
     task.image.__class__.objects.update(clean_key="aa/missing.jpg")
     assert client.get(image_url(task)).status_code == 410
 
 
 def test_a_guessed_address(client):
     assert client.get("/images/nobody-knows-this/").status_code == 404
+    assert client.get("/images/nobody-knows-this/", headers={"host": "localhost:8001"}).status_code == 404
 
 
 # --- Webhook -------------------------------------------------------------------------------------

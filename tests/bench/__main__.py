@@ -23,6 +23,7 @@ NAMES = (
     "copies",
     "lookup",
     "labels",
+    "gateway",
 )
 
 for name in sys.argv[1:] or NAMES:

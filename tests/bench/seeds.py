@@ -23,6 +23,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.files.base import ContentFile
 from django.db.models import Count
 
+from annotation.access import hand_out
 from annotation.config import starter_config
 from annotation.models import Campaign, LabelTask
 from annotation.services import change_campaign, plan_tasks
@@ -34,6 +35,7 @@ from consent.questions import questions_of
 from exports.models import Dataset, Release
 from exports.services import build_release, draft_release, publish_release
 from exports.tokens import issue_recipient_token
+from tests.annotation.factories import make_annotator
 from tests.collection.factories import make_call
 from tests.consent.factories import make_consent, make_contributor, make_text, make_user
 
@@ -115,10 +117,12 @@ def states() -> Any:
 
 
 def doors(count: str) -> Any:
-    """Addresses under which the contributor's photographs are served: to themselves and to annotators."""
+    """Addresses under which the contributor's photographs are served: to themselves and to an annotator."""
     thumbs = [f"/me/photos/{pk}/thumb" for pk in Image.objects.values_list("pk", flat=True)[: int(count)]]
-    keys = LabelTask.objects.filter(state="pushed").values_list("view_key", flat=True)[: int(count)]
-    return {"thumbs": thumbs, "views": [f"/images/{key}/" for key in keys]}
+    annotator = make_annotator()
+    tasks = LabelTask.objects.filter(state="pushed").select_related("campaign")[: int(count)]
+    views = [f"/images/{task.view_key}/" for task in tasks if hand_out(annotator, task=task)]
+    return {"thumbs": thumbs, "views": views, "annotator": session_of(annotator.user)}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""What an annotator may see and do now: which campaigns, and which photographs were handed to them."""
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+
+from annotation.gold import paused_for
+from annotation.models import Annotator, Campaign, Handout, LabelProject, LabelTask
+from annotation.services import may_be_seen
+
+
+def annotator_of(user: AbstractBaseUser | AnonymousUser) -> Annotator | None:
+    """The annotator that somebody signed in is, once they accepted the agreement."""
+    return Annotator.objects.filter(user=user.pk).first() if user.is_authenticated else None
+
+
+def campaigns_open_to(annotator: Annotator) -> QuerySet[Campaign]:
+    """The campaigns that this annotator gets photographs of now."""
+    return Campaign.objects.open_today().exclude(paused_for(annotator))
+
+
+def campaigns_to_finish() -> QuerySet[Campaign]:
+    """Campaigns in which whoever holds a photograph may finish it: a pause or a day's limit ends what comes next, and
+    takes nobody's work off their screen."""
+    return Campaign.objects.filter(state__in=[Campaign.State.RUNNING, Campaign.State.PAUSED])
+
+
+def project_open_to(annotator: Annotator, *, external_id: int, begins: bool = True) -> LabelProject | None:
+    """The project with Label Studio's id `external_id`, if they may begin (or else finish) something in it now."""
+    campaigns = campaigns_open_to(annotator) if begins else campaigns_to_finish()
+    return LabelProject.objects.filter(external_id=external_id, campaign__in=campaigns).first()
+
+
+def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
+    """Note that Label Studio gave them this task; False if its photograph may not be seen any more."""
+    if not may_be_seen(task=task):
+        return False
+    Handout.objects.get_or_create(annotator=annotator, task=task)
+    return True
+
+
+def task_held_by(annotator: Annotator, *, external_id: int) -> LabelTask | None:
+    """The task with Label Studio's id `external_id`, if it was handed to them and may still be worked on."""
+    task = _handed_to(annotator).filter(external_id=external_id).select_related("campaign").first()
+    return task if task and may_be_seen(task=task) else None
+
+
+def may_view(annotator: Annotator, *, task: LabelTask) -> bool:
+    """Whether this annotator may see the photograph of this task now."""
+    return _handed_to(annotator).filter(pk=task.pk).exists() and may_be_seen(task=task)
+
+
+def _handed_to(annotator: Annotator) -> QuerySet[LabelTask]:
+    return LabelTask.objects.filter(handouts__annotator=annotator, campaign__in=campaigns_to_finish())

@@ -1,0 +1,353 @@
+"""The gateway in front of a real Label Studio: what annotators may do, and what nobody may do through it."""
+
+import json
+import os
+import re
+import subprocess
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from django.utils import timezone
+
+from annotation import gateway_calls, tasks
+from annotation.accounts import account_of
+from annotation.gateway import CLOSED, PARAMETERS
+from annotation.gateway_views import AWAY
+from annotation.gold import pause_annotator
+from annotation.models import Annotation, Annotator, Campaign, Handout, LabelProject
+from annotation.pull import sweep_updated
+from annotation.push import push_pending
+from consent.withdrawals import withdraw
+from tests.annotation.factories import good_result, make_annotator, make_campaign, make_user
+from tests.annotation.gate import AtGateway, at_nginx
+from tests.annotation.nginx import nginx
+from tests.label_studio import PROGRAM
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LISTER = Path(__file__).parent / "label_studio_urls.py"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@pytest.fixture
+def campaign(studio):
+    """A running campaign with two photographs, pushed."""
+    campaign = make_campaign(images=2)
+    assert push_pending(campaign=campaign) == 2
+    return campaign
+
+
+@pytest.fixture
+def project(campaign):
+    return LabelProject.objects.get(campaign=campaign).external_id
+
+
+@pytest.fixture
+def ann(campaign):
+    return AtGateway().join()
+
+
+@pytest.fixture
+def bob(campaign):
+    return AtGateway().join()
+
+
+def refused(answer, words):
+    return answer.status_code == 403 and words in answer.content.decode()
+
+
+# --- Labelling -----------------------------------------------------------------------------------
+
+
+def test_what_is_labelled_comes_back_as_theirs_whatever_they_claim(ann, bob, project):
+    task = ann.next(project).json()
+    other = bob.annotator.label_studio_user
+    answer = ann.annotate(task["id"], completed_by=other, ground_truth=True, updated_by=other)
+    assert answer.status_code == 201
+    assert answer.json()["completed_by"] == ann.annotator.label_studio_user
+    assert not answer.json()["ground_truth"]
+    sweep_updated(project=LabelProject.objects.get())
+    annotation = Annotation.objects.get()
+    assert annotation.annotator == ann.annotator
+    assert annotation.verdict == "accepted"
+
+
+def test_two_get_the_same_task_and_see_nothing_of_each_other(ann, bob, project, studio):
+    first, second = ann.next(project).json()["id"], bob.next(project).json()["id"]
+    ann.annotate(first)
+    ann.ask("POST", f"/api/tasks/{first}/drafts", {"result": good_result(1)})
+    while second != first:
+        bob.annotate(second)
+        second = bob.next(project).json()["id"]
+    with studio.api() as owner:
+        assert len(owner.get(f"/api/tasks/{first}/").json()["annotations"]) == 1
+    told = bob.ask("GET", f"/api/tasks/{first}?interaction=labelstream&project={project}").json()
+    assert (told["annotations"], told["drafts"]) == ([], [])
+    assert not {"annotators", "total_annotations", "annotations_results", "updated_by"} & set(told)
+    mine = ann.ask("GET", f"/api/tasks/{first}?interaction=labelstream&project={project}").json()
+    assert (len(mine["annotations"]), len(mine["drafts"])) == (1, 1)
+
+
+def test_only_ones_own_annotation_and_draft_can_be_changed(ann, bob, project):
+    task = ann.next(project).json()["id"]
+    made = ann.annotate(task).json()["id"]
+    draft = ann.ask("POST", f"/api/tasks/{task}/annotations/{made}/drafts", {"result": good_result(3)}).json()["id"]
+    Handout.objects.create(annotator=bob.annotator, task=Handout.objects.get().task)  # the same task is theirs as well
+    words = gateway_calls.NOT_YOUR_ANSWER
+    assert refused(bob.ask("PATCH", f"/api/annotations/{made}", {"result": []}), words)
+    assert refused(bob.ask("POST", f"/api/tasks/{task}/annotations/{made}/drafts", {"result": []}), words)
+    assert refused(bob.ask("PATCH", f"/api/drafts/{draft}", {"result": []}), words)
+    assert refused(bob.ask("DELETE", f"/api/drafts/{draft}"), words)
+    assert refused(bob.ask("PATCH", "/api/annotations/99999", {"result": []}), words)
+    assert ann.ask("PATCH", f"/api/drafts/{draft}", {"result": good_result(5)}).status_code == 200
+    assert ann.ask("DELETE", f"/api/drafts/{draft}").status_code == 204
+    assert ann.ask("PATCH", f"/api/annotations/{made}", {"result": good_result(2)}).status_code == 200
+
+
+def test_only_a_skip_can_be_taken_back(ann, project):
+    """Taking an annotation back deletes it in Label Studio, and it is paid."""
+    task = ann.next(project).json()["id"]
+    made = ann.annotate(task).json()["id"]
+    assert refused(ann.ask("POST", f"/api/annotations/{made}/convert-to-draft"), gateway_calls.NOT_YOUR_ANSWER)
+    task = ann.next(project).json()["id"]
+    skipped = ann.annotate(task, result=[], was_cancelled=True).json()["id"]
+    answer = ann.ask("POST", f"/api/annotations/{skipped}/convert-to-draft?project={project}")
+    assert answer.status_code in {200, 201}
+
+
+def test_a_task_that_was_not_given_is_not_shown_and_takes_no_answer(ann, bob, project):
+    task = ann.next(project).json()["id"]
+    words = gateway_calls.NOT_YOUR_TASK
+    assert refused(bob.ask("GET", f"/api/tasks/{task}"), words)
+    assert refused(bob.annotate(task), words)
+    assert refused(bob.ask("POST", f"/api/tasks/{task}/drafts", {"result": []}), words)
+    assert refused(ann.annotate(task + 1), words)
+
+
+def test_a_closed_campaign_is_closed(ann, project):
+    task = ann.next(project).json()["id"]
+    Campaign.objects.update(state="closed")
+    assert refused(ann.next(project), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert refused(ann.ask("GET", f"/api/projects/{project}"), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert refused(ann.ask("GET", f"/projects/{project}/data?labeling=1"), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert refused(ann.annotate(task), gateway_calls.NOT_YOUR_TASK)
+
+
+@pytest.mark.parametrize("ends", ["the campaign is paused", "its last day is over", "a day's limit", "they are paused"])
+def test_nothing_new_and_what_is_held_may_be_finished(ann, project, campaign, ends):
+    task = ann.next(project).json()["id"]
+    if ends == "the campaign is paused":
+        Campaign.objects.update(state="paused")
+    elif ends == "its last day is over":
+        Campaign.objects.update(ends_on=timezone.localdate() - timedelta(days=1))
+    elif ends == "a day's limit":
+        Campaign.objects.update(daily_annotations=0)
+    else:
+        pause_annotator(annotator=ann.annotator, campaign=campaign, reason="Too many boxes are empty.")
+    assert refused(ann.next(project), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert refused(ann.ask("GET", f"/projects/{project}/data?labeling=1"), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert ann.annotate(task).status_code == 201
+
+
+def test_a_project_that_is_not_ours_is_closed(ann, studio):
+    with studio.api() as owner:
+        other = owner.post("/api/projects/", json={"title": "Somebody else's"}).json()["id"]
+    assert refused(ann.next(other), gateway_calls.NOT_YOUR_CAMPAIGN)
+
+
+def test_a_withdrawn_photograph_is_not_given_and_takes_no_answer(ann, project, campaign):
+    task = ann.next(project).json()["id"]
+    withdraw(consent=campaign.tasks.first().image.consent)
+    assert refused(ann.annotate(task), gateway_calls.NOT_YOUR_TASK)
+    assert refused(ann.ask("GET", f"/api/tasks/{task}"), gateway_calls.NOT_YOUR_TASK)
+    answer = ann.next(project)
+    assert (answer.status_code, answer.json()) == (404, {"detail": gateway_calls.JUST_WITHDRAWN})
+    tasks.retract_withdrawn()
+    assert "no tasks" in ann.next(project).json()["detail"]
+
+
+# --- What the page learns ------------------------------------------------------------------------
+
+
+def test_the_page_learns_nothing_of_other_people(ann, bob, project, studio):
+    asked = [
+        "/api/users?project={}", "/api/projects/{}", "/api/dm/project?project={}", "/api/dm/columns?project={}",
+        "/api/dm/views?project={}", "/api/tasks?page=1&page_size=30&view=1&project={}", "/api/current-user/whoami",
+        "/api/projects/{}/label-stream-history?project={}", "/projects/{}/data?labeling=1",
+    ]  # fmt: skip
+    bob.annotate(bob.next(project).json()["id"])
+    bobs, anns = account_of(bob.annotator), account_of(ann.annotator)
+    for path in asked:
+        answer = ann.ask("GET", path.format(project, project))
+        text = answer.content.decode()
+        assert answer.status_code == 200, path
+        assert answer["Cache-Control"] == "no-store"
+        assert not answer.cookies
+        for secret in (bobs.email, "owner@labels.test", bobs.token, anns.token, anns.password, studio.token):
+            assert secret not in text, path
+    assert ann.ask("GET", f"/api/users?project={project}").json() == []
+    assert "schema" not in ann.ask("GET", f"/api/dm/columns?project={project}").content.decode()
+
+
+def test_files_stream_and_are_cached_as_label_studio_says(ann):
+    answer = ann.ask("GET", "/react-app/main.js?v=1")
+    assert answer.streaming
+    assert len(b"".join(answer.streaming_content)) > 10_000
+    assert answer["Content-Type"] == "application/javascript"
+    again = ann.client.get("/react-app/main.js?v=1", headers={"if-modified-since": answer["Last-Modified"]})
+    assert (again.status_code, b"".join(again.streaming_content), dict(again.cookies)) == (304, b"", {})
+
+
+# --- Who is let in -------------------------------------------------------------------------------
+
+
+def test_only_annotators_are_let_in(ann, project, client):
+    Annotator.objects.filter(pk=make_annotator().pk).update(user=None)  # their account is deleted: nobody is them
+    client.force_login(make_user("manager@example.org", "data manager"))
+    for browser in (client, type(client)()):
+        here = {"host": "localhost:8001"}
+        page = browser.get(f"/projects/{project}/data?labeling=1", headers=here)
+        assert page["Location"] == "http://localhost:8000/work/"
+        assert refused(browser.get("/api/version", headers=here), "Sign in as an annotator")
+        assert refused(browser.get(f"/api/projects/{project}", headers=here), "Sign in as an annotator")
+        assert browser.get("/", headers=here)["Location"] == "http://localhost:8000/work/"
+
+
+def test_whoever_has_no_account_there_is_sent_to_their_page(campaign, project):
+    assert refused(AtGateway().next(project), "Begin at your own page")
+
+
+def test_a_closed_account_is_let_in_no_more(ann, project):
+    ann.annotator.user.is_active = False
+    ann.annotator.user.save()
+    assert refused(ann.next(project), "Sign in as an annotator")
+
+
+@pytest.mark.parametrize("origin", ["", "http://localhost:8000", "null", "http://evil.example"])
+def test_other_sites_cannot_send_answers(ann, project, origin):
+    task = ann.next(project).json()["id"]
+    for method, path in (("POST", f"/api/tasks/{task}/annotations"), ("DELETE", "/api/drafts/1")):
+        assert refused(ann.ask(method, path, {"result": []}, origin=origin), "Only the labelling page itself")
+
+
+def test_answers_are_json(ann, project):
+    task = ann.next(project).json()["id"]
+    path, headers = f"/api/tasks/{task}/annotations", {"origin": "http://localhost:8001"}
+    assert refused(ann.client.post(path, {"completed_by": 1}, headers=headers), "sent as JSON")
+    wrong = ann.client.post(path, "{", content_type="application/json", headers=headers)
+    assert refused(wrong, "not JSON")
+    assert ann.annotate(task, lead_time="long").status_code == 400
+
+
+def test_our_pages_are_not_there_and_label_studios_are_not_here(ann):
+    assert refused(ann.ask("GET", "/me/"), CLOSED)
+    assert ann.client.get("/api/version", headers={"host": "testserver"}).status_code == 404
+
+
+def test_label_studio_away(settings, client):
+    settings.LABEL_STUDIO_URL = "http://127.0.0.1:9"
+    ann = AtGateway(make_annotator())
+    answer = ann.ask("GET", "/api/version")
+    assert (answer.status_code, answer.content.decode().strip()) == (502, AWAY)
+
+
+def test_refusals_are_logged_by_pseudonym(ann, caplog):
+    ann.ask("DELETE", "/api/projects/1")
+    assert f"refused DELETE '/api/projects/1' to annotator {ann.annotator.pk}" in caplog.text
+    assert ann.annotator.user.email not in caplog.text
+
+
+# --- Every address of Label Studio ---------------------------------------------------------------
+
+# The only ones that answer, of some 340 addresses by seven methods; ids filled in as below.
+OPEN = {
+    ("GET", "/"), ("GET", "/projects/"), ("GET", "/user/login/"), ("GET", "/logout/"),
+    ("GET", "/api/version/"), ("GET", "/static/fonts/roboto/roboto.css"),
+    ("GET", "/projects/1/data/"), ("GET", "/api/current-user/whoami"), ("GET", "/api/projects/1/"),
+    ("GET", "/api/dm/project/"), ("GET", "/api/ml/"), ("GET", "/api/users/"), ("GET", "/api/dm/columns/"),
+    ("GET", "/api/dm/views/"), ("GET", "/api/label_links/"), ("GET", "/api/tasks/"),
+    ("GET", "/api/projects/1/label-stream-history/"),
+    ("GET", "/api/tasks/1/"), ("POST", "/api/tasks/1/annotations/"), ("POST", "/api/tasks/1/drafts"),
+    ("POST", "/api/tasks/1/annotations/1/drafts"), ("PATCH", "/api/annotations/1/"),
+    ("POST", "/api/annotations/1/convert-to-draft"), ("PATCH", "/api/drafts/1/"), ("DELETE", "/api/drafts/1/"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def addresses(label_studio):
+    """Every address that this Label Studio has a view for, told by its own code."""
+    python = PROGRAM.parent / "python"
+    env = {"PATH": os.environ["PATH"], "LABEL_STUDIO_BASE_DATA_DIR": str(label_studio.data), "SENTRY_DSN": ""}
+    told = subprocess.run([python, LISTER], env=env, capture_output=True, text=True, check=True)
+    found = json.loads(told.stdout.strip().splitlines()[-1])
+    assert len(found) > 300
+    return found
+
+
+@pytest.fixture(params=["python", "nginx"])
+def carried(request, ann, settings, tmp_path):
+    """An annotator before each of the two carriers."""
+    if request.param == "python":
+        yield ann
+        return
+    likeness = urlsplit(request.getfixturevalue("live_server").url).netloc
+    with nginx(tmp_path, likeness=likeness, label_studio=urlsplit(settings.LABEL_STUDIO_URL).netloc) as url:
+        settings.LABELLING_URL = url
+        with at_nginx(ann, url) as before:
+            yield before
+
+
+def test_no_address_of_label_studio_answers_outside_the_table(carried, project, addresses):
+    """As an annotator who has a task, with the ids of what exists and is theirs wherever an id stands."""
+    ids = {"project": project, "task": carried.next(project).json()["id"]}
+    closed = {f"{words}\n" for words in (CLOSED, PARAMETERS)}
+    calls = list(product(METHODS, addresses))
+    answers = carried.ask_all([(method, with_ids(address, ids)) for method, address in calls])
+    answered = {
+        call
+        for call, (status, text) in zip(calls, answers, strict=True)
+        if status != 403 or (text and text not in closed)
+    }
+    assert answered == OPEN
+
+
+def test_one_labels_through_either_carrier(carried, project):
+    """Files by way of nginx, everything in one's name by us; of Label Studio's cookies nothing is seen."""
+    file = carried.ask("GET", "/react-app/main.js?v=1")
+    page = carried.ask("GET", f"/projects/{project}/data?labeling=1")
+    assert file.headers["Content-Type"] == "application/javascript"
+    assert "react-app" in page.content.decode()
+    task = carried.next(project).json()["id"]
+    made = carried.annotate(task, completed_by=1)
+    assert made.json()["completed_by"] == carried.annotator.label_studio_user
+    assert refused(carried.annotate(task + 1), gateway_calls.NOT_YOUR_TASK)
+    assert refused(carried.ask("DELETE", "/api/drafts/1", origin="http://evil.example"), "labelling page itself")
+    for answer in (file, page, made):
+        assert "Set-Cookie" not in answer.headers
+        assert not answer.cookies
+
+
+@pytest.mark.parametrize(
+    "path", ["/react-app/..%2f..%2fapi/projects", "/react-app/%2e%2e/api/projects", "/api/version%2f..%2fprojects"]
+)
+def test_no_address_is_read_in_two_ways(carried, path):
+    assert carried.ask("GET", path).status_code in {400, 403}
+
+
+def test_nginx_carries_nothing_for_strangers_or_without_us(ann, settings, tmp_path, live_server):
+    """Whoever nginx cannot ask about is answered by nobody."""
+    studio = urlsplit(settings.LABEL_STUDIO_URL).netloc
+    with nginx(tmp_path, likeness=urlsplit(live_server.url).netloc, label_studio=studio) as url:
+        settings.LABELLING_URL = url
+        assert httpx.get(f"{url}/react-app/main.js").status_code == 403
+        assert httpx.get(f"{url}/gateway/carrier").status_code == 404
+    with nginx(tmp_path, likeness="127.0.0.1:9", label_studio=studio) as url, at_nginx(ann, url) as before:
+        assert before.ask("GET", "/react-app/main.js").status_code == 500
+
+
+def with_ids(address, ids):
+    kind = re.search(r"(project|task)s/1", address)
+    return address.replace("/1", f"/{ids[kind[1]]}", 1) if kind else address
