@@ -1,0 +1,27 @@
+"""System checks: the labelling address is one that annotators can be signed in at, and hides none of our pages."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.http.request import validate_host
+
+
+@register(Tags.urls)
+def labelling_url_can_be_used(**kwargs: Any) -> list[CheckMessage]:
+    ours, labelling = urlsplit(settings.BASE_URL), urlsplit(settings.LABELLING_URL)
+    found: list[CheckMessage] = []
+    if ours.netloc == labelling.netloc:
+        words = "LABELLING_URL is BASE_URL, so the gateway to Label Studio stands before every page of this site."
+        found.append(Error(words, hint="Give it another port or host name.", id="annotation.E001"))
+    if not settings.LABEL_STUDIO_URL:
+        return found  # nobody labels here
+    if not validate_host(labelling.hostname or "", settings.ALLOWED_HOSTS):
+        words = f"LABELLING_URL is at {labelling.hostname}, which is not one of ALLOWED_HOSTS."
+        found.append(Error(words, hint="Add it there.", id="annotation.E002"))
+    if ours.hostname != labelling.hostname and not settings.SESSION_COOKIE_DOMAIN:
+        words = "LABELLING_URL is another host than BASE_URL, so nobody who signs in here is signed in there."
+        hint = "Set SESSION_COOKIE_DOMAIN to the domain that both share, or use another port of the same host."
+        found.append(Error(words, hint=hint, id="annotation.E003"))
+    return found
