@@ -4,6 +4,7 @@ import hmac
 import json
 import logging
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from django.conf import settings
@@ -37,6 +38,7 @@ from annotation.models import (
     MoneySum,
 )
 from annotation.payout_views import pay_facts
+from annotation.wages import wage_of
 from collection.storage import open_clean
 from consent.hints import hint
 from consent.models import User
@@ -130,6 +132,7 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "controls": parse_config(found.config).values(),
         "rests": found.state == Campaign.State.RUNNING and not Campaign.objects.open_today().filter(pk=found.pk),
         "today": timezone.localdate(),
+        "wage": wage_of(found),
         "top_ups": found.top_ups.select_related("made_by").order_by("-pk"),
         "top_up": TopUpForm(),
         "label_studio": settings.LABEL_STUDIO_URL,
@@ -212,7 +215,11 @@ def _way_in(annotator: Annotator) -> dict[str, Any]:
         logger.warning("%s", error)
         return {"away": True}
     projects = LabelProject.objects.filter(campaign__in=campaigns_open_to(annotator)).select_related("campaign")
-    return {"projects": projects.order_by("campaign__name", "pk"), "label_studio": settings.LABELLING_URL}
+    by_campaign = groupby(projects.order_by("campaign__name", "campaign", "pk"), key=lambda one: one.campaign)
+    return {
+        "campaigns": [(campaign, list(parts)) for campaign, parts in by_campaign],
+        "label_studio": settings.LABELLING_URL,
+    }
 
 
 # --- Label Studio calls --------------------------------------------------------------------------

@@ -371,6 +371,9 @@ AGE_ESTIMATION = {
 VENDOR_MONTHLY_CAP = Decimal(env.str("VENDOR_MONTHLY_CAP", "20"))
 VENDOR_CURRENCY = env.str("VENDOR_CURRENCY", "USD")
 
+# The least that an hour of labelling should bring, by currency: a campaign whose median hour brings less says so.
+WAGE_FLOOR: dict[str, str] = env.json("WAGE_FLOOR", default={})
+
 # What an hour at the review desk costs, for the page of costs. Nought: hours are shown, without a price.
 REVIEW_HOURLY_COST = Decimal(env.str("REVIEW_HOURLY_COST", "0"))
 REVIEW_CURRENCY = env.str("REVIEW_CURRENCY", "EUR")
