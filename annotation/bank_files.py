@@ -80,9 +80,10 @@ def _payment(order: Order, transfer: Transfer) -> dict[str, object]:
 
 
 def _party(party: Party) -> dict[str, object]:
+    building = {"building_number": latin(party.building, 16)} if party.building else {}
     address = {
         "street_name": latin(party.street, 70),
-        "building_number": latin(party.building, 16),
+        **building,
         "postcode": latin(party.postcode, 16),
         "town": latin(party.town, 35),
         "country": party.country,

@@ -175,7 +175,11 @@ def _check_whole(controls: Controls, result: Sequence[Mapping[str, Any]]) -> str
             return f"“{control.name}” is required and was left empty."
         if control.kind not in REGIONS and given[control.name] > 1:
             return f"“{control.name}” was given more than once."
-    points = Counter(str(region["value"]["keypointlabels"]) for region in result if region["type"] == "keypointlabels")
+    points = Counter(
+        (region["from_name"], str(region["value"]["keypointlabels"]))
+        for region in result
+        if region["type"] == "keypointlabels"
+    )
     if points and max(points.values()) > 1:
         return "A point was set more than once."
     return ""

@@ -9,7 +9,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from annotation import scope
-from annotation.models import Campaign, Earning, LabelTask
+from annotation.models import Campaign, Earning, LabelTask, MoneySum
 
 PACE_DAYS = 7  # a working week with its weekend
 TWO_SIDED_95 = 1.96
@@ -42,17 +42,20 @@ def forecast(campaign: Campaign) -> Forecast:
     """The forecast as of now."""
     tasks = campaign.tasks.exclude(state=LabelTask.State.RETRACTED)
     here = tasks.count()
+    # What was paid for photographs that are gone by now: it stays spent.
+    spent = Earning.objects.filter(task__campaign=campaign, task__state=LabelTask.State.RETRACTED)
+    gone = spent.aggregate(total=MoneySum("amount"))["total"] or Decimal(0)
     waiting = scope.images_of(campaign).exclude(label_tasks__campaign=campaign).count()
     images = _within_sample(campaign, here + waiting)
     most = _within_sample(campaign, here + waiting + scope.images_coming(campaign).count())
-    reached = int(campaign.budget // campaign.task_cost)
+    reached = int((campaign.budget - gone) // campaign.task_cost)
     left = max(images * campaign.overlap - Earning.objects.filter(task__in=tasks).count(), 0)
     counted = lately(campaign)
     return Forecast(
         images=images,
         images_most=most,
-        cost=images * campaign.task_cost,
-        cost_most=most * campaign.task_cost,
+        cost=gone + images * campaign.task_cost,
+        cost_most=gone + most * campaign.task_cost,
         beyond_budget=max(images - reached, 0),
         left=left,
         per_day=counted[0] / counted[1] if counted else None,

@@ -62,7 +62,7 @@ class CampaignForm(forms.ModelForm):
             "starts_on": "First day",
             "ends_on": "Last day",
             "gold_percent": "Gold tasks, in a hundred",
-            "gold_pass_percent": "Pause who agrees with fewer of them, in a hundred",
+            "gold_pass_percent": "Pause annotators who agree with the reviewer on fewer than so many in a hundred",
         }
         help_texts: ClassVar = {
             "overlap": "By as many people.",

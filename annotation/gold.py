@@ -51,9 +51,14 @@ class GoldRecord:
 # --- Answers -------------------------------------------------------------------------------------
 
 
-def awaiting_answer(campaign: Campaign) -> LabelTaskQuerySet:
-    """Gold tasks that have all their annotations and no reviewer's answer, of photographs that may be looked at."""
+def awaiting_answer(campaign: Campaign, user: User | None = None) -> LabelTaskQuerySet:
+    """Gold tasks that have all their annotations and no reviewer's answer, of photographs that may be looked at.
+
+    Without those that `user` labelled: another reviewer answers them.
+    """
     tasks = LabelTask.objects.of_usable_images(campaign).filter(is_gold=True, gold_answer__isnull=True)
+    if user is not None:
+        tasks = tasks.exclude(earnings__annotator__user=user)
     return tasks.annotate(labelled=Count("earnings")).filter(labelled__gte=F("campaign__overlap"))
 
 

@@ -47,9 +47,9 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
             Q(ends_on__isnull=True) | Q(ends_on__gte=today),
             state=Campaign.State.RUNNING,
         )
-        earned = Count("tasks__earnings", filter=Q(tasks__earnings__earned_at__gte=start_of_day(today)))
-        limited = open_now.filter(Q(daily_annotations__isnull=False) | Q(daily_cost__isnull=False))
-        brought = dict(limited.annotate(earned=earned).values_list("pk", "earned"))
+        limited = list(open_now.filter(Q(daily_annotations__isnull=False) | Q(daily_cost__isnull=False)))
+        earned = Earning.objects.filter(earned_at__gte=start_of_day(today), task__campaign__in=limited)
+        brought = dict(earned.order_by().values_list("task__campaign").annotate(Count("pk")))
         full = [campaign.pk for campaign in limited if brought.get(campaign.pk, 0) >= campaign.daily_limit()]
         return open_now.exclude(pk__in=full)
 
@@ -380,6 +380,7 @@ class Earning(models.Model):
             models.UniqueConstraint(fields=["task", "annotator"], name="paid_once_per_task_and_annotator"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="earning_positive"),
         ]
+        indexes: ClassVar = [models.Index(fields=["earned_at"], name="earning_by_day")]
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"

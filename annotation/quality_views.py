@@ -18,6 +18,7 @@ from annotation.config import parse_config
 from annotation.models import Annotation, Annotator, Campaign, ImageView, LabelTask, Pause
 from annotation.quality_forms import GoldForm, PauseForm, RejectForm
 from collection.storage import open_clean
+from consent.models import User
 from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, REVIEWER, role_required, staff_user
@@ -34,7 +35,8 @@ def quality(request: HttpRequest, pk: int) -> HttpResponse:
     form = PauseForm(request.POST or None)
     if request.method == "POST" and _act(request, campaign, form):
         return redirect("quality", pk)
-    return render(request, "annotation/quality.html", _facts(campaign) | {"form": form})
+    facts = _facts(campaign, staff_user(request)) | {"form": form}
+    return render(request, "annotation/quality.html", facts)
 
 
 def _act(request: HttpRequest, campaign: Campaign, form: PauseForm) -> bool:
@@ -67,7 +69,7 @@ def _say(request: HttpRequest, words: str, act: Any) -> bool:
     return True
 
 
-def _facts(campaign: Campaign) -> dict[str, Any]:
+def _facts(campaign: Campaign, user: User) -> dict[str, Any]:
     records = gold.records(campaign)
     paused = {pause.annotator_id: pause for pause in campaign.pauses.filter(lifted_at=None)}
     tasks = campaign.tasks.filter(is_gold=True)
@@ -81,7 +83,7 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
         "disputed": most_disputed(campaign, SHOWN),
         "gold": tasks.count(),
         "gold_answered": tasks.filter(gold_answer__isnull=False).count(),
-        "next_gold": gold.awaiting_answer(campaign).order_by("pk").first(),
+        "next_gold": gold.awaiting_answer(campaign, user).order_by("pk").first(),
     }
 
 
@@ -111,7 +113,7 @@ def label_review(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> HttpResp
         letters=dict(zip(ascii_uppercase, annotations, strict=False)),
     )
     if request.method == "POST" and _decide(request, task, form):
-        following = gold.awaiting_answer(task.campaign).order_by("pk").first()
+        following = _following(task, staff_user(request))
         if request.POST.get("action") == "gold" and following:
             return redirect("label_review", pk, following.pk)
         return redirect("quality", pk)
@@ -121,9 +123,16 @@ def label_review(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> HttpResp
         "said": _shown(task, annotations),
         "form": form,
         "reject": RejectForm(),
+        "following": _following(task, staff_user(request)) if task.is_gold else None,
         "asks": task.is_gold and not hasattr(task, "gold_answer"),
     }
     return render(request, "annotation/label_review.html", facts)
+
+
+def _following(task: LabelTask, user: User) -> LabelTask | None:
+    """The next gold task that this reviewer can answer, from the first on again after the last."""
+    waiting = gold.awaiting_answer(task.campaign, user).exclude(pk=task.pk).order_by("pk")
+    return waiting.filter(pk__gt=task.pk).first() or waiting.first()
 
 
 def _task(pk: int, asset_id: uuid.UUID) -> LabelTask:

@@ -40,7 +40,8 @@ def accepted_annotations(campaign: Campaign, at: datetime.datetime) -> list[Acce
 def _newest(campaign: Campaign, at: datetime.datetime) -> QuerySet[Annotation]:
     told = Annotation.objects.filter(recorded_at__lte=at)
     newer = told.filter(unique_id=OuterRef("unique_id"), version__gt=OuterRef("version"))
-    rejected = Rejection.objects.filter(annotation=OuterRef("pk"), at__lte=at)
+    # Whatever is sent under the same id later: who edits a rejected answer does not bring it back.
+    rejected = Rejection.objects.filter(annotation__unique_id=OuterRef("unique_id"), at__lte=at)
     accepted = told.filter(task__campaign=campaign, verdict=Annotation.Verdict.ACCEPTED)
     return (
         accepted.filter(~Exists(newer), ~Exists(rejected))

@@ -3,6 +3,8 @@
 import hmac
 import json
 import logging
+import uuid
+from collections import defaultdict
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -22,6 +24,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from annotation import labelstudio, push, services, tasks
 from annotation.access import annotator_of, campaigns_open_to, may_view
 from annotation.accounts import ensure_account
+from annotation.balances import Balance, balances
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
 from annotation.forecast import forecast
 from annotation.forms import CampaignForm, InviteForm, JoinForm, TopUpForm
@@ -148,10 +151,12 @@ def annotators(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
     if form.is_valid() and _invite(request, form):
         return redirect("annotators")
-    people = Annotator.objects.select_related("user")
-    people = people.annotate(count=Count("earnings"), earned=MoneySum("earnings__amount"))
+    owed: dict[uuid.UUID, list[tuple[str, Balance]]] = defaultdict(list)
+    for (annotator, currency), balance in balances().items():
+        owed[annotator].append((currency, balance))
+    people = [(one, owed[one.pk]) for one in Annotator.objects.select_related("user").order_by("terms_accepted_at")]
     open_invitations = Invitation.objects.filter(accepted_at=None).order_by("-created_at")
-    facts = {"form": form, "annotators": people.order_by("terms_accepted_at"), "invitations": open_invitations}
+    facts = {"form": form, "annotators": people, "invitations": open_invitations}
     return render(request, "annotation/annotators.html", facts)
 
 

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from consent.models import User
@@ -37,4 +37,4 @@ def actions_of(report: DeviationReport) -> Sequence[DeviationAction]:
         earlier = earlier.filter(report__release__dataset=report.release.dataset_id)
     own = Q(report=report) | Q(pk__in=earlier.values("pk"))
     found = DeviationAction.objects.filter(own).select_related("done", "report__release__dataset")
-    return list(found.order_by("done", "due_on", "pk"))
+    return list(found.order_by(F("done").asc(nulls_first=True), "due_on", "pk"))

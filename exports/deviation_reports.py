@@ -96,14 +96,14 @@ def record_report(report: DeviationReport) -> LedgerEntry:
 
 
 def report_quarter(*, today: datetime.date | None = None) -> DeviationReport | None:
-    """The report of the last whole quarter over the newest published release of each dataset, made if it is missing.
+    """The report of the last whole quarter over the newest release of each dataset that was published in or before it.
 
-    It counts what may still be used now. None if nothing is published.
+    Made if it is missing. It counts what may still be used now. None if nothing was published by then.
     """
     quarter = last_quarter(today or timezone.now().date())
     if report := DeviationReport.objects.filter(quarter=quarter).first():
         return report
-    found = [_section(release, rows_of(release)) for release in _newest_releases()]
+    found = [_section(release, rows_of(release)) for release in _newest_releases(before=_end_of(quarter))]
     return _keep({"kind": "quarter", "quarter": quarter, "datasets": found}, quarter=quarter) if found else None
 
 
@@ -113,9 +113,15 @@ def last_quarter(today: datetime.date) -> str:
     return f"{year}-Q{over}" if over else f"{year - 1}-Q4"
 
 
-def _newest_releases() -> Iterator[Release]:
+def _end_of(quarter: str) -> datetime.datetime:
+    """The moment at which a quarter is over (UTC)."""
+    year, number = int(quarter[:4]), int(quarter[-1])
+    return datetime.datetime(year + number // 4, number % 4 * 3 + 1, 1, tzinfo=datetime.UTC)
+
+
+def _newest_releases(*, before: datetime.datetime) -> Iterator[Release]:
     for dataset in Dataset.objects.select_related("campaign").order_by("slug"):
-        published = dataset.releases.filter(state=Release.State.PUBLISHED)
+        published = dataset.releases.filter(state=Release.State.PUBLISHED, published_at__lt=before)
         if newest := published.select_related("dataset__campaign").order_by("-number").first():
             yield newest
 

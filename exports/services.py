@@ -262,8 +262,9 @@ def _refuse_by_gate(release: Release, user: User) -> None:
     if refusal := gate.refusal(release):
         raise Refused(refusal)
     exception = gate.standing_exception(release)
-    if exception and exception.signed_by_id == user.pk:
-        raise Refused(f"You signed the exception that {release} rests on. Ask another person to publish it.")
+    if exception and user.pk in (exception.written_by_id, exception.signed_by_id):
+        did = "signed" if exception.signed_by_id == user.pk else "wrote"
+        raise Refused(f"You {did} the exception that {release} rests on. Ask another person to publish it.")
 
 
 def record_publication(release: Release) -> LedgerEntry:

@@ -44,6 +44,12 @@ def read(xml: bytes):
     return document
 
 
+def test_who_has_no_house_number_gets_none():
+    """transfer(2) is to somebody without one."""
+    document = read(write_pain001(order()))
+    assert texts(document, "//p:CdtTrfTxInf/p:Cdtr/p:PstlAdr/p:BldgNb") == [transfer(1).payee.building]
+
+
 def texts(document, path: str) -> list[str]:
     return [found if isinstance(found, str) else found.text for found in document.xpath(path, namespaces=NAMES)]
 

@@ -134,6 +134,13 @@ def test_bad_points(result, says):
     assert says in check_result(POINTS, result)
 
 
+def test_two_controls_may_have_a_point_of_the_same_name():
+    image = '<Image name="image" value="$image"/>'
+    eye = '<KeyPointLabels name="{0}" toName="image"><Label value="pupil"/></KeyPointLabels>'
+    both = parse_config(f"<View>{image}{eye.format('left')}{eye.format('right')}</View>")
+    assert check_result(both, [point("pupil") | {"from_name": name} for name in ("left", "right")]) == ""
+
+
 def test_points_and_controls_have_names_of_their_own():
     twice = starter_config("keypoints").replace(
         "</KeyPointLabels>", '</KeyPointLabels><Rating name="landmark_nose" toName="image"/>'

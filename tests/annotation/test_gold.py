@@ -1,7 +1,6 @@
 """Gold answers, records, pauses, rejections, and what the quality page says."""
 
 import datetime
-from decimal import Decimal
 from itertools import count
 
 import pytest
@@ -91,6 +90,14 @@ def test_a_gold_answer_is_given_once_and_stays(reviewer):
         GoldAnswer.objects.update(result=[])
 
 
+def test_a_reviewer_is_led_past_what_they_labelled_and_what_they_cannot_judge(client, reviewer):
+    campaign, (ann,) = make_labelled(3, [stars(4)])
+    assert not gold.awaiting_answer(campaign, ann.user).exists()
+    first, second, third = gold.awaiting_answer(campaign).order_by("pk")
+    for task, following in ((first, second), (second, third), (third, first)):
+        assert address(campaign, following) in client.get(address(campaign, task)).content.decode()
+
+
 def test_no_photograph_of_somebody_who_withdrew_waits_for_an_answer(reviewer):
     campaign, _ = make_labelled(1, [stars(4)])
     withdraw(consent=campaign.tasks.get().image.consent)
@@ -166,6 +173,20 @@ def test_a_rejected_annotation_is_in_no_dataset_and_its_pay_stays(reviewer):
         gold.reject_annotation(annotation=annotation, reason="Again.", user=reviewer)
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         Rejection.objects.all().delete()
+
+
+def test_an_edit_does_not_bring_a_rejected_answer_back(reviewer):
+    campaign, (ann,) = make_labelled(1, [stars(4)])
+    first = Annotation.objects.get()
+    gold.reject_annotation(annotation=first, reason="A hand.", user=reviewer)
+    edit = remote(
+        ann.label_studio_user,
+        unique_id=first.unique_id,
+        result=good_result(2),
+        made_at=first.made_at + datetime.timedelta(minutes=1),
+    )
+    assert record_annotation(task=first.task, remote=edit).version == 2
+    assert accepted_annotations(campaign, timezone.now()) == []
 
 
 def test_nobody_rejects_their_own_work_or_without_a_reason(reviewer):
@@ -279,10 +300,3 @@ def test_annotators_see_no_page_about_quality(client):
     task = campaign.tasks.get()
     for path in (address(campaign), address(campaign, task), address(campaign, task) + "photograph/"):
         assert client.get(path).status_code == 403
-
-
-def test_money_of_the_campaign_is_not_touched_by_gold(reviewer):
-    campaign, _ = make_labelled(2, [stars(4)])
-    answer_all(campaign, reviewer)
-    campaign.refresh_from_db()
-    assert campaign.reserved == Decimal("0.20")

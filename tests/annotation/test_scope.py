@@ -142,6 +142,20 @@ def test_the_forecast_counts_what_is_there_and_what_may_come():
     assert (forecast(campaign).images, forecast(campaign).images_most) == (2, 2)
 
 
+def test_the_forecast_remembers_what_was_paid_for_photographs_that_are_gone():
+    campaign = make_campaign(images=1, overlap=2, rate=Decimal("0.10"), budget=Decimal("0.30"))
+    task = make_pushed_task(campaign)
+    make_annotator(7)
+    record_annotation(task=task, remote=remote(7))
+    withdraw(consent=task.image.consent)
+    LabelTask.objects.update(state="retracted", retracted_at=timezone.now(), external_id=None)
+    make_image()
+    now = forecast(campaign)
+    assert (now.images, now.cost, now.beyond_budget) == (1, Decimal("0.30"), 0)
+    campaign.budget = Decimal("0.29")
+    assert forecast(campaign).beyond_budget == 1
+
+
 def test_the_forecast_goes_by_the_last_week():
     campaign = make_campaign(images=1, overlap=2)
     task = make_pushed_task(campaign)

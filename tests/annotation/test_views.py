@@ -90,7 +90,7 @@ def test_nor_the_holder_when_the_campaign_is_closed(client, task, holder):
 
 def test_a_pause_takes_nothing_off_the_holders_screen(client, task, holder):
     Campaign.objects.update(state="paused")
-    assert client.get(image_url(task)).status_code == 200
+    assert b"".join(client.get(image_url(task)).streaming_content) == BYTES
 
 
 def test_after_a_withdrawal_it_is_gone_at_once(client, task, holder):
@@ -256,7 +256,7 @@ def test_a_data_manager_adds_to_the_budget(client, manager):
 
 def test_the_campaign_page_says_why_it_rests(client, manager):
     campaign = make_campaign(ends_on=timezone.localdate() - timedelta(days=1))
-    assert "nobody can label in it any more" in client.get(f"/staff/campaigns/{campaign.pk}/").content.decode()
+    assert "nobody gets new photographs of it" in client.get(f"/staff/campaigns/{campaign.pk}/").content.decode()
 
 
 def test_the_campaign_page_counts(client, manager):
@@ -343,6 +343,17 @@ def test_old_invitations_end(client, manager):
     Invitation.objects.update(expires_at=timezone.now())
     assert client.get(second).status_code == 410
     assert client.get("/work/join/made-up/").status_code == 410
+
+
+def test_the_list_of_annotators_adds_no_two_currencies(client, manager):
+    task = make_pushed_task()
+    other = make_pushed_task(make_campaign(currency="CHF"))
+    make_annotator(7)
+    record_annotation(task=task, remote=remote(7))
+    record_annotation(task=other, remote=remote(7))
+    page = client.get("/staff/annotators/").content.decode()
+    assert "0.10 CHF" in page
+    assert "0.10 EUR" in page
 
 
 def test_annotators_are_not_invited_again(client, manager):

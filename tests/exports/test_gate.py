@@ -133,6 +133,13 @@ def test_an_exception_needs_three_people(far):
         GateException.objects.filter(pk=exception.pk).update(
             signed_by=writer, signed_at=exception.written_at, envelope="{}"
         )
+    signer = make_manager()
+    draft = sign_exception(exception=exception, user=signer)
+    build_release(release_id=draft.pk)
+    for person, did in ((writer, "wrote"), (signer, "signed")):
+        with pytest.raises(Refused, match=f"You {did} the exception"):
+            publish_release(release=draft, user=person)
+    assert publish_release(release=draft, user=make_manager()).published_at
 
 
 def test_an_exception_covers_no_larger_gap_than_was_signed(far):
