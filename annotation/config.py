@@ -36,6 +36,7 @@ KINDS = {
 REGIONS = {"rectanglelabels", "keypointlabels"}  # given any number of times
 DEFAULT_MAX_RATING = 5
 PERCENT = 100.0
+DEEPEST = 20  # levels of a result: what Label Studio makes has five
 SLACK = 0.01  # Label Studio rounds: a box drawn to the edge may end a hair beyond it
 
 
@@ -150,12 +151,26 @@ def _max_rating(tag: Any) -> int:
 
 def is_storable(result: Any) -> bool:
     """Whether every database keeps it as JSON: no NaN, NUL, lone surrogates, endless numbers or nesting."""
+    if not _is_shallow(result):
+        return False
     try:
         text = json.dumps(result, allow_nan=False, ensure_ascii=False)
         text.encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     return result is not None and "\\u0000" not in text
+
+
+def _is_shallow(result: Any) -> bool:
+    """Counted, not tried: how much nesting json takes depends on who asks, and one who asks later would fail."""
+    level = [result]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return not level
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def check_result(controls: Controls, result: Any) -> str:
