@@ -35,6 +35,7 @@ KINDS = {
 }
 REGIONS = {"rectanglelabels", "keypointlabels"}  # given any number of times
 DEFAULT_MAX_RATING = 5
+MOST_STARS = 100  # each is a choice of the form that reviewers fill in
 PERCENT = 100.0
 DEEPEST = 20  # levels of a result: what Label Studio makes has five
 SLACK = 0.01  # Label Studio rounds: a box drawn to the edge may end a hair beyond it
@@ -140,10 +141,10 @@ def _control(tag: Any) -> Control:
 
 
 def _max_rating(tag: Any) -> int:
-    try:
-        return int(tag.attr.get("maxRating", DEFAULT_MAX_RATING))
-    except ValueError as error:
-        raise Refused(f"maxRating of the control “{tag.name}” must be a whole number.") from error
+    given = str(tag.attr.get("maxRating", DEFAULT_MAX_RATING))
+    if not re.fullmatch(r"[0-9]{1,3}", given) or not 1 <= int(given) <= MOST_STARS:
+        raise Refused(f"maxRating of the control “{tag.name}” must be a whole number from 1 to {MOST_STARS}.")
+    return int(given)
 
 
 # --- Checking results ----------------------------------------------------------------------------
