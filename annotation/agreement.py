@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from annotation.answers import Control, answer, answered
-from annotation.models import Annotation, Annotator, Campaign
+from annotation.models import Annotation, Annotator, Campaign, LabelTask
 from annotation.quality import alpha_interval, box_overlap, dawid_skene, is_same, krippendorff_alpha
 from annotation.selection import AcceptedAnnotation, accepted_annotations
 
@@ -170,12 +170,12 @@ def _seconds(campaign: Campaign) -> dict[uuid.UUID, float]:
 
 
 def most_disputed(campaign: Campaign, most: int) -> list[Disputed]:
-    """The photographs whose annotations differ most, at most so many."""
-    tasks = dict(campaign.tasks.values_list("image", "pk"))
+    """The photographs whose annotations differ most, at most so many, of those that may be looked at."""
+    tasks = dict(LabelTask.objects.of_usable_images(campaign).values_list("image", "pk"))
     compared: dict[uuid.UUID, list[tuple[str, bool]]] = defaultdict(list)
     for control, units in answers_of(campaign).items():
         for image, said in units.items():
-            for a, b in combinations(said.values(), 2):
+            for a, b in combinations(said.values() if image in tasks else (), 2):
                 compared[image].append((control.name, is_same(control.kind, a, b)))
     disputed = [
         Disputed(

@@ -135,6 +135,14 @@ def test_after_a_pause_was_lifted_the_record_begins_anew(reviewer):
     assert gold.pause_weak(campaign=campaign) == 0
 
 
+def test_nobody_lifts_their_own_pause(reviewer):
+    campaign, (ann,) = make_labelled(1, [stars(1)])
+    gold.pause_annotator(annotator=ann, campaign=campaign, reason="Every box is empty.")
+    with pytest.raises(Refused, match="your own pause"):
+        gold.lift_pause(pause=Pause.objects.get(), user=ann.user)
+    assert Pause.objects.get().lifted_at is None
+
+
 @pytest.mark.parametrize(("images", "asked"), [(4, 70), (5, None), (5, 0)])
 def test_nobody_is_paused_for_little_or_where_it_is_not_wanted(reviewer, images, asked):
     campaign, _ = make_labelled(images, [stars(1)], gold_pass_percent=asked)
@@ -206,6 +214,13 @@ def test_work_and_disputes():
     assert work[1].annotations == 3
 
 
+def test_nothing_is_said_of_a_photograph_that_was_withdrawn():
+    campaign, _ = make_labelled(2, [stars(5), stars(1)])
+    assert len(most_disputed(campaign, 9)) == 2
+    withdraw(consent=campaign.tasks.first().image.consent)
+    assert most_disputed(campaign, 9) == []
+
+
 # --- Pages ---------------------------------------------------------------------------------------
 
 
@@ -218,7 +233,8 @@ def test_a_reviewer_answers_gold_and_is_led_to_the_next(client, reviewer):
     first, second = gold.awaiting_answer(campaign).order_by("pk")
     page = client.get(address(campaign, first)).content.decode()
     assert "What is right?" in page
-    posted = {"action": "gold", "quality": "5", "attributes": ["glasses", "hat or headscarf"], "face": "A"}
+    box_of = Annotation.objects.get(task=first).pk
+    posted = {"action": "gold", "quality": "5", "attributes": ["glasses", "hat or headscarf"], "face": box_of}
     response = client.post(address(campaign, first), posted)
     assert response["Location"] == address(campaign, second)
     assert GoldAnswer.objects.get().result == [rating(5), choices("glasses", "hat or headscarf"), box()]
@@ -234,6 +250,21 @@ def test_a_gold_answer_that_the_config_does_not_know(client, reviewer, posted):
     campaign, _ = make_labelled(1, [stars(4)])
     response = client.post(address(campaign, campaign.tasks.get()), {"action": "gold", **posted})
     assert response.status_code == 200
+    assert "Select a valid choice" in response.content.decode()
+    assert not GoldAnswer.objects.exists()
+
+
+def test_what_was_changed_meanwhile_is_not_taken_for_what_the_reviewer_saw(client, reviewer):
+    campaign, (ann,) = make_labelled(1, [stars(4)])
+    task, seen = campaign.tasks.get(), Annotation.objects.get()
+    changed = remote(
+        ann.label_studio_user,
+        result=[*good_result()[:2], box(x=1)],
+        unique_id=seen.unique_id,
+        made_at=timezone.now() + datetime.timedelta(minutes=1),
+    )
+    assert record_annotation(task=task, remote=changed).version == 2
+    response = client.post(address(campaign, task), {"action": "gold", "face": seen.pk})
     assert "Select a valid choice" in response.content.decode()
     assert not GoldAnswer.objects.exists()
 
