@@ -303,6 +303,15 @@ def test_the_banks_answer_moves_a_payment_step_by_step():
             record_outcome(payment=payment, new=late, reason="Because", user=user)
 
 
+def test_nobody_says_of_their_own_payment_that_it_failed():
+    """It would be owed once more, and the next run pay it."""
+    annotator = make_earner()
+    payment = make_run().payments.get()
+    with pytest.raises(Refused, match="your own payment"):
+        record_outcome(payment=payment, new="failed", reason="It never came", user=annotator.user)
+    assert balance(annotator) == 0
+
+
 def test_what_failed_is_paid_by_the_next_run_and_counted_on():
     annotator = make_earner()
     first = make_run().payments.get()
