@@ -1,20 +1,17 @@
 """How far the annotators of a campaign agree, and what they disagree about. It reads; nothing here decides."""
 
-import datetime
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
-from django.utils import timezone
-
 from annotation.answers import Control, answer, answered
-from annotation.models import Annotation, Annotator, Campaign
+from annotation.models import Annotation, Annotator, Campaign, LabelTask
 from annotation.quality import alpha_interval, box_overlap, dawid_skene, is_same, krippendorff_alpha
-from annotation.selection import AcceptedAnnotation, accepted_annotations
+from annotation.selection import AcceptedAnnotation
 
 LEVELS = {"rating": "ordinal", "choices": "nominal"}
 # K. Krippendorff, Content Analysis (2004), p. 241: conclusions from 0.8, tentative ones from 0.667.
@@ -66,14 +63,8 @@ class Disputed:
     controls: tuple[str, ...]  # those that are not seen alike
 
 
-def answers_of(campaign: Campaign, at: datetime.datetime | None = None) -> Mapping[Control, Answers]:
-    """By control: by image: by annotator what they said, of accepted and not rejected annotations."""
-    return by_control(accepted_annotations(campaign, at or timezone.now()))
-
-
-def by_control(said: Iterable[AcceptedAnnotation]) -> Mapping[Control, Answers]:
-    """The same of given annotations."""
-    said = list(said)
+def by_control(said: Sequence[AcceptedAnnotation]) -> Mapping[Control, Answers]:
+    """What was said, by control: by image: by annotator."""
     found: dict[Control, dict[uuid.UUID, dict[uuid.UUID, Any]]] = {}
     for control in answered(one.result for one in said):
         units: dict[uuid.UUID, dict[uuid.UUID, Any]] = defaultdict(dict)
@@ -116,9 +107,8 @@ def _value(said: Any) -> Any:
 # --- Per annotator -------------------------------------------------------------------------------
 
 
-def work_of_annotators(campaign: Campaign) -> list[Work]:
-    """What each annotator of the campaign did, those first who agree least with the others."""
-    said = accepted_annotations(campaign, timezone.now())
+def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -> list[Work]:
+    """What each annotator did of what was `said` in the campaign, those first who agree least with the others."""
     answers = by_control(said)
     same, right = _same_as_others(answers), _probably_right(answers)
     seconds = _seconds(campaign)
@@ -169,13 +159,13 @@ def _seconds(campaign: Campaign) -> dict[uuid.UUID, float]:
 # --- Per photograph ------------------------------------------------------------------------------
 
 
-def most_disputed(campaign: Campaign, most: int) -> list[Disputed]:
-    """The photographs whose annotations differ most, at most so many."""
-    tasks = dict(campaign.tasks.values_list("image", "pk"))
+def most_disputed(campaign: Campaign, said: Sequence[AcceptedAnnotation], most: int) -> list[Disputed]:
+    """The photographs whose annotations differ most, at most so many, of those that may be looked at."""
+    tasks = dict(LabelTask.objects.of_usable_images(campaign).values_list("image", "pk"))
     compared: dict[uuid.UUID, list[tuple[str, bool]]] = defaultdict(list)
-    for control, units in answers_of(campaign).items():
-        for image, said in units.items():
-            for a, b in combinations(said.values(), 2):
+    for control, units in by_control(said).items():
+        for image, answers in units.items():
+            for a, b in combinations(answers.values() if image in tasks else (), 2):
                 compared[image].append((control.name, is_same(control.kind, a, b)))
     disputed = [
         Disputed(

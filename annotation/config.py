@@ -35,7 +35,9 @@ KINDS = {
 }
 REGIONS = {"rectanglelabels", "keypointlabels"}  # given any number of times
 DEFAULT_MAX_RATING = 5
+MOST_STARS = 100  # each is a choice of the form that reviewers fill in
 PERCENT = 100.0
+DEEPEST = 20  # levels of a result: what Label Studio makes has five
 SLACK = 0.01  # Label Studio rounds: a box drawn to the edge may end a hair beyond it
 
 
@@ -139,10 +141,10 @@ def _control(tag: Any) -> Control:
 
 
 def _max_rating(tag: Any) -> int:
-    try:
-        return int(tag.attr.get("maxRating", DEFAULT_MAX_RATING))
-    except ValueError as error:
-        raise Refused(f"maxRating of the control “{tag.name}” must be a whole number.") from error
+    given = str(tag.attr.get("maxRating", DEFAULT_MAX_RATING))
+    if not re.fullmatch(r"[0-9]{1,3}", given) or not 1 <= int(given) <= MOST_STARS:
+        raise Refused(f"maxRating of the control “{tag.name}” must be a whole number from 1 to {MOST_STARS}.")
+    return int(given)
 
 
 # --- Checking results ----------------------------------------------------------------------------
@@ -150,12 +152,26 @@ def _max_rating(tag: Any) -> int:
 
 def is_storable(result: Any) -> bool:
     """Whether every database keeps it as JSON: no NaN, NUL, lone surrogates, endless numbers or nesting."""
+    if not _is_shallow(result):
+        return False
     try:
         text = json.dumps(result, allow_nan=False, ensure_ascii=False)
         text.encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     return result is not None and "\\u0000" not in text
+
+
+def _is_shallow(result: Any) -> bool:
+    """Counted, not tried: how much nesting json takes depends on who asks, and one who asks later would fail."""
+    level = [result]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+    return not level
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def check_result(controls: Controls, result: Any) -> str:

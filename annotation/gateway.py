@@ -48,6 +48,7 @@ class Rule:
     path: str
     does: Does
     query: Mapping[str, str] = field(default_factory=dict)  # the parameters it may have → a pattern of their value
+    needs: frozenset[str] = frozenset()  # those it must have: without a project Label Studio takes its first one
     body: frozenset[str] = frozenset()  # what is passed on of its body
     to: tuple[str, str] | None = None  # method and address at Label Studio, where they are not those of the call
     show: Show = lambda answer, whose: answer  # what the annotator gets of the answer
@@ -102,9 +103,12 @@ def _parameters(query: str) -> Mapping[str, str] | None:
 
 
 def _fits(rule: Rule, parameters: Mapping[str, str]) -> bool:
-    return all(
-        name in rule.query and re.fullmatch(rule.query[name], value, re.ASCII) for name, value in parameters.items()
-    ) and all(name in parameters for name in rule.query if name in NEEDED)
+    return (
+        all(
+            name in rule.query and re.fullmatch(rule.query[name], value, re.ASCII) for name, value in parameters.items()
+        )
+        and rule.needs <= parameters.keys()
+    )
 
 
 def passed_on(rule: Rule, body: Any) -> dict[str, Any]:
@@ -172,7 +176,7 @@ def _one_view(ids: Mapping[str, int]) -> Any:
 ID = r"[0-9]{1,9}"
 FILE = r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+"
 PROJECT = {"project": ID}
-NEEDED = {"id"}  # a parameter that says what a call does must be there
+NAMED = frozenset(PROJECT)
 ANSWER = frozenset({"result", "lead_time", "started_at", "draft_id"})
 
 TABLE: tuple[Rule, ...] = (
@@ -186,11 +190,11 @@ TABLE: tuple[Rule, ...] = (
     Rule("project", "GET", rf"/api/projects/(?P<project>{ID})/?", Does.ASK, show=_project),
     Rule(
         "project's state", "GET", r"/api/dm/project/?", Does.ASK,
-        PROJECT | {"interaction": r"\w+", "include": r"[\w,]+"}, show=_project,
+        PROJECT | {"interaction": r"\w+", "include": r"[\w,]+"}, NAMED, show=_project,
     ),
     Rule("models", "GET", r"/api/ml/?", Does.FIXED, PROJECT, fixed=lambda ids: []),
     Rule("people", "GET", r"/api/users/?", Does.FIXED, PROJECT, fixed=lambda ids: []),
-    Rule("columns", "GET", r"/api/dm/columns/?", Does.ASK, PROJECT, show=_columns),
+    Rule("columns", "GET", r"/api/dm/columns/?", Does.ASK, PROJECT, NAMED, show=_columns),
     Rule("views", "GET", r"/api/dm/views/?", Does.FIXED, PROJECT, fixed=_one_view),
     Rule(
         "labels of one's own", "GET", r"/api/label_links/?", Does.FIXED, PROJECT | {"expand": "label"},
@@ -202,7 +206,7 @@ TABLE: tuple[Rule, ...] = (
     ),
     # The stream. The page asks by an action that may be told to delete tasks, and that does not keep to the overlap.
     Rule(
-        "next task", "POST", r"/api/dm/actions/?", Does.ASK, PROJECT | {"id": "next_task", "tabID": ID},
+        "next task", "POST", r"/api/dm/actions/?", Does.ASK, PROJECT | {"id": "next_task", "tabID": ID}, NAMED | {"id"},
         to=("GET", "/api/projects/{project}/next"), show=own_task, hands_out=True,
     ),
     Rule("what I did", "GET", rf"/api/projects/(?P<project>{ID})/label-stream-history/?", Does.ASK, PROJECT),

@@ -58,7 +58,7 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
         params=None if rule.to else dict(allowed.query),
         json=gateway.passed_on(rule, body) if rule.body else None,
     )
-    told = answer.json() if answer.content else None
+    told = _json(answer) if answer.content else None
     if not answer.is_success:
         return Answer(answer.status_code, {"detail": told.get("detail", "") if isinstance(told, dict) else ""})
     if rule.hands_out and not _is_handed_out(annotator, told):
@@ -90,7 +90,15 @@ def _is_of_held_task(annotator: Annotator, ids: Mapping[str, int], found: Mappin
 def _look_up(account: Account, path: str) -> dict[str, Any]:
     """{} for what is not there."""
     answer = _send(account, "GET", path)
-    return answer.json() if answer.is_success else {}
+    return _json(answer) if answer.is_success else {}
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:  # what it has no view for it answers with a page
+        path = answer.request.url.path
+        raise LabelStudioError(f"Label Studio answered {path} with something else than JSON.", retry=False) from None
 
 
 def _is_handed_out(annotator: Annotator, told: Any) -> bool:

@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from annotation import gateway_calls, labelstudio
 from annotation.access import annotator_of
 from annotation.accounts import account_of
+from annotation.config import is_storable
 from annotation.gateway import Allow, Does, Refuse, decide
 from annotation.labelstudio import Account, LabelStudioError
 from annotation.models import Annotator
@@ -103,9 +104,12 @@ def _body(request: HttpRequest) -> Any:
     if request.content_type != "application/json":
         raise Refused("Answers are sent as JSON.")
     try:
-        return json.loads(request.body)
-    except ValueError:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
         raise Refused("This is not JSON.") from None
+    if not is_storable(body):  # nor could it be sent on
+        raise Refused("This holds characters, numbers or nesting that cannot be kept.")
+    return body
 
 
 def _carry(request: HttpRequest, path: str) -> StreamingHttpResponse:
@@ -136,3 +140,7 @@ def _in_words(status: int, sentence: str) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _in_words(404, "There is nothing at this address.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _in_words(400, "This cannot be read, or is too large.")

@@ -111,7 +111,7 @@ def records(campaign: Campaign) -> dict[uuid.UUID, GoldRecord]:
     gold = dict(GoldAnswer.objects.filter(task__campaign=campaign).values_list("task__image", "result"))
     if not gold:
         return {}
-    said = (one for one in accepted_annotations(campaign, timezone.now()) if one.image_id in gold)
+    said = accepted_annotations(campaign, timezone.now(), images=gold)
     lifted = dict(
         Pause.objects.filter(campaign=campaign, lifted_at__isnull=False)
         .order_by("lifted_at")
@@ -176,7 +176,9 @@ def _mail_pause(email: str, campaign: Campaign, reason: str) -> None:
 
 
 def lift_pause(*, pause: Pause, user: User) -> None:
-    """Let them go on; their record begins anew. Refused if it was lifted already."""
+    """Let them go on; their record begins anew. Refused if it was lifted already, and to whom is paused themselves."""
+    if pause.annotator.user_id == user.pk:
+        raise Refused("This is your own pause. Ask a colleague to look at your work.")
     lifted = Pause.objects.filter(pk=pause.pk, lifted_at=None).update(lifted_at=timezone.now(), lifted_by=user)
     if not lifted:
         raise Refused("This pause was lifted already.")

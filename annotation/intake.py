@@ -17,6 +17,7 @@ from consent.signing import sha256_hex
 
 # In these states a task's budget is reserved, so that an annotation of it can be paid.
 PAYABLE = (LabelTask.State.PUSHING, LabelTask.State.PUSHED, LabelTask.State.RETRACTING)
+LONGEST = 86_400.0  # seconds that an annotation may claim to have taken
 
 Told = tuple[uuid.UUID, RemoteAnnotation]  # the task's asset_id, and what Label Studio says was said about it
 
@@ -93,7 +94,7 @@ def _judge(book: _Book, task: LabelTask, remote: RemoteAnnotation) -> Annotation
         result=result,
         result_sha256=sha256,
         made_at=remote.made_at,
-        lead_seconds=remote.lead_seconds,
+        lead_seconds=_believable(remote.lead_seconds),
         verdict=Annotation.Verdict.REFUSED if refusal else Annotation.Verdict.ACCEPTED,
         refusal=refusal[:200],
     )
@@ -102,6 +103,11 @@ def _judge(book: _Book, task: LabelTask, remote: RemoteAnnotation) -> Annotation
     if annotator and not refusal:
         _earn(book, annotation, annotator)
     return annotation
+
+
+def _believable(seconds: float | None) -> float | None:
+    """What the browser claims, if it can be added up: anything can be claimed, also infinity."""
+    return seconds if seconds is not None and 0 <= seconds <= LONGEST else None
 
 
 def _was_told(latest: Annotation, sha256: str, remote: RemoteAnnotation) -> bool:

@@ -198,7 +198,7 @@ def record_outcome(*, payment: Payment, new: str, reason: str = "", user: User) 
     What failed or was reversed is in the balance again.
     """
     if payment.annotator.user_id == user.pk:
-        raise Refused("This payment is yours. Ask a colleague to write down what the bank says.")
+        raise Refused("This is your own payment. Ask a colleague to write down what the bank says.")
     state = Payment.objects.with_state().get(pk=payment.pk).state
     if state == PaymentState.PREPARED:
         raise Refused("This payment waits for approval. Approve or discard its run.")

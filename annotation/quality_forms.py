@@ -16,7 +16,8 @@ LEAVE_OUT = (NO_ANSWER, "Leave this out")
 class GoldForm(forms.Form):
     """The reviewer's answer to each control of the config; of boxes and points, whose are right.
 
-    `letters` are the annotations of the photograph by the letter that the page gives them.
+    `letters` are the annotations of the photograph by the letter that the page gives them. What is sent names the
+    annotation itself: letters go to others when somebody changes theirs meanwhile.
     """
 
     def __init__(
@@ -30,8 +31,8 @@ class GoldForm(forms.Form):
     def _field(self, control: Control) -> forms.Field:
         label = control.name.replace("_", " ").capitalize()
         if control.kind in REGIONS:
-            drawn = [letter for letter, said in self.letters.items() if _regions(said.result, control.name)]
-            choices = [LEAVE_OUT, *((letter, f"as {letter} has it") for letter in drawn)]
+            drawn = {letter: said for letter, said in self.letters.items() if _regions(said.result, control.name)}
+            choices = [LEAVE_OUT, *((str(said.pk), f"as {letter} has it") for letter, said in drawn.items())]
         elif control.kind == "rating":
             choices = [LEAVE_OUT, *((str(stars), str(stars)) for stars in range(1, control.max_rating + 1))]
         else:
@@ -52,7 +53,8 @@ class GoldForm(forms.Form):
         if not given:
             return []
         if control.kind in REGIONS:
-            return _regions(self.letters[given].result, control.name)
+            (said,) = (said for said in self.letters.values() if str(said.pk) == given)
+            return _regions(said.result, control.name)
         value = {"rating": int(given)} if control.kind == "rating" else {"choices": _as_list(given)}
         return [{"from_name": control.name, "to_name": control.target, "type": control.kind, "value": value}]
 

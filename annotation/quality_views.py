@@ -9,14 +9,16 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from annotation import gold
-from annotation.agreement import agreement, answers_of, most_disputed, work_of_annotators
+from annotation.agreement import agreement, by_control, most_disputed, work_of_annotators
 from annotation.answers import Result, answer, answered
 from annotation.config import parse_config
 from annotation.models import Annotation, Annotator, Campaign, ImageView, LabelTask, Pause
 from annotation.quality_forms import GoldForm, PauseForm, RejectForm
+from annotation.selection import accepted_annotations
 from collection.storage import open_clean
 from consent.models import User
 from consent.pages import form_page
@@ -70,17 +72,18 @@ def _say(request: HttpRequest, words: str, act: Any) -> bool:
 
 
 def _facts(campaign: Campaign, user: User) -> dict[str, Any]:
+    said = accepted_annotations(campaign, timezone.now())
     records = gold.records(campaign)
     paused = {pause.annotator_id: pause for pause in campaign.pauses.filter(lifted_at=None)}
     tasks = campaign.tasks.filter(is_gold=True)
     return {
         "campaign": campaign,
-        "agreement": [agreement(control, answers) for control, answers in answers_of(campaign).items()],
+        "agreement": [agreement(control, answers) for control, answers in by_control(said).items()],
         "people": [
             (work, records.get(work.annotator.pk), paused.get(work.annotator.pk))
-            for work in work_of_annotators(campaign)
+            for work in work_of_annotators(campaign, said)
         ],
-        "disputed": most_disputed(campaign, SHOWN),
+        "disputed": most_disputed(campaign, said, SHOWN),
         "gold": tasks.count(),
         "gold_answered": tasks.filter(gold_answer__isnull=False).count(),
         "next_gold": gold.awaiting_answer(campaign, user).order_by("pk").first(),

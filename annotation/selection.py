@@ -2,13 +2,14 @@
 
 import datetime
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from annotation.models import Annotation, Campaign, Earning, Rejection
+from annotation.models import Annotation, Campaign, Earning, LabelTask, Rejection
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,26 @@ class AcceptedAnnotation:
     currency: str
 
 
-def accepted_annotations(campaign: Campaign, at: datetime.datetime) -> list[AcceptedAnnotation]:
+def accepted_annotations(
+    campaign: Campaign, at: datetime.datetime, *, images: Collection[uuid.UUID] | None = None
+) -> list[AcceptedAnnotation]:
     """The annotations of a campaign that were accepted, and not rejected by a reviewer, as things stood at `at`.
 
-    One per image and annotator.
-    The caller checks the right to the images.
+    One per image and annotator, of all images or of these. The caller checks the right to the images.
     """
     # By task and annotator: an edit is paid already, so the pay belongs to the first version.
-    earned = Earning.objects.filter(task__campaign=campaign)
+    tasks = campaign.tasks.all() if images is None else campaign.tasks.filter(image__in=images)
+    earned = Earning.objects.filter(task__in=tasks)
     pay = {(earning.task_id, earning.annotator_id): earning for earning in earned}
-    return [_accepted(row, pay[row.task_id, row.annotator_id]) for row in _newest(campaign, at) if row.annotator_id]
+    return [_accepted(row, pay[row.task_id, row.annotator_id]) for row in _newest(tasks, at) if row.annotator_id]
 
 
-def _newest(campaign: Campaign, at: datetime.datetime) -> QuerySet[Annotation]:
+def _newest(tasks: QuerySet[LabelTask], at: datetime.datetime) -> QuerySet[Annotation]:
     told = Annotation.objects.filter(recorded_at__lte=at)
     newer = told.filter(unique_id=OuterRef("unique_id"), version__gt=OuterRef("version"))
     # Whatever is sent under the same id later: who edits a rejected answer does not bring it back.
     rejected = Rejection.objects.filter(annotation__unique_id=OuterRef("unique_id"), at__lte=at)
-    accepted = told.filter(task__campaign=campaign, verdict=Annotation.Verdict.ACCEPTED)
+    accepted = told.filter(task__in=tasks, verdict=Annotation.Verdict.ACCEPTED)
     return (
         accepted.filter(~Exists(newer), ~Exists(rejected))
         .select_related("task")

@@ -9,4 +9,5 @@ urlpatterns = [
     path("gateway/carrier", gateway_views.carrier, name="carrier"),
     re_path(r"", gateway_views.label_studio, name="label_studio"),
 ]
+handler400 = gateway_views.bad_request
 handler404 = gateway_views.not_found

@@ -58,7 +58,7 @@ class CampaignCosts:
     campaign: Campaign
     earned: Decimal
     photographs: int  # with at least one accepted annotation
-    forecast: Forecast
+    forecast: Forecast | None  # None of one that is closed
 
     @property
     def per_photograph(self) -> Decimal | None:
@@ -67,7 +67,8 @@ class CampaignCosts:
     @property
     def over(self) -> Decimal:
         """By how much the forecast is beyond the budget."""
-        return max(self.forecast.cost_most - self.campaign.budget, Decimal(0))
+        most = self.forecast.cost_most if self.forecast else Decimal(0)
+        return max(most - self.campaign.budget, Decimal(0))
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,12 @@ def campaign_costs() -> list[CampaignCosts]:
         labelled=Count("tasks", filter=Q(tasks__earnings__isnull=False), distinct=True),
     )
     return [
-        CampaignCosts(campaign, campaign.earned or Decimal(0), campaign.labelled, forecast(campaign))
+        CampaignCosts(
+            campaign,
+            campaign.earned or Decimal(0),
+            campaign.labelled,
+            None if campaign.state == Campaign.State.CLOSED else forecast(campaign),
+        )
         for campaign in campaigns.order_by("-created_at")
     ]
 

@@ -33,6 +33,8 @@ def test_starter_config():
         (GOOD.replace('name="face"', 'name="quality"'), "non-unique"),
         (GOOD.replace('"$image"', '"https://elsewhere.example/x.jpg"'), "exactly one image"),
         (GOOD.replace('maxRating="5"', 'maxRating="many"'), "whole number"),
+        (GOOD.replace('maxRating="5"', 'maxRating="0"'), "from 1 to 100"),
+        (GOOD.replace('maxRating="5"', 'maxRating="100000000"'), "from 1 to 100"),
         ('<View><Image name="image" value="$image"/></View>', "nothing to fill in"),
         ('<View><Image name="image" value="$image"/><Brush name="b" toName="image"/></View>', "<Brush>"),
         ('<!DOCTYPE x [<!ENTITY a "b">]>' + GOOD, "DOCTYPE"),

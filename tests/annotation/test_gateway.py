@@ -152,6 +152,14 @@ def test_nothing_new_and_what_is_held_may_be_finished(ann, project, campaign, en
     assert ann.annotate(task).status_code == 201
 
 
+def test_without_a_project_nothing_is_told_of_the_first_one(ann, project):
+    """Label Studio takes its first project where none is named, whosever it is."""
+    Campaign.objects.update(state="closed")
+    for path in ("/api/dm/project", "/api/dm/columns", "/api/dm/project/?interaction=timer"):
+        assert refused(ann.ask("GET", path), PARAMETERS), path
+    assert refused(ann.ask("POST", "/api/dm/actions?id=next_task&tabID=1", {}), PARAMETERS)
+
+
 def test_a_project_that_is_not_ours_is_closed(ann, studio):
     with studio.api() as owner:
         other = owner.post("/api/projects/", json={"title": "Somebody else's"}).json()["id"]
@@ -242,6 +250,30 @@ def test_answers_are_json(ann, project):
     assert ann.annotate(task, lead_time="long").status_code == 400
 
 
+@pytest.mark.parametrize(
+    "inside", ["NaN", "1e400", '"\\ud800"', '"\\u0000"', "[" * 500 + "]" * 500, "[" * 100_000 + "]" * 100_000]
+)
+def test_what_cannot_be_kept_is_refused_in_words(ann, project, inside):
+    task = ann.next(project).json()["id"]
+    headers = {"origin": "http://localhost:8001"}
+    text = f'{{"result": [{inside}]}}'
+    for kind in ("annotations", "drafts"):
+        answer = ann.client.post(f"/api/tasks/{task}/{kind}", text, content_type="application/json", headers=headers)
+        assert answer.status_code == 403, kind
+
+
+def test_what_is_too_large_is_refused_in_words(ann, project, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    answer = ann.annotate(ann.next(project).json()["id"], result=["x" * 1000])
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/plain")
+
+
+def test_an_answer_that_is_no_json_is_no_error_of_ours(ann):
+    """With a slash at its end Label Studio has no such address, and says so with a page."""
+    answer = ann.ask("GET", "/api/current-user/whoami/")
+    assert (answer.status_code, answer.content.decode().strip()) == (502, AWAY)
+
+
 def test_our_pages_are_not_there_and_label_studios_are_not_here(ann):
     assert refused(ann.ask("GET", "/me/"), CLOSED)
     assert ann.client.get("/api/version", headers={"host": "testserver"}).status_code == 404
@@ -267,9 +299,8 @@ OPEN = {
     ("GET", "/"), ("GET", "/projects/"), ("GET", "/user/login/"), ("GET", "/logout/"),
     ("GET", "/api/version/"), ("GET", "/static/fonts/roboto/roboto.css"),
     ("GET", "/projects/1/data/"), ("GET", "/api/current-user/whoami"), ("GET", "/api/projects/1/"),
-    ("GET", "/api/dm/project/"), ("GET", "/api/ml/"), ("GET", "/api/users/"), ("GET", "/api/dm/columns/"),
-    ("GET", "/api/dm/views/"), ("GET", "/api/label_links/"), ("GET", "/api/tasks/"),
-    ("GET", "/api/projects/1/label-stream-history/"),
+    ("GET", "/api/ml/"), ("GET", "/api/users/"), ("GET", "/api/dm/views/"),
+    ("GET", "/api/label_links/"), ("GET", "/api/tasks/"), ("GET", "/api/projects/1/label-stream-history/"),
     ("GET", "/api/tasks/1/"), ("POST", "/api/tasks/1/annotations/"), ("POST", "/api/tasks/1/drafts"),
     ("POST", "/api/tasks/1/annotations/1/drafts"), ("PATCH", "/api/annotations/1/"),
     ("POST", "/api/annotations/1/convert-to-draft"), ("PATCH", "/api/drafts/1/"), ("DELETE", "/api/drafts/1/"),

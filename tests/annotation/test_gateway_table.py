@@ -61,6 +61,9 @@ def test_each_rule_is_asked_for():
     [
         ("POST /api/dm/actions?id=delete_tasks&project=7", PARAMETERS),
         ("POST /api/dm/actions?project=7", PARAMETERS),
+        ("POST /api/dm/actions?id=next_task&tabID=1", PARAMETERS),
+        ("GET /api/dm/project?interaction=timer", PARAMETERS),
+        ("GET /api/dm/columns", PARAMETERS),
         ("POST /api/dm/actions?id=next_task&id=delete_tasks&project=7", PARAMETERS),
         ("POST /api/dm/actions?id=next_task;id=delete_tasks&project=7", PARAMETERS),
         ("POST /api/dm/actions?" + "&".join(f"a{number}=1" for number in range(30)), PARAMETERS),

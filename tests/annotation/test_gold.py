@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation import gold
-from annotation.agreement import agreement, answers_of, most_disputed, work_of_annotators
+from annotation.agreement import agreement, by_control, most_disputed, work_of_annotators
 from annotation.intake import record_annotation
 from annotation.models import Annotation, Campaign, Earning, GoldAnswer, ImageView, LabelTask, Pause, Rejection
 from annotation.selection import accepted_annotations
@@ -36,6 +36,10 @@ def reviewer(client):
     user = make_user("reviewer@example.org", "reviewer")
     client.force_login(user)
     return user
+
+
+def said(campaign):
+    return accepted_annotations(campaign, timezone.now())
 
 
 def make_labelled(images=1, said=(), **fields):
@@ -142,6 +146,14 @@ def test_after_a_pause_was_lifted_the_record_begins_anew(reviewer):
     assert gold.pause_weak(campaign=campaign) == 0
 
 
+def test_nobody_lifts_their_own_pause(reviewer):
+    campaign, (ann,) = make_labelled(1, [stars(1)])
+    gold.pause_annotator(annotator=ann, campaign=campaign, reason="Every box is empty.")
+    with pytest.raises(Refused, match="your own pause"):
+        gold.lift_pause(pause=Pause.objects.get(), user=ann.user)
+    assert Pause.objects.get().lifted_at is None
+
+
 @pytest.mark.parametrize(("images", "asked"), [(4, 70), (5, None), (5, 0)])
 def test_nobody_is_paused_for_little_or_where_it_is_not_wanted(reviewer, images, asked):
     campaign, _ = make_labelled(images, [stars(1)], gold_pass_percent=asked)
@@ -165,8 +177,8 @@ def test_a_rejected_annotation_is_in_no_dataset_and_its_pay_stays(reviewer):
     annotation = Annotation.objects.get(annotator=ann)
     before = timezone.now()
     gold.reject_annotation(annotation=annotation, reason="The box is around a hand.", user=reviewer)
-    assert [one.annotator_id for one in accepted_annotations(campaign, timezone.now())] != [ann.pk]
-    assert len(accepted_annotations(campaign, timezone.now())) == 1
+    assert [one.annotator_id for one in said(campaign)] != [ann.pk]
+    assert len(said(campaign)) == 1
     assert len(accepted_annotations(campaign, before)) == 2  # a snapshot stays what it was
     assert Earning.objects.filter(annotator=ann).exists()
     with pytest.raises(Refused, match="rejected already"):
@@ -186,7 +198,7 @@ def test_an_edit_does_not_bring_a_rejected_answer_back(reviewer):
         made_at=first.made_at + datetime.timedelta(minutes=1),
     )
     assert record_annotation(task=first.task, remote=edit).version == 2
-    assert accepted_annotations(campaign, timezone.now()) == []
+    assert said(campaign) == []
 
 
 def test_nobody_rejects_their_own_work_or_without_a_reason(reviewer):
@@ -203,7 +215,7 @@ def test_nobody_rejects_their_own_work_or_without_a_reason(reviewer):
 
 def test_agreement_per_control():
     campaign, _ = make_labelled(4, [lambda place: good_result(place + 1), lambda place: good_result(place + 1)])
-    found = {one.control.name: one for one in (agreement(*item) for item in answers_of(campaign).items())}
+    found = {one.control.name: one for one in (agreement(*item) for item in by_control(said(campaign)).items())}
     assert found["quality"].alpha == 1
     assert found["quality"].verdict() == "reliable"
     assert found["quality"].units == 4
@@ -216,15 +228,22 @@ def test_work_and_disputes():
         3, [stars(5), stars(5), lambda place: [rating(1 if place == 0 else 5), choices("glasses"), box(x=0, y=0)]]
     )
     first = campaign.tasks.order_by("pk").first()
-    [worst, *_] = most_disputed(campaign, 9)
+    [worst, *_] = most_disputed(campaign, said(campaign), 9)
     assert worst.task == first.pk
     assert "quality" in worst.controls
-    work = work_of_annotators(campaign)
+    work = work_of_annotators(campaign, said(campaign))
     assert work[0].annotator == cat
     assert {one.annotator for one in work} == {ann, bob, cat}
     assert work[0].same_as_others < work[1].same_as_others
     assert work[0].seconds == 12.5
     assert work[1].annotations == 3
+
+
+def test_nothing_is_said_of_a_photograph_that_was_withdrawn():
+    campaign, _ = make_labelled(2, [stars(5), stars(1)])
+    assert len(most_disputed(campaign, said(campaign), 9)) == 2
+    withdraw(consent=campaign.tasks.first().image.consent)
+    assert most_disputed(campaign, said(campaign), 9) == []
 
 
 # --- Pages ---------------------------------------------------------------------------------------
@@ -239,7 +258,8 @@ def test_a_reviewer_answers_gold_and_is_led_to_the_next(client, reviewer):
     first, second = gold.awaiting_answer(campaign).order_by("pk")
     page = client.get(address(campaign, first)).content.decode()
     assert "What is right?" in page
-    posted = {"action": "gold", "quality": "5", "attributes": ["glasses", "hat or headscarf"], "face": "A"}
+    box_of = Annotation.objects.get(task=first).pk
+    posted = {"action": "gold", "quality": "5", "attributes": ["glasses", "hat or headscarf"], "face": box_of}
     response = client.post(address(campaign, first), posted)
     assert response["Location"] == address(campaign, second)
     assert GoldAnswer.objects.get().result == [rating(5), choices("glasses", "hat or headscarf"), box()]
@@ -255,6 +275,21 @@ def test_a_gold_answer_that_the_config_does_not_know(client, reviewer, posted):
     campaign, _ = make_labelled(1, [stars(4)])
     response = client.post(address(campaign, campaign.tasks.get()), {"action": "gold", **posted})
     assert response.status_code == 200
+    assert "Select a valid choice" in response.content.decode()
+    assert not GoldAnswer.objects.exists()
+
+
+def test_what_was_changed_meanwhile_is_not_taken_for_what_the_reviewer_saw(client, reviewer):
+    campaign, (ann,) = make_labelled(1, [stars(4)])
+    task, seen = campaign.tasks.get(), Annotation.objects.get()
+    changed = remote(
+        ann.label_studio_user,
+        result=[*good_result()[:2], box(x=1)],
+        unique_id=seen.unique_id,
+        made_at=timezone.now() + datetime.timedelta(minutes=1),
+    )
+    assert record_annotation(task=task, remote=changed).version == 2
+    response = client.post(address(campaign, task), {"action": "gold", "face": seen.pk})
     assert "Select a valid choice" in response.content.decode()
     assert not GoldAnswer.objects.exists()
 

@@ -167,7 +167,7 @@ def test_nobody_writes_down_what_became_of_their_own_payment():
     earner = make_earner("20")
     run = prepare("20")
     approve_run(run=run, user=make_manager())
-    with pytest.raises(Refused, match="This payment is yours"):
+    with pytest.raises(Refused, match="own payment"):
         record_outcome(payment=run.payments.get(), new="failed", reason="Again, please", user=earner.user)
     assert balance(earner) == 0
 
@@ -310,6 +310,15 @@ def test_the_banks_answer_moves_a_payment_step_by_step():
     for late in PaymentState.values:
         with pytest.raises(Refused):
             record_outcome(payment=payment, new=late, reason="Because", user=user)
+
+
+def test_nobody_says_of_their_own_payment_that_it_failed():
+    """It would be owed once more, and the next run pay it."""
+    annotator = make_earner()
+    payment = make_run().payments.get()
+    with pytest.raises(Refused, match="your own payment"):
+        record_outcome(payment=payment, new="failed", reason="It never came", user=annotator.user)
+    assert balance(annotator) == 0
 
 
 def test_what_failed_is_paid_by_the_next_run_and_counted_on():

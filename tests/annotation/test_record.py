@@ -1,6 +1,7 @@
 """What is accepted, what is refused and why, and that nothing is paid twice (promise 6)."""
 
 import json
+import math
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -247,3 +248,22 @@ def test_many_told_at_once_are_judged_as_one_after_the_other(task):
     assert LedgerEntry.objects.filter(payload__contains="earning.recorded").count() == 2
     record_annotations(told=[(task.pk, one) for one in reversed(told)])
     assert (Annotation.objects.count(), Earning.objects.count()) == (5, 2)
+
+
+def test_labels_nested_deeply_are_refused_however_deep(task):
+    """How deep json goes depends on who asks: what the check let pass would stop all that was told with it."""
+    make_annotator(7)
+    for deep in range(850, 1000, 2):
+        nested = "face"
+        for _ in range(deep):
+            nested = [nested]
+        annotation = record_annotation(task=task, remote=remote(7, result=[{**rating(), "value": nested}]))
+        assert annotation.refusal == "The labels hold characters or numbers that cannot be kept."
+
+
+@pytest.mark.parametrize("claimed", [math.inf, -math.inf, math.nan, 1e308, -1.0])
+def test_a_time_that_cannot_be_added_up_is_not_kept(task, claimed):
+    """A browser may claim anything; what it claimed is added up on the pages about pay."""
+    make_annotator(7)
+    annotation = record_annotation(task=task, remote=remote(7, lead_seconds=claimed))
+    assert (annotation.verdict, annotation.lead_seconds) == ("accepted", None)
