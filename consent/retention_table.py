@@ -325,7 +325,7 @@ RULES = (
         ),
     ),
     Rule(
-        what="How labels were judged: reviewers' own answers, rejections, who was paused and why",
+        what="How labels were judged: answers of reviewers, rejections, who was paused and why",
         why="To say how far the labels of a release can be trusted, and to answer whoever disagrees with a judgement.",
         until="Kept for good, under numbers that lead to nobody once the account is deleted.",
         models=("annotation.goldanswer", "annotation.rejection", "annotation.pause"),

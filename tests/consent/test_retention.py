@@ -223,7 +223,7 @@ def test_the_table_says_what_the_settings_say(settings):
     assert CONTACT.cutoff(now) == now - 40 * DAY
     assert {rule.setting for rule in RULES} - {""} == {
         "RETENTION_CONTACT_DAYS", "EVIDENCE_DAYS", "REQUEST_DAYS", "UNCONFIRMED_DAYS", "REMOVED_DIGEST_DAYS",
-        "IMPORT_REPORT_DAYS", "UPLOAD_DAYS",
+        "IMPORT_REPORT_DAYS", "UPLOAD_DAYS", "PAYMENT_DETAILS_DAYS",
     }  # fmt: skip
 
 
