@@ -262,8 +262,9 @@ def _refuse_by_gate(release: Release, user: User) -> None:
     if refusal := gate.refusal(release):
         raise Refused(refusal)
     exception = gate.standing_exception(release)
-    if exception and exception.signed_by_id == user.pk:
-        raise Refused(f"You signed the exception that {release} rests on. Ask another person to publish it.")
+    did = {exception.written_by_id: "wrote", exception.signed_by_id: "signed"}.get(user.pk) if exception else None
+    if did:
+        raise Refused(f"You {did} the exception that {release} rests on. Ask another person to publish it.")
 
 
 def record_publication(release: Release) -> LedgerEntry:
