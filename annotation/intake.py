@@ -17,6 +17,7 @@ from consent.signing import sha256_hex
 
 # In these states a task's budget is reserved, so that an annotation of it can be paid.
 PAYABLE = (LabelTask.State.PUSHING, LabelTask.State.PUSHED, LabelTask.State.RETRACTING)
+MOST_VERSIONS = 1000  # of one annotation: each is kept for good, and the column ends somewhere
 LONGEST = 86_400.0  # seconds that an annotation may claim to have taken
 
 Told = tuple[uuid.UUID, RemoteAnnotation]  # the task's asset_id, and what Label Studio says was said about it
@@ -84,6 +85,8 @@ def _judge(book: _Book, task: LabelTask, remote: RemoteAnnotation) -> Annotation
     latest = book.latest.get(remote.unique_id)
     annotator = book.annotators.get(remote.user) if remote.user else None
     if latest and (_was_told(latest, sha256, remote) or _is_somebody_elses(latest, task, annotator)):
+        return latest
+    if latest and latest.version >= MOST_VERSIONS:
         return latest
     refusal = _refusal(book, task, annotator, remote)
     annotation = Annotation(
