@@ -9,9 +9,11 @@ import secrets
 import uuid
 from dataclasses import asdict
 
+from django.db import transaction
+
 from annotation import labelstudio
 from annotation.labelstudio import Account
-from annotation.models import Annotator
+from annotation.models import Annotator, FormerAccount
 from consent.sealed_text import open_text, seal_text
 
 CONTEXT = b"likeness label studio accounts\0"
@@ -25,12 +27,23 @@ def ensure_account(*, annotator: Annotator) -> None:
     """
     if account_of(annotator):
         return
-    before = annotator.label_studio_access
+    before, user_before = annotator.label_studio_access, annotator.label_studio_user
     made = labelstudio.make_account(email=f"{uuid.uuid4().hex}@{DOMAIN}", password=secrets.token_urlsafe(24))
-    Annotator.objects.filter(pk=annotator.pk, label_studio_access=before).update(
-        label_studio_user=made.user, label_studio_access=seal_text(json.dumps(asdict(made)), context=CONTEXT)
-    )
+    with transaction.atomic():
+        if user_before is not None:  # what was labelled with it and not fetched yet is still theirs
+            FormerAccount.objects.get_or_create(annotator=annotator, label_studio_user=user_before)
+        Annotator.objects.filter(pk=annotator.pk, label_studio_access=before).update(
+            label_studio_user=made.user, label_studio_access=seal_text(json.dumps(asdict(made)), context=CONTEXT)
+        )
     annotator.refresh_from_db()
+
+
+def forget_account(*, annotator: Annotator) -> None:
+    """Label Studio does not know their account any more (it was restored, or somebody deleted it): their own page
+    makes another."""
+    Annotator.objects.filter(pk=annotator.pk, label_studio_access=annotator.label_studio_access).update(
+        label_studio_access=""
+    )
 
 
 def account_of(annotator: Annotator) -> Account | None:

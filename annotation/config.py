@@ -238,7 +238,7 @@ def _check_box(control: Control, value: Mapping[str, Any]) -> str:
     if not all(_is_number(side) for side in sides) or not _is_number(value.get("rotation", 0)):
         return f"The box of “{control.name}” lacks a position or a size."
     x, y, width, height = (float(side) for side in sides if side is not None)
-    if width <= 0 or height <= 0:
+    if min(width, height) < SLACK:
         return f"The box of “{control.name}” is empty."
     if min(x, y) < -SLACK or max(x + width, y + height) > PERCENT + SLACK:
         return f"The box of “{control.name}” reaches beyond the photograph."

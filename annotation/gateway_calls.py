@@ -26,6 +26,10 @@ NOT_YOUR_ANSWER = "This is not an answer of yours."
 JUST_WITHDRAWN = "The next photograph was withdrawn just now. Please try again in a minute."
 
 
+class AccountGone(LabelStudioError):
+    """Label Studio does not know the annotator's account any more."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the annotator gets: a status, and the JSON of it (None: no body)."""
@@ -118,7 +122,9 @@ def _send(account: Account, method: str, path: str, **request: Any) -> httpx.Res
         raise _away(method, path, error) from error
     finally:
         answer.close()
-    if answer.status_code >= 500 or answer.status_code == 401:
+    if answer.status_code == 401:
+        raise AccountGone(f"Label Studio answered 401 to {method} {path}: it does not know this account.", retry=False)
+    if answer.status_code >= 500:
         raise LabelStudioError(f"Label Studio answered {answer.status_code} to {method} {path}.", retry=True)
     return answer
 

@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from annotation import gateway_calls, labelstudio
 from annotation.access import annotator_of
-from annotation.accounts import account_of
+from annotation.accounts import account_of, forget_account
 from annotation.config import is_storable
 from annotation.gateway import Allow, Does, Refuse, decide
 from annotation.labelstudio import Account, LabelStudioError
@@ -50,9 +50,18 @@ def label_studio(request: HttpRequest) -> HttpResponseBase:
     except Refused as refusal:
         logger.warning("refused %s %.200r to %s: %s", request.method, request.path_info, _who(request), refusal)
         return _in_words(403, str(refusal))
+    except gateway_calls.AccountGone as error:
+        logger.warning("%s", error)
+        if annotator := annotator_of(request.user):
+            forget_account(annotator=annotator)
+        return _in_words(403, f"Label Studio does not know your account any more. Begin again at {_own_page()}.")
     except LabelStudioError as error:
         logger.warning("%s", error)
         return _in_words(502, AWAY)
+
+
+def _own_page() -> str:
+    return f"{settings.BASE_URL}/work/"
 
 
 def _answer(request: HttpRequest, path: str) -> HttpResponseBase:
@@ -63,9 +72,9 @@ def _answer(request: HttpRequest, path: str) -> HttpResponseBase:
     does = verdict.rule.does
     annotator = annotator_of(request.user)
     if does == Does.LEAD_HOME or (annotator is None and does == Does.PAGE):
-        return redirect(f"{settings.BASE_URL}/work/")
+        return redirect(_own_page())
     if annotator is None:
-        raise Refused(f"Sign in as an annotator at {settings.BASE_URL}/work/ first.")
+        raise Refused(f"Sign in as an annotator at {_own_page()} first.")
     if method != "GET" and request.headers.get("Origin") != settings.LABELLING_URL:
         raise Refused("Only the labelling page itself may send answers.")
     gateway_calls.check_ids(annotator=annotator, ids=verdict.ids)
@@ -85,7 +94,7 @@ def _kept_by_nobody(response: HttpResponse) -> HttpResponse:
 def _in_their_name(request: HttpRequest, path: str, allowed: Allow, annotator: Annotator) -> HttpResponse:
     account = account_of(annotator)
     if account is None:
-        raise Refused(f"Begin at your own page, {settings.BASE_URL}/work/, which signs you in to Label Studio.")
+        raise Refused(f"Begin at your own page, {_own_page()}, which signs you in to Label Studio.")
     if allowed.rule.does == Does.PAGE:
         return _page(account, f"{path}?{request.META['QUERY_STRING']}")
     answer = gateway_calls.ask(

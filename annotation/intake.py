@@ -3,20 +3,21 @@
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
 
 from annotation.config import check_result, is_storable, parse_config
 from annotation.labelstudio import RemoteAnnotation
-from annotation.models import Annotation, Annotator, Earning, LabelTask
+from annotation.models import Annotation, Annotator, Earning, FormerAccount, LabelTask
 from consent import ledger
 from consent.models import LedgerEntry
 from consent.signing import sha256_hex
 
 # In these states a task's budget is reserved, so that an annotation of it can be paid.
 PAYABLE = (LabelTask.State.PUSHING, LabelTask.State.PUSHED, LabelTask.State.RETRACTING)
+MOST_VERSIONS = 1000  # of one annotation: each is kept for good, and the column ends somewhere
 LONGEST = 86_400.0  # seconds that an annotation may claim to have taken
 
 Told = tuple[uuid.UUID, RemoteAnnotation]  # the task's asset_id, and what Label Studio says was said about it
@@ -67,14 +68,19 @@ def _open_book(told: Sequence[Told]) -> _Book:
         paid[task][annotator] = unique_id
     return _Book(
         tasks=tasks,
-        annotators={
-            one.label_studio_user: one
-            for one in Annotator.objects.filter(label_studio_user__in=users)
-            if one.label_studio_user is not None
-        },
+        annotators=_annotators(users),
         latest={one.unique_id: one for one in annotations.order_by("version")},
         paid=paid,
     )
+
+
+def _annotators(users: Collection[int]) -> dict[int, Annotator]:
+    """Whose these accounts in Label Studio are, or were: it may give an id again, so who has it now goes first."""
+    former = FormerAccount.objects.filter(label_studio_user__in=users).select_related("annotator").order_by("left_at")
+    now = Annotator.objects.filter(label_studio_user__in=users)
+    return {one.label_studio_user: one.annotator for one in former} | {
+        one.label_studio_user: one for one in now if one.label_studio_user is not None
+    }
 
 
 def _judge(book: _Book, task: LabelTask, remote: RemoteAnnotation) -> Annotation:
@@ -84,6 +90,8 @@ def _judge(book: _Book, task: LabelTask, remote: RemoteAnnotation) -> Annotation
     latest = book.latest.get(remote.unique_id)
     annotator = book.annotators.get(remote.user) if remote.user else None
     if latest and (_was_told(latest, sha256, remote) or _is_somebody_elses(latest, task, annotator)):
+        return latest
+    if latest and latest.version >= MOST_VERSIONS:
         return latest
     refusal = _refusal(book, task, annotator, remote)
     annotation = Annotation(

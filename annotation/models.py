@@ -295,6 +295,24 @@ class Annotator(models.Model):
         return f"annotator {self.pk}"
 
 
+class FormerAccount(models.Model):
+    """An account in Label Studio that an annotator had before: what was labelled with it is still theirs, and paid."""
+
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="former_accounts")
+    label_studio_user = models.PositiveIntegerField()
+    left_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym", "label_studio_user": "account there"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["annotator", "label_studio_user"], name="former_account_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"former account {self.label_studio_user}"
+
+
 class Handout(models.Model):
     """Label Studio gave a task to an annotator through the gateway: only whoever was given it may look and answer."""
 

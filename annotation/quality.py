@@ -218,8 +218,9 @@ def box_overlap(a: Sequence[Any], b: Sequence[Any]) -> float:
     down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     if across <= 0 or down <= 0:
         return 0.0
-    shared = float(across * down)
-    return shared / (float(a[2] * a[3]) + float(b[2] * b[3]) - shared)
+    shared = across * down
+    # Divided as it came: what is more than nought as Decimal may be nought as float.
+    return float(shared / (a[2] * a[3] + b[2] * b[3] - shared))
 
 
 def is_same(kind: str, a: Any, b: Any) -> bool:

@@ -316,6 +316,7 @@ RULES = (
         models=(
             "annotation.annotation",
             "annotation.annotator",
+            "annotation.formeraccount",
             "annotation.earning",
             "annotation.adjustment",
             "annotation.payoutrun",

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from collection.models import DIMENSIONS, Image
@@ -35,7 +36,7 @@ def make_report(*, release: Release, images: Collection[Image]) -> DeviationRepo
 def _section(release: Release, rows: list[dict[str, Any]]) -> Document:
     scores = sorted(scales(release.dataset))
     made = deviation_tables.tables(rows, scores, DIMENSIONS, STARS)
-    before = {tuple(table["columns"]): table for table in _last_tables(release.dataset)}
+    before = _last_tables(release.dataset)
     dated = [{**table, "as_of": release.version} for table in made]
     return {
         "dataset": release.dataset.slug,
@@ -50,15 +51,16 @@ def _section(release: Release, rows: list[dict[str, Any]]) -> Document:
     }
 
 
-def _last_tables(dataset: Dataset) -> list[Document]:
-    """What was shown of the dataset last, in a report of a release or of a quarter."""
-    of_release = DeviationReport.objects.filter(release__dataset=dataset).order_by("-pk").first()
-    of_quarter = DeviationReport.objects.exclude(quarter="").order_by("-pk").first()
-    for report in sorted(filter(None, (of_release, of_quarter)), key=lambda one: -one.pk):
-        for section in sections(report.content):
-            if section["dataset"] == dataset.slug:
-                return list(section["tables"])
-    return []
+def _last_tables(dataset: Dataset) -> dict[tuple[str, ...], Document]:
+    """What was shown of the dataset last, by columns: a table may be missing from a report and come back in a later."""
+    reports = DeviationReport.objects.filter(Q(release__dataset=dataset) | ~Q(quarter="")).order_by("pk")
+    return {
+        tuple(table["columns"]): table
+        for report in reports.iterator()
+        for section in sections(report.content)
+        if section["dataset"] == dataset.slug
+        for table in section["tables"]
+    }
 
 
 def sections(document: Mapping[str, Any]) -> list[Document]:

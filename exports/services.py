@@ -262,8 +262,8 @@ def _refuse_by_gate(release: Release, user: User) -> None:
     if refusal := gate.refusal(release):
         raise Refused(refusal)
     exception = gate.standing_exception(release)
-    if exception and user.pk in (exception.written_by_id, exception.signed_by_id):
-        did = "signed" if exception.signed_by_id == user.pk else "wrote"
+    did = {exception.written_by_id: "wrote", exception.signed_by_id: "signed"}.get(user.pk) if exception else None
+    if did:
         raise Refused(f"You {did} the exception that {release} rests on. Ask another person to publish it.")
 
 

@@ -80,6 +80,7 @@ def test_good_results(result):
         ([rating(), box(rectanglelabels=["cat"])], "no choice “cat”"),
         ([rating(), box(width=0)], "is empty"),
         ([rating(), box(width=-5)], "is empty"),
+        ([rating(), box(width=1e-200)], "is empty"),
         ([rating(), box(x=-3)], "beyond the photograph"),
         ([rating(), box(x=70)], "beyond the photograph"),
         ([rating(), box(y=float("nan"))], "lacks a position"),

@@ -18,7 +18,7 @@ from annotation.accounts import account_of
 from annotation.gateway import CLOSED, PARAMETERS
 from annotation.gateway_views import AWAY
 from annotation.gold import pause_annotator
-from annotation.models import Annotation, Annotator, Campaign, Handout, LabelProject
+from annotation.models import Annotation, Annotator, Campaign, Earning, Handout, LabelProject
 from annotation.pull import sweep_updated
 from annotation.push import push_pending
 from consent.withdrawals import withdraw
@@ -158,6 +158,21 @@ def test_without_a_project_nothing_is_told_of_the_first_one(ann, project):
     for path in ("/api/dm/project", "/api/dm/columns", "/api/dm/project/?interaction=timer"):
         assert refused(ann.ask("GET", path), PARAMETERS), path
     assert refused(ann.ask("POST", "/api/dm/actions?id=next_task&tabID=1", {}), PARAMETERS)
+
+
+def test_whose_account_is_not_known_there_gets_another_and_what_they_did_stays_theirs(ann, project, studio):
+    task = ann.next(project).json()["id"]
+    assert ann.annotate(task).status_code == 201
+    before = ann.annotator.label_studio_user
+    with studio.api(account_of(ann.annotator).token) as theirs:  # another token takes the place of ours
+        assert theirs.post("/api/current-user/reset-token/").status_code == 201
+    assert refused(ann.next(project), "Begin again at")
+    ann.join()
+    assert ann.annotator.label_studio_user != before
+    assert ann.next(project).status_code == 200
+    sweep_updated(project=LabelProject.objects.get())
+    assert Annotation.objects.get().annotator == ann.annotator
+    assert Earning.objects.get().annotator == ann.annotator
 
 
 def test_a_project_that_is_not_ours_is_closed(ann, studio):

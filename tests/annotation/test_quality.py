@@ -2,6 +2,7 @@
 estimates against the tables of their paper (Applied Statistics 28, 1979)."""
 
 import random
+from decimal import Decimal
 from itertools import product
 
 import numpy as np
@@ -141,6 +142,8 @@ def test_overlap_of_boxes_by_hand():
     assert box_overlap([0, 0, 10, 10], [5, 0, 10, 10]) == pytest.approx(50 / 150)
     assert box_overlap([0, 0, 10, 10], [10, 0, 10, 10]) == 0
     assert box_overlap([0, 0, 10, 10], [2, 2, 5, 5]) == pytest.approx(0.25)
+    speck = [Decimal(0), Decimal(0), Decimal("1e-200"), Decimal("1e-200")]
+    assert box_overlap(speck, speck) == 1
 
 
 @pytest.mark.parametrize(

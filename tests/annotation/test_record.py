@@ -267,3 +267,14 @@ def test_a_time_that_cannot_be_added_up_is_not_kept(task, claimed):
     make_annotator(7)
     annotation = record_annotation(task=task, remote=remote(7, lead_seconds=claimed))
     assert (annotation.verdict, annotation.lead_seconds) == ("accepted", None)
+
+
+def test_an_annotation_that_is_edited_without_end_holds_up_nothing(task):
+    make_annotator(7)
+    told = remote(7)
+    Annotation.objects.create(
+        task=task, unique_id=told.unique_id, version=32_767, result=[], result_sha256="0" * 64,
+        made_at=told.made_at - timedelta(days=1), verdict="refused", refusal="Skipped.",
+    )  # fmt: skip
+    standing = record_annotations(told=[(task.pk, told), (task.pk, remote(7))])
+    assert [one.version for one in standing] == [32_767, 1]

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from itertools import product
 
 import pytest
 import time_machine
@@ -109,6 +110,21 @@ def test_one_person_more_or_less_is_not_to_be_seen_in_the_next_report():
     third = make_published(dataset).deviation_report
     assert table(third, "skin_tone")["as_of"] == "2.0.0"
     assert table(third, "skin_tone")["lines"][0]["people"] == 10
+
+
+def test_a_table_that_was_gone_for_a_while_is_held_against_what_it_showed_last():
+    """Two attributes are not shown while one combination is small; the person who came meanwhile stays unseen."""
+    dataset, both = make_rated_dataset({}), ("skin_tone", "gender")
+    for tone, gender in product("29", ("woman", "man")):
+        consents = [add_person(dataset, skin_tone=tone, gender=gender) for _ in range(5)]
+    first = make_published(dataset).deviation_report
+    withdraw(consent=consents[0])
+    second = make_published(dataset).deviation_report
+    assert list(both) not in [one["columns"] for one in second.content["tables"]]
+    add_person(dataset, skin_tone="9", gender="man")
+    add_person(dataset, skin_tone="2", gender="woman")
+    third = make_published(dataset).deviation_report
+    assert table(third, *both) == table(first, *both)
 
 
 def test_answers_whose_day_has_come_do_not_count():

@@ -104,8 +104,9 @@ def test_a_signed_exception_opens_the_gate_and_is_carried(far, tmp_path):
     draft.refresh_from_db()
     assert (draft.state, draft.version) == ("built", far.version)
     assert list(draft.items.order_by("position").values_list("leaf_hash", flat=True)) == rows
-    with pytest.raises(Refused, match="You signed the exception"):
-        publish_release(release=draft, user=signer)
+    for user, did in ((writer, "wrote"), (signer, "signed")):
+        with pytest.raises(Refused, match=f"You {did} the exception"):
+            publish_release(release=draft, user=user)
     published = publish_release(release=draft, user=publisher)
     card = card_of(published, tmp_path)
     assert "Reason: Tone 9 was photographed outdoors, in the evening. Owner: Data lead." in card
