@@ -21,11 +21,22 @@ SPOT_CHECKS = 10  # requests per batch
 
 
 def retract_withdrawn() -> int:
-    """Retract every task of a closed campaign or of an image that may no longer be used; how many are gone now."""
+    """Retract every task of a closed campaign or of an image that may no longer be used; how many are gone now.
+
+    A project that fails holds up no other: its LabelStudioError comes when all had their turn.
+    """
     for campaign in Campaign.objects.all():
         mark_lost(campaign=campaign)
     waiting = LabelTask.objects.filter(state=State.RETRACTING).due()
-    return sum(retract_batch(project=project) for project in LabelProject.objects.filter(tasks__in=waiting).distinct())
+    gone, failed = 0, None
+    for project in LabelProject.objects.filter(tasks__in=waiting).distinct():
+        try:
+            gone += retract_batch(project=project)
+        except LabelStudioError as error:
+            failed = error
+    if failed:
+        raise failed
+    return gone
 
 
 def mark_lost(*, campaign: Campaign) -> None:

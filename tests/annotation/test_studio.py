@@ -408,6 +408,24 @@ def test_a_withdrawal_while_label_studio_is_away(studio, client, settings):
     assert there(campaign) == []
 
 
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_project_that_fails_keeps_no_other_photograph_in_label_studio(studio, broken):
+    campaigns = []
+    for _ in range(2):
+        campaigns.append(make_campaign(images=1))
+        push_pending(campaign=campaigns[-1])
+        change_campaign(campaign=campaigns[-1], action="pause")
+    other = campaigns.pop(broken)
+    with studio.api() as owner:
+        owner.delete(f"/api/projects/{other.projects.get().external_id}/")
+    for task in LabelTask.objects.all():
+        withdraw(consent=task.image.consent)
+    with pytest.raises(LabelStudioError, match="404"):
+        retract_withdrawn()
+    assert set(campaigns[0].tasks.values_list("state", flat=True)) == {"retracted"}
+    assert there(campaigns[0]) == []
+
+
 def test_tasks_of_others_stay(studio):
     campaign = make_campaign(images=1)
     make_image()
