@@ -2,7 +2,7 @@
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from annotation.gold import paused_for
 from annotation.models import Annotator, Campaign, Handout, LabelProject, LabelTask
@@ -51,4 +51,9 @@ def may_view(annotator: Annotator, *, task: LabelTask) -> bool:
 
 
 def _handed_to(annotator: Annotator) -> QuerySet[LabelTask]:
-    return LabelTask.objects.filter(handouts__annotator=annotator, campaign__in=campaigns_to_finish())
+    """What they may look at and answer: in a campaign that is open to them all that was handed to them; in one that is
+    to be finished what was handed to them last, or they could collect photographs and go on after a pause."""
+    theirs = LabelTask.objects.filter(handouts__annotator=annotator)
+    latest = Handout.objects.filter(annotator=annotator, task__campaign=OuterRef("campaign")).order_by("-at", "-pk")
+    last = Q(campaign__in=campaigns_to_finish(), pk=Subquery(latest.values("task")[:1]))
+    return theirs.filter(Q(campaign__in=campaigns_open_to(annotator)) | last)

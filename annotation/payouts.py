@@ -8,6 +8,7 @@ approved the run, and from then on only the bank's answer (recorded by staff) mo
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from django.db import IntegrityError, transaction
@@ -34,6 +35,7 @@ from consent.models import User
 from consent.refusals import Refused
 from consent.retention_table import PAID_ACCOUNTS
 
+TWICE = timedelta(minutes=1)  # the same again within it is a form that was sent twice
 CENT, PLACES = Decimal("0.01"), Decimal("0.0001")
 # ISO 4217: currencies whose smallest unit is not a hundredth.
 WITHOUT_CENTS = frozenset(
@@ -77,10 +79,12 @@ def adjust_pay(*, annotator: Annotator, amount: Decimal, currency: str, reason: 
         raise Refused("Say why: the annotator reads it.")
     if annotator.user_id == user.pk:
         raise Refused("This is your own pay. Ask a colleague to correct it.")
+    said = {"annotator": annotator, "amount": exact, "currency": currency, "reason": reason.strip(), "made_by": user}
     with transaction.atomic():
-        adjustment = Adjustment.objects.create(
-            annotator=annotator, amount=exact, currency=currency, reason=reason.strip(), made_by=user
-        )
+        Annotator.objects.select_for_update(no_key=True).get(pk=annotator.pk)  # two clicks take turns
+        if Adjustment.objects.filter(**said, made_at__gt=timezone.now() - TWICE).exists():
+            raise Refused("You made this very correction a moment ago. If there is another, give it words of its own.")
+        adjustment = Adjustment.objects.create(**said)
         record_adjustment(adjustment)
     return adjustment
 

@@ -25,6 +25,7 @@ from consent.refusals import Refused
 from consent.signing import sha256_hex
 
 INVITATION_DAYS = 14
+TWICE = timedelta(minutes=1)  # the same again within it is a form that was sent twice
 VIEW_KEY_BYTES = 32
 LARGEST_BUDGET = Decimal("99999999.9999")  # what the column holds
 LARGEST_ID = 2**31 - 1
@@ -59,7 +60,10 @@ def top_up(*, campaign: Campaign, amount: Decimal, user: User) -> None:
         raise Refused("The campaign is closed. Make a new one for further work.")
     if locked.budget + amount > LARGEST_BUDGET:
         raise Refused(f"No budget can be larger than {LARGEST_BUDGET:,}. Add less.")
-    TopUp.objects.create(campaign=campaign, amount=amount, made_by=user)
+    said = {"campaign": campaign, "amount": amount, "made_by": user}
+    if TopUp.objects.filter(**said, at__gt=timezone.now() - TWICE).exists():
+        raise Refused("You added this very amount a moment ago. Wait a minute, if you mean to add it again.")
+    TopUp.objects.create(**said)
     Campaign.objects.filter(pk=campaign.pk).update(budget=locked.budget + amount)
     campaign.refresh_from_db()
 

@@ -160,6 +160,15 @@ def test_without_a_project_nothing_is_told_of_the_first_one(ann, project):
     assert refused(ann.ask("POST", "/api/dm/actions?id=next_task&tabID=1", {}), PARAMETERS)
 
 
+def test_nobody_collects_photographs_and_goes_on_after_a_pause(ann, project, campaign):
+    for _ in range(2):
+        task = ann.next(project).json()["id"]
+        ann.ask("POST", f"/api/tasks/{task}/drafts", {"result": [], "was_postponed": True})
+    pause_annotator(annotator=ann.annotator, campaign=campaign, reason="Too fast.")
+    held = Handout.objects.order_by("at").values_list("task__external_id", flat=True)
+    assert [ann.annotate(task).status_code for task in held] == [403, 201]
+
+
 def test_whose_account_is_not_known_there_gets_another_and_what_they_did_stays_theirs(ann, project, studio):
     task = ann.next(project).json()["id"]
     assert ann.annotate(task).status_code == 201

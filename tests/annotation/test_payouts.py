@@ -135,8 +135,8 @@ def test_many_small_amounts_leave_nothing_over():
     """Added as floats a thousand times 0.1 would be 99.9999999999986."""
     annotator = make_earner("0.1")
     user = make_manager()
-    for _ in range(999):
-        adjust_pay(annotator=annotator, amount=Decimal("0.1"), currency="EUR", reason="Because", user=user)
+    for slip in range(999):
+        adjust_pay(annotator=annotator, amount=Decimal("0.1"), currency="EUR", reason=f"Slip {slip}", user=user)
     assert prepare().payments.get().amount == 100
     assert balance(annotator) == 0
 
@@ -170,6 +170,16 @@ def test_nobody_writes_down_what_became_of_their_own_payment():
     with pytest.raises(Refused, match="own payment"):
         record_outcome(payment=run.payments.get(), new="failed", reason="Again, please", user=earner.user)
     assert balance(earner) == 0
+
+
+def test_a_form_that_is_sent_twice_corrects_once():
+    annotator, user = make_annotator(), make_manager()
+    adjustment = {"annotator": annotator, "amount": Decimal(5), "currency": "EUR", "reason": "A slip", "user": user}
+    adjust_pay(**adjustment)
+    with pytest.raises(Refused, match="a moment ago"):
+        adjust_pay(**adjustment)
+    adjust_pay(**{**adjustment, "reason": "Another slip"})
+    assert balance(annotator) == 10
 
 
 # --- Runs ----------------------------------------------------------------------------------------

@@ -120,6 +120,8 @@ def test_topping_up_lets_more_be_sent():
     assert push.affordable_tasks(campaign) == 2
     added = TopUp.objects.get()
     assert (added.amount, added.made_by) == (Decimal("0.10"), manager)
+    with pytest.raises(Refused, match="a moment ago"):  # the form was sent twice
+        top_up(campaign=campaign, amount=Decimal("0.10"), user=manager)
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         TopUp.objects.update(amount=1)
     with pytest.raises(Refused, match="larger"):
