@@ -128,6 +128,7 @@ def processes(logs: Path) -> Iterator[Processes]:
     logs.mkdir(parents=True, exist_ok=True)
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, _leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins deaf to it
     die_with_parent(signal.SIGTERM)
     if os.getppid() == 1 and os.environ.get("MAKELEVEL"):
         raise SystemExit(143)  # make was gone before the kernel knew that we depend on it
