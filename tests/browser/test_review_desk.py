@@ -39,6 +39,7 @@ def start(page: Page, queue: str = "held") -> None:
     page.goto(f"/staff/review/queues/{queue}/")
     page.get_by_role("button", name="Start").press("Enter")
     expect(page.locator("[data-decide]")).to_be_visible()
+    page.wait_for_load_state()  # before that no key is listened to
 
 
 def press(page: Page, *keys: str) -> None:
