@@ -45,9 +45,9 @@ def task_held_by(annotator: Annotator, *, external_id: int) -> LabelTask | None:
     return task if task and may_be_seen(task=task) else None
 
 
-def may_view(annotator: Annotator, *, task: LabelTask) -> bool:
-    """Whether this annotator may see the photograph of this task now."""
-    return _handed_to(annotator).filter(pk=task.pk).exists() and may_be_seen(task=task)
+def is_handed_to(annotator: Annotator, *, task: LabelTask) -> bool:
+    """Whether they hold this task now; `may_be_seen` says whether anybody may see its photograph."""
+    return _handed_to(annotator).filter(pk=task.pk).exists()
 
 
 def _handed_to(annotator: Annotator) -> QuerySet[LabelTask]:

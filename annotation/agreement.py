@@ -1,5 +1,6 @@
 """How far the annotators of a campaign agree, and what they disagree about. It reads; nothing here decides."""
 
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -90,12 +91,11 @@ def agreement(control: Control, answers: Answers) -> Agreement:
         return Agreement(control, 0)
     if control.kind == "box":
         return Agreement(control, len(compared), overlap=fmean(box_overlap(a, b) for a, b in pairs))
-    distances = (sum(float(p - q) ** 2 for p, q in zip(a, b, strict=True)) ** 0.5 for a, b in pairs)
-    return Agreement(control, len(compared), distance=fmean(distances))
+    return Agreement(control, len(compared), distance=fmean(math.dist(a, b) for a, b in pairs))
 
 
-def ratings_of(answers: Answers) -> list[list[Any]]:
-    """Annotators × images, None where somebody said nothing; several choices are one value."""
+def ratings_of(answers: Mapping[Any, Mapping[Any, Any]]) -> list[list[Any]]:
+    """Annotators × units of `answers[unit][annotator]`, None for nothing; several choices are one value."""
     people = sorted({who for said in answers.values() for who in said})
     return [[_value(said.get(who)) for said in answers.values()] for who in people]
 

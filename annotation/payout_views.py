@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from annotation import payouts
+from annotation.access import annotator_of
 from annotation.balances import balances
 from annotation.bank_files import Writer, write_csv, write_pain001
 from annotation.models import Annotation, Annotator, MoneySum
@@ -188,8 +189,9 @@ def _worked(annotator: Annotator) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else ""
 
 
-def _annotator(user: User) -> Annotator:
-    found = Annotator.objects.filter(user=user).first()
+def own_annotator(user: User) -> Annotator:
+    """Who the person that is signed in is as an annotator; 403 for everybody else."""
+    found = annotator_of(user)
     if found is None:
         raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
     return found
@@ -200,7 +202,7 @@ def _annotator(user: User) -> Annotator:
 @user_required
 def payee(request: HttpRequest, user: User) -> HttpResponse:
     """Where an annotator wants to be paid."""
-    annotator = _annotator(user)
+    annotator = own_annotator(user)
     if request.POST.get("action") == "remove":
         payouts.remove_payee(annotator=annotator)
         messages.success(request, "Your bank details are deleted. You are paid once you give some again.")

@@ -19,7 +19,7 @@ from annotation.config import parse_config
 from annotation.models import Annotation, Annotator, Campaign, ImageView, LabelTask, Pause
 from annotation.quality_forms import GoldForm, PauseForm, RejectForm
 from annotation.selection import accepted_annotations
-from collection.storage import open_clean
+from collection.review_views import clean_copy
 from consent.models import User
 from consent.pages import form_page
 from consent.refusals import Refused
@@ -27,7 +27,6 @@ from consent.roles import DATA_MANAGER, REVIEWER, role_required, staff_user
 
 SHOWN = 20  # disputed photographs
 COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490")
-TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 @form_page
@@ -125,7 +124,6 @@ def label_review(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> HttpResp
         "campaign": task.campaign,
         "said": _shown(task, annotations),
         "form": form,
-        "reject": RejectForm(),
         "following": _following(task, staff_user(request)) if task.is_gold else None,
         "asks": task.is_gold and not hasattr(task, "gold_answer"),
     }
@@ -213,10 +211,4 @@ def label_photograph(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> Http
     """The photograph for the review page; rights are checked at every request, every view noted."""
     task = _task(pk, asset_id)
     ImageView.objects.create(task=task, served=True)
-    try:
-        with open_clean(task.image) as file:
-            content = file.read()
-    except FileNotFoundError:  # purged between the check and here
-        raise Http404 from None
-    kind = TYPES.get(task.image.clean_format, "application/octet-stream")
-    return HttpResponse(content, content_type=kind, headers={"Cache-Control": "no-store"})
+    return clean_copy(task.image)

@@ -12,7 +12,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -22,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from annotation import labelstudio, push, services, tasks
-from annotation.access import annotator_of, campaigns_open_to, may_view
+from annotation.access import annotator_of, campaigns_open_to, is_handed_to
 from annotation.accounts import ensure_account
 from annotation.balances import Balance, balances
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
@@ -40,7 +39,7 @@ from annotation.models import (
     LabelTask,
     MoneySum,
 )
-from annotation.payout_views import pay_facts
+from annotation.payout_views import own_annotator, pay_facts
 from annotation.wages import wage_of
 from collection.storage import open_clean
 from consent.hints import hint
@@ -138,7 +137,6 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "wage": wage_of(found),
         "top_ups": found.top_ups.select_related("made_by").order_by("-pk"),
         "top_up": TopUpForm(),
-        "label_studio": settings.LABEL_STUDIO_URL,
     }
 
 
@@ -203,9 +201,7 @@ def _join(request: HttpRequest, form: JoinForm, user: User | None) -> bool:
 @user_required
 def work(request: HttpRequest, user: User) -> HttpResponse:
     """Where an annotator goes to label, and sees what each piece of work brought."""
-    annotator = annotator_of(user)
-    if annotator is None:
-        raise PermissionDenied("This page is for annotators. Ask a data manager for an invitation.")
+    annotator = own_annotator(user)
     rows = annotator.annotations.select_related("task__campaign", "earning", "rejection").order_by("-made_at")[:SHOWN]
     pauses = annotator.pauses.filter(lifted_at=None).select_related("campaign")
     facts = {"annotations": rows, "pauses": pauses, **pay_facts(annotator), **_way_in(annotator)}
@@ -262,7 +258,7 @@ def task_image(request: HttpRequest, view_key: str) -> HttpResponseBase:
     task = get_object_or_404(LabelTask.objects.select_related("campaign", "image"), view_key=view_key)
     annotator = annotator_of(request.user)
     may_use = services.may_be_seen(task=task)
-    served = may_use and annotator is not None and may_view(annotator, task=task)
+    served = may_use and annotator is not None and is_handed_to(annotator, task=task)
     ImageView.objects.create(task=task, annotator=annotator, served=served)
     response = _image(task) if served else _not_yours() if may_use else _gone()
     response["Cache-Control"] = "no-store"

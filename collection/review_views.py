@@ -239,6 +239,11 @@ def review_undo(request: HttpRequest, decision_id: int) -> HttpResponse:
 def review_full(request: HttpRequest, image_id: uuid.UUID) -> HttpResponseBase:
     """The stripped copy in full size, to zoom into."""
     image = get_object_or_404(Image.objects.with_live_basis().exclude(clean_key=""), pk=image_id)
+    return clean_copy(image)
+
+
+def clean_copy(image: Image) -> HttpResponse:
+    """The stripped bytes of an image that the caller has checked the right to; 404 if they are gone."""
     try:
         with storage.open_clean(image) as file:
             content = file.read()

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotation.agreement import LEVELS, ratings_of
 from annotation.answers import Control, answer
 from annotation.quality import krippendorff_alpha
-from exports.labels import CHOICE_SEPARATOR
 from exports.provenance import Row
 from exports.selection import Candidate
 from exports.splits import NAMES
-
-LEVELS = {"rating": "ordinal", "choices": "nominal"}
 
 
 @dataclass(frozen=True)
@@ -77,14 +75,9 @@ def _agreement(control: Control, candidates: Sequence[Candidate]) -> str:
 
 def ratings(control: Control, candidates: Sequence[Candidate]) -> list[list[Any]]:
     """Annotators × images: what each said of each, None where they said nothing."""
-    said = {
-        (one.annotator, unit): _codable(answer(one.result, control))
-        for unit, candidate in enumerate(candidates)
-        for one in candidate.said
-    }
-    annotators = sorted({annotator for annotator, _ in said})
-    return [[said.get((annotator, unit)) for unit in range(len(candidates))] for annotator in annotators]
-
-
-def _codable(value: Any) -> Any:
-    return CHOICE_SEPARATOR.join(value) if isinstance(value, list) else value
+    return ratings_of(
+        {
+            unit: {one.annotator: answer(one.result, control) for one in candidate.said}
+            for unit, candidate in enumerate(candidates)
+        }
+    )
