@@ -5,7 +5,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from annotation.gold import paused_for
-from annotation.models import Annotator, Campaign, Handout, LabelProject, LabelTask
+from annotation.models import Annotator, Campaign, Earning, Handout, LabelProject, LabelTask
 from annotation.services import may_be_seen
 
 
@@ -32,11 +32,18 @@ def project_open_to(annotator: Annotator, *, external_id: int, begins: bool = Tr
 
 
 def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
-    """Note that Label Studio gave them this task; False if its photograph may not be seen any more."""
-    if not may_be_seen(task=task):
+    """Note that Label Studio gave them this task; False if its photograph may not be seen any more, or nothing that
+    they say of it would be paid: a Label Studio that lost its answers asks for them again."""
+    if not may_be_seen(task=task) or _is_answered(annotator, task):
         return False
     Handout.objects.get_or_create(annotator=annotator, task=task)
     return True
+
+
+def _is_answered(annotator: Annotator, task: LabelTask) -> bool:
+    """Whether all annotations that were wanted are there, or theirs is."""
+    paid = set(Earning.objects.filter(task=task).values_list("annotator", flat=True))
+    return annotator.pk in paid or len(paid) >= task.campaign.overlap
 
 
 def task_held_by(annotator: Annotator, *, external_id: int) -> LabelTask | None:

@@ -38,12 +38,26 @@ def ensure_account(*, annotator: Annotator) -> None:
     annotator.refresh_from_db()
 
 
+@transaction.atomic
 def forget_account(*, annotator: Annotator) -> None:
     """Label Studio does not know their account any more (it was restored, or somebody deleted it): their own page
-    makes another."""
-    Annotator.objects.filter(pk=annotator.pk, label_studio_access=annotator.label_studio_access).update(
-        label_studio_access=""
+    makes another. Label Studio may give the number to somebody else, so it is not theirs any more from now on."""
+    access, user = annotator.label_studio_access, annotator.label_studio_user
+    forgotten = Annotator.objects.filter(pk=annotator.pk, label_studio_access=access).update(
+        label_studio_access="", label_studio_user=None
     )
+    if forgotten and user is not None:
+        FormerAccount.objects.get_or_create(annotator=annotator, label_studio_user=user)
+
+
+def forget_lost_accounts() -> int:
+    """Forget every account that Label Studio does not know any more; how many."""
+    there = labelstudio.addresses_of_users()
+    annotators = Annotator.objects.exclude(label_studio_access="")
+    lost = [one for one in annotators if (account := account_of(one)) and there.get(account.user) != account.email]
+    for annotator in lost:
+        forget_account(annotator=annotator)
+    return len(lost)
 
 
 def account_of(annotator: Annotator) -> Account | None:

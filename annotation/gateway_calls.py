@@ -23,7 +23,7 @@ PASSED_ON = ("accept-encoding", "if-modified-since", "if-none-match")
 NOT_YOUR_CAMPAIGN = "This campaign is not open to you now."
 NOT_YOUR_TASK = "This photograph was not given to you to label, or it may not be used any more."
 NOT_YOUR_ANSWER = "This is not an answer of yours."
-JUST_WITHDRAWN = "The next photograph was withdrawn just now. Please try again in a minute."
+NOT_JUST_NOW = "The next photograph cannot be shown just now. Please try again in a minute."
 
 
 class AccountGone(LabelStudioError):
@@ -66,7 +66,7 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
     if not answer.is_success:
         return Answer(answer.status_code, {"detail": told.get("detail", "") if isinstance(told, dict) else ""})
     if rule.hands_out and not _is_handed_out(annotator, told):
-        return Answer(404, {"detail": JUST_WITHDRAWN})
+        return Answer(404, {"detail": NOT_JUST_NOW})
     return Answer(answer.status_code, rule.show(told, whose))
 
 

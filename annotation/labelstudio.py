@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -64,6 +65,15 @@ class RemoteTask:
     annotations: tuple[RemoteAnnotation, ...]
 
 
+@dataclass(frozen=True)
+class ListedTask:
+    """A task in the list of a whole project; `ref` is None for one that somebody else made."""
+
+    external_id: int
+    ref: TaskRef | None
+    annotations: int  # skipped ones too
+
+
 # --- Projects ------------------------------------------------------------------------------------
 
 
@@ -73,6 +83,16 @@ def ensure_project(*, title: str, mark: str, config: str, overlap: int) -> int:
     project = found[0] if found else _create_project(title, mark, config, overlap)
     _ensure_webhook(project)
     return project
+
+
+def project_exists(*, project: int, mark: str) -> bool:
+    """Whether this project is the one that was made with `mark`; another may have inherited its id."""
+    try:
+        return _is(_call("GET", f"/api/projects/{project}/").json(), mark)
+    except LabelStudioError as error:
+        if _status(error) == HTTPStatus.NOT_FOUND:
+            return False
+        raise
 
 
 def _is(project: Mapping[str, Any], mark: str) -> bool:
@@ -134,6 +154,18 @@ def find_tasks(*, project: int, asset_ids: Sequence[uuid.UUID]) -> list[TaskRef]
     return [ref for ref in found if ref.asset_id in wanted]
 
 
+def list_tasks(*, project: int) -> list[ListedTask]:
+    """Everything that the project has, by Label Studio's ids. What is deleted meanwhile may hide another."""
+    include = "id,data,total_annotations,cancelled_annotations"
+    rows = _pages("/api/tasks/", "tasks", project=project, fields="task_only", include=include)
+    return sorted((_listed(row) for row in rows), key=lambda listed: listed.external_id)
+
+
+def _listed(row: Mapping[str, Any]) -> ListedTask:
+    annotations = int(row["total_annotations"]) + int(row["cancelled_annotations"])
+    return ListedTask(external_id=int(row["id"]), ref=task_ref(row), annotations=annotations)
+
+
 def updated_since(*, project: int, since: datetime.datetime) -> tuple[list[TaskRef], datetime.datetime]:
     """Tasks changed after `since` (UTC), and Label Studio's own time before it was asked. Deleted tasks do not show."""
     asked_at = _server_time()
@@ -151,6 +183,21 @@ def fetch_tasks(*, project: int, task_ids: Sequence[int]) -> list[RemoteTask]:
     return [RemoteTask(ref, tuple(_annotations(row))) for row in rows if (ref := task_ref(row))]
 
 
+def give_back(*, task: int, answer: RemoteAnnotation) -> None:
+    """Make an annotation that the task had before; nothing happens if it is there. Without a user it is in our name.
+
+    One by one: an import of tasks with their annotations gives them new unique ids.
+    """
+    body = {"unique_id": str(answer.unique_id), "result": answer.result, "lead_time": answer.lead_seconds}
+    if answer.user is not None:
+        body["completed_by"] = answer.user
+    try:
+        _call("POST", f"/api/tasks/{task}/annotations/", json=body)
+    except LabelStudioError as error:
+        if _status(error) != HTTPStatus.CONFLICT:
+            raise
+
+
 def delete_tasks(*, project: int, task_ids: Sequence[int]) -> None:
     """Delete tasks with their annotations; ids that are gone already do no harm."""
     if task_ids:
@@ -163,10 +210,15 @@ def task_exists(*, ref: TaskRef) -> bool:
     try:
         row = _call("GET", f"/api/tasks/{ref.external_id}/").json()
     except LabelStudioError as error:
-        if isinstance(error.__cause__, httpx.HTTPStatusError) and error.__cause__.response.status_code == 404:
+        if _status(error) == HTTPStatus.NOT_FOUND:
             return False
         raise
     return task_ref(row) == ref
+
+
+def _status(error: LabelStudioError) -> int | None:
+    """What Label Studio answered; None if nothing."""
+    return error.__cause__.response.status_code if isinstance(error.__cause__, httpx.HTTPStatusError) else None
 
 
 def purge_exports(*, project: int) -> int:
@@ -203,6 +255,11 @@ def make_account(*, email: str, password: str) -> Account:
         user = _person_call(client, "GET", "/api/current-user/whoami").json()["id"]
         token = _person_call(client, "GET", "/api/current-user/token").json()["token"]
     return Account(user=int(user), email=email, password=password, token=token)
+
+
+def addresses_of_users() -> dict[int, str]:
+    """Who has an account there: user id and address."""
+    return {int(row["id"]): str(row["email"]) for row in _call("GET", "/api/users/").json()}
 
 
 def fetch_page(*, account: Account, path: str) -> str:

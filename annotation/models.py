@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
-from annotation import payout_models  # noqa: F401  # Django looks for models here
+from annotation import comparison_models, payout_models  # noqa: F401  # Django looks for models here
 from collection.models import Call, Image, ImageStatus
 from consent.models import Purpose
 

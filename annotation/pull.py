@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import TypeVar
 
 from annotation import labelstudio
 from annotation.intake import record_annotations
 from annotation.labelstudio import RemoteTask, TaskRef
 from annotation.models import Hint, LabelProject, LabelTask
 
+T = TypeVar("T")
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # A change becomes visible a little after the time it carries: look again at the last moments.
 MARGIN = timedelta(seconds=10)
@@ -53,14 +55,14 @@ def _is_unwanted(task: LabelTask, ref: TaskRef) -> bool:
 def record_tasks(*, project: LabelProject, task_ids: Iterable[int]) -> int:
     """Fetch tasks by Label Studio's ids and record all their annotations; how many there are."""
     seen = 0
-    for some in _chunks(sorted(task_ids), labelstudio.MAX_FETCH):
+    for some in chunks(sorted(task_ids), labelstudio.MAX_FETCH):
         fetched = labelstudio.fetch_tasks(project=project.external_id, task_ids=some)
-        seen += _record(project, fetched)
+        seen += record_fetched(project, fetched)
     labelstudio.purge_exports(project=project.external_id)
     return seen
 
 
-def _record(project: LabelProject, fetched: Sequence[RemoteTask]) -> int:
+def record_fetched(project: LabelProject, fetched: Sequence[RemoteTask]) -> int:
     """Record the annotations of our tasks among these, oldest first; how many there are."""
     asset_ids = [remote.ref.asset_id for remote in fetched]
     ours = LabelTask.objects.filter(pk__in=asset_ids, project=project).in_bulk()
@@ -69,7 +71,8 @@ def _record(project: LabelProject, fetched: Sequence[RemoteTask]) -> int:
     return len(told)
 
 
-def _chunks(items: Sequence[int], size: int) -> Iterator[list[int]]:
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """`items` in lists of at most `size`."""
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

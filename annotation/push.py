@@ -48,14 +48,21 @@ def ensure_project(*, campaign: Campaign) -> LabelProject:
     projects = list(campaign.projects.annotate(held=HELD).order_by("pk"))
     if roomy := next((project for project in projects if project.held < labelstudio.MAX_PROJECT), None):
         return roomy
-    mark = f"{settings.BASE_URL}/staff/campaigns/{campaign.pk}/"
-    external_id = labelstudio.ensure_project(
-        title=campaign.name,
-        mark=f"{mark}#{len(projects) + 1}" if projects else mark,
-        config=campaign.config,
-        overlap=campaign.overlap,
-    )
+    external_id = make_project(campaign=campaign, number=len(projects) + 1)
     return LabelProject.objects.get_or_create(campaign=campaign, external_id=external_id)[0]
+
+
+def make_project(*, campaign: Campaign, number: int) -> int:
+    """Label Studio's id of the campaign's project `number`, made there when it is absent."""
+    return labelstudio.ensure_project(
+        title=campaign.name, mark=project_mark(campaign, number), config=campaign.config, overlap=campaign.overlap
+    )
+
+
+def project_mark(campaign: Campaign, number: int) -> str:
+    """By what the campaign's project `number`, from 1, is known again in Label Studio."""
+    mark = f"{settings.BASE_URL}/staff/campaigns/{campaign.pk}/"
+    return mark if number == 1 else f"{mark}#{number}"
 
 
 # --- Claims --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import gold, payouts, pull, push, retract, services
+from annotation import comparison, gold, payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -64,3 +64,14 @@ def pause_weak() -> None:
     """Pause who agrees with too little of the gold of a running campaign."""
     for campaign in Campaign.objects.filter(state=Campaign.State.RUNNING):
         gold.pause_weak(campaign=campaign)
+
+
+@shared_task
+def compare_studio() -> None:
+    """Compare each project with Label Studio once a day."""
+    if due := list(comparison.due_projects()):
+        with left_for_next_sweep():
+            comparison.compare_accounts()
+    for project in due:
+        with left_for_next_sweep():
+            comparison.compare_project(project=project)

@@ -24,6 +24,7 @@ from annotation import labelstudio, push, services, tasks
 from annotation.access import annotator_of, campaigns_open_to, is_handed_to
 from annotation.accounts import ensure_account
 from annotation.balances import Balance, balances
+from annotation.comparison import comparison_facts
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
 from annotation.forecast import forecast
 from annotation.forms import CampaignForm, InviteForm, JoinForm, TopUpForm
@@ -130,6 +131,7 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "trouble": found.tasks.exclude(last_error="").order_by("-next_attempt_at").first(),
         "actions": [name for name, (before, _) in services.ACTIONS.items() if found.state in before],
         "projects": found.projects.order_by("pk"),
+        **comparison_facts(found),
         "forecast": forecast(found) if found.state != Campaign.State.CLOSED else None,
         "controls": parse_config(found.config).values(),
         "rests": found.state == Campaign.State.RUNNING and not Campaign.objects.open_today().filter(pk=found.pk),

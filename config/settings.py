@@ -229,6 +229,7 @@ CELERY_BEAT_SCHEDULE |= {
     name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
     for name, seconds in (
         ("consent.tasks.copy_checkpoint", MINUTE),
+        ("annotation.tasks.compare_studio", MINUTE),  # each project once a day, and again after it mended something
         ("annotation.tasks.pause_weak", 5 * MINUTE),  # it compares every gold answer of every running campaign
         ("collection.tasks.warn_licences", 5 * MINUTE),  # it counts the images of every licence
         # These look at everything, or go by days.

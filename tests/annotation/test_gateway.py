@@ -196,7 +196,7 @@ def test_a_withdrawn_photograph_is_not_given_and_takes_no_answer(ann, project, c
     assert refused(ann.annotate(task), gateway_calls.NOT_YOUR_TASK)
     assert refused(ann.ask("GET", f"/api/tasks/{task}"), gateway_calls.NOT_YOUR_TASK)
     answer = ann.next(project)
-    assert (answer.status_code, answer.json()) == (404, {"detail": gateway_calls.JUST_WITHDRAWN})
+    assert (answer.status_code, answer.json()) == (404, {"detail": gateway_calls.NOT_JUST_NOW})
     tasks.retract_withdrawn()
     assert "no tasks" in ann.next(project).json()["detail"]
 

@@ -24,6 +24,7 @@ NAMES = (
     "lookup",
     "labels",
     "gateway",
+    "labelling_day",
 )
 
 for name in sys.argv[1:] or NAMES:
