@@ -1,15 +1,21 @@
 """A TCP proxy that carries requests through and can lose the answer, as networks do."""
 
 import contextlib
+import random
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+SHARE_LOST = 0.1
+
 
 class LossyProxy(socketserver.ThreadingTCPServer):
-    """Forwards to `target`; while `lose` holds a piece of a request line, answers to such requests are dropped."""
+    """Forwards to `target`; while `lose` holds a piece of a request line, answers to such requests are dropped.
+
+    With `dice`, one request in ten does not arrive, and the answer to one in ten is dropped.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -18,7 +24,14 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.target = (urlsplit(target).hostname, urlsplit(target).port)
         self.lose = b""
+        self.dice: random.Random | None = None
         self.lost = 0
+
+    def is_unlucky(self) -> bool:
+        """Whether a request or an answer is lost now, when chance decides."""
+        unlucky = self.dice is not None and self.dice.random() < SHARE_LOST
+        self.lost += unlucky
+        return unlucky
 
     @property
     def url(self) -> str:
@@ -30,11 +43,13 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with socket.create_connection(self.server.target) as upstream, contextlib.suppress(OSError):
+            if self.server.is_unlucky():
+                return
             head = self._forward_request(upstream)
             answer = b"".join(iter(lambda: upstream.recv(65536), b""))
             if self.server.lose and self.server.lose in head:
                 self.server.lost += 1
-            else:
+            elif not self.server.is_unlucky():
                 self.request.sendall(answer)
 
     def _forward_request(self, upstream: socket.socket) -> bytes:

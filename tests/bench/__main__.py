@@ -25,6 +25,7 @@ NAMES = (
     "labels",
     "gateway",
     "labelling_day",
+    "label_kills",
 )
 
 for name in sys.argv[1:] or NAMES:

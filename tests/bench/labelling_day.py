@@ -96,7 +96,9 @@ def measure(stack: Stack, database: str) -> None:
         f"submitted {len(seen.submitted)}, here {counts['annotations']}, paid {counts['paid']}, "
         f"twice {counts['twice']}, refused {counts['refused']}"
     )
-    print(f"{database:10} from Submit to here and paid: p50 {p(delays, 50):.2f} s, p95 {p(delays, 95):.2f} s (goal 2 s)")
+    print(
+        f"{database:10} from Submit to here and paid: p50 {p(delays, 50):.2f} s, p95 {p(delays, 95):.2f} s (goal 2 s)"
+    )
     for name, seconds in seen.calls.items():
         print(f"{database:10} {name:12} p50 {p(seconds, 50) * 1000:6.0f} ms, p95 {p(seconds, 95) * 1000:6.0f} ms")
 
