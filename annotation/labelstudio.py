@@ -7,10 +7,12 @@ and leaves its connections open. Label Studio reuses task ids on SQLite, so ever
 import datetime
 import json
 import secrets
+import ssl
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -271,7 +273,7 @@ def fetch_page(*, account: Account, path: str) -> str:
 def _as_person() -> httpx.Client:
     if not settings.LABEL_STUDIO_URL:
         raise LabelStudioError(NOT_SET_UP, retry=False)
-    return httpx.Client(base_url=settings.LABEL_STUDIO_URL, timeout=TIMEOUT, follow_redirects=True)
+    return httpx.Client(base_url=settings.LABEL_STUDIO_URL, timeout=TIMEOUT, follow_redirects=True, verify=_tls())
 
 
 def _post_form(client: httpx.Client, path: str, email: str, password: str) -> httpx.Response:
@@ -297,8 +299,14 @@ def _call(method: str, path: str, **request: Any) -> httpx.Response:
     if not settings.LABEL_STUDIO_URL:
         raise LabelStudioError(NOT_SET_UP, retry=False)
     headers = {"Authorization": f"Token {settings.LABEL_STUDIO_TOKEN}"}
-    with httpx.Client(base_url=settings.LABEL_STUDIO_URL, headers=headers, timeout=TIMEOUT) as client:
+    with httpx.Client(base_url=settings.LABEL_STUDIO_URL, headers=headers, timeout=TIMEOUT, verify=_tls()) as client:
         return _checked(method, path, lambda: client.request(method, path, **request))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """The certificates that are trusted, read once: to read them for every call takes longer than most calls."""
+    return httpx.create_ssl_context()
 
 
 def _checked(method: str, path: str, send: Callable[[], httpx.Response]) -> httpx.Response:
