@@ -10,6 +10,7 @@ from statistics import fmean, median
 from typing import Any
 
 from annotation.answers import Control, answer, answered
+from annotation.drift import Drift, drift_of_annotators
 from annotation.models import Annotation, Annotator, Campaign, LabelTask
 from annotation.quality import alpha_interval, box_overlap, dawid_skene, is_same, krippendorff_alpha
 from annotation.selection import AcceptedAnnotation
@@ -53,6 +54,7 @@ class Work:
     same_as_others: float | None  # share of comparisons with each other annotator that say the same
     probably_right: float | None  # Dawid and Skene's estimate over all controls with one choice
     seconds: float | None  # median of what their browser claims
+    drift: Drift  # what changed lately
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,12 @@ def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -
     """What each annotator did of what was `said` in the campaign, those first who agree least with the others."""
     answers = by_control(said)
     same, right = _same_as_others(answers), _probably_right(answers)
-    seconds = _seconds(campaign)
+    seconds, drift = _seconds(campaign), drift_of_annotators(campaign, said, answers)
     people = Annotator.objects.select_related("user").in_bulk({one.annotator_id for one in said})
     count: dict[uuid.UUID, int] = defaultdict(int)
     for one in said:
         count[one.annotator_id] += 1
-    work = [Work(people[pk], count[pk], same.get(pk), right.get(pk), seconds.get(pk)) for pk in count]
+    work = [Work(people[pk], count[pk], same.get(pk), right.get(pk), seconds.get(pk), drift[pk]) for pk in count]
     return sorted(work, key=lambda one: (one.same_as_others is None, one.same_as_others, -one.annotations))
 
 
