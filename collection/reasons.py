@@ -10,6 +10,10 @@ class Reason:
     says: str
     advice: str = ""
 
+    def sentence(self, subject: str = "This") -> str:
+        """What a person reads: `This is too dark. Face a window or a lamp and try again.`"""
+        return f"{subject} {self.says}. {self.advice}".strip()
+
 
 REASONS: dict[str, Reason] = {
     "": Reason("is on its way"),

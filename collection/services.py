@@ -138,8 +138,7 @@ def taken_out() -> Refused:
 
 
 def _refusal(code: str) -> Refused:
-    reason = describe(code)
-    return Refused(f"This {reason.says}. {reason.advice}")
+    return Refused(describe(code).sentence())
 
 
 def settle_review(*, image: Image, decision: str, reviewer: User, code: str = "") -> None:

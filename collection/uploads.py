@@ -99,9 +99,9 @@ def _known(contributor: Contributor, reference: str, byte_length: int) -> Upload
 
 def _check_length(byte_length: int) -> None:
     if byte_length <= 0:
-        raise Refused(_sentence("empty"))
+        raise Refused(describe("empty").sentence())
     if byte_length > settings.UPLOAD_MAX_BYTES:
-        raise TooLarge(_sentence("too_large_file"))
+        raise TooLarge(describe("too_large_file").sentence())
 
 
 def _check_quotas(contributor: Contributor, call: Call, byte_length: int) -> None:
@@ -137,11 +137,6 @@ def _day(moment: datetime.datetime) -> str:
     if day == today:
         return "earlier today"
     return f"on {date_format(day, 'l' if today - day <= WEEK else 'j F Y')}"
-
-
-def _sentence(code: str) -> str:
-    reason = describe(code)
-    return f"This {reason.says}. {reason.advice}"
 
 
 # --- Where the bytes are -------------------------------------------------------------------------
@@ -281,5 +276,4 @@ def outcome(*, upload: Upload) -> Outcome:
         return Outcome("checking", "", image)
     if image.status == ImageStatus.ACCEPTED:
         return Outcome("taken", "", image)
-    reason = image.latest_reason()
-    return Outcome("taken", f"It {reason.says}. {reason.advice}".strip(), image)
+    return Outcome("taken", image.latest_reason().sentence("It"), image)
