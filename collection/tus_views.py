@@ -193,8 +193,10 @@ def _patch(request: HttpRequest, upload: Upload) -> HttpResponse:
 
 
 def _delete(request: HttpRequest, upload: Upload) -> HttpResponse:
-    if upload.settled_at is None:
-        uploads.drop_upload(upload)
+    if upload.settled_at is None and not uploads.drop_upload(upload):
+        upload.refresh_from_db()
+        if upload.settled_at is None:
+            raise BadRequest(423, "This photograph is being taken in at this moment. You can take it back in My photos.")
     return HttpResponse(status=204)
 
 

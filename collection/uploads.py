@@ -16,8 +16,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from collection import multipart, parts, storage
-from collection.models import PIPELINE, Call, Image, ImageStatus, Upload
+from collection.models import PIPELINE, Call, Image, ImageStatus, Removal, Upload
 from collection.reasons import describe
+from collection.removals import remove_images
 from collection.services import check_sender, receive_image
 from consent.clock import trusted_now
 from consent.models import Consent, Contributor
@@ -164,21 +165,34 @@ def finish_upload(*, upload: Upload) -> bool:
 
     False: it is settled already, or in other hands. Storage that is away raises; the sweep tries again.
     """
-    now = timezone.now()
-    free = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True, claimed_until__lte=now)
-    if not free.update(claimed_until=now + LEASE):
+    if not _claim(upload):
         return False
     refusal = ""
     if not Image.objects.filter(pk=upload.pk).exists():
         refusal = _take_in(upload)
-    _note(upload, refusal)
+    if not _note(upload, refusal):
+        _take_back_dropped(upload)
     _discard(upload.pk)
     return True
 
 
-def _note(upload: Upload, refusal: str) -> None:
+def _claim(upload: Upload) -> bool:
+    """Have an upload to ourselves for a while; False: it is settled, gone or in other hands."""
+    now = timezone.now()
+    free = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True, claimed_until__lte=now)
+    return bool(free.update(claimed_until=now + LEASE))
+
+
+def _note(upload: Upload, refusal: str) -> bool:
     mine = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True)
-    mine.update(settled_at=timezone.now(), refusal=refusal[:400])
+    return bool(mine.update(settled_at=timezone.now(), refusal=refusal[:400]))
+
+
+def _take_back_dropped(upload: Upload) -> None:
+    """Our lease was over and its sender dropped it meanwhile: what we made of it is not what they want."""
+    if not Upload.objects.filter(pk=upload.pk).exists():
+        made = Image.objects.filter(pk=upload.pk).exclude(status=ImageStatus.PURGED)
+        remove_images(images=made, cause=Removal.Cause.WITHDRAWN)
 
 
 def _take_in(upload: Upload) -> str:
@@ -213,7 +227,17 @@ def _check_bytes(upload: Upload, byte_size: int, sha256: str) -> None:
 
 
 def drop_upload(upload: Upload) -> bool:
-    """Forget an upload and its bytes. Bytes go first: killed in between, the row still names the work."""
+    """Forget an upload and its bytes; False: it is being taken in at this moment, or was.
+
+    Bytes go first: killed in between, the row still names the work.
+    """
+    if upload.settled_at is None:
+        if not _claim(upload):
+            return False
+        if Image.objects.filter(pk=upload.pk).exists():  # whoever took it in was killed before they noted it
+            _note(upload, "")
+            _discard(upload.pk)
+            return False
     _discard(upload.pk)
     return bool(Upload.objects.filter(pk=upload.pk).delete()[0])
 

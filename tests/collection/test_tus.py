@@ -163,6 +163,18 @@ def test_what_has_been_taken_in_is_not_terminated_by_it(client, call):
     assert head(client, address)["Upload-Offset"] == str(len(PHOTO))
 
 
+def test_what_is_being_taken_in_is_not_terminated_under_whoever_does_it(client, call):
+    address = at(client, call)
+    parts.append(Upload.objects.get().pk, 0, [PHOTO])
+    Upload.objects.update(claimed_until=timezone.now() + datetime.timedelta(seconds=5))
+    answer = client.delete(address, headers={"tus-resumable": "1.0.0"})
+    assert (answer.status_code, "My photos" in answer.content.decode()) == (423, True)
+    assert parts.size(Upload.objects.get().pk) == SIZE
+    Upload.objects.update(claimed_until=timezone.now())
+    assert client.delete(address, headers={"tus-resumable": "1.0.0"}).status_code == 204
+    assert not Upload.objects.exists()
+
+
 def test_methods_that_a_proxy_does_not_let_through(client, call):
     address = at(client, call)
     sent = {"tus-resumable": "1.0.0", "upload-offset": "0", "x-http-method-override": "PATCH"}

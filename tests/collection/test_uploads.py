@@ -101,6 +101,35 @@ def test_killed_at_any_step_of_taking_in_it_is_one_image(before, monkeypatch):
     assert on_disk(upload) == []
 
 
+def test_dropped_under_a_worker_whose_lease_was_over_it_is_taken_back(monkeypatch):
+    upload = begin()
+
+    def slowly(**said):
+        minutes_pass()
+        assert uploads.drop_upload(Upload.objects.get())
+        return services.receive_image(**said)
+
+    monkeypatch.setattr(uploads, "receive_image", slowly)
+    uploads.finish_upload(upload=upload)
+    assert Image.objects.get().removals.get().cause == "withdrawn"
+    assert erasure.purge_withdrawn() == 1
+    assert on_disk(upload) == []
+
+
+def test_what_was_taken_in_by_somebody_who_died_is_not_dropped():
+    upload = begin()
+    services.receive_image(
+        contributor=upload.contributor,
+        consent=upload.consent,
+        call=upload.call,
+        file=ContentFile(PHOTO, name="me.jpg"),
+        image_id=upload.pk,
+    )
+    assert not uploads.drop_upload(upload)
+    assert Upload.objects.get().settled_at is not None
+    assert on_disk(upload) == []
+
+
 @pytest.mark.django_db(transaction=True)
 def test_taken_in_by_many_at_once_it_is_one_image():
     upload = begin()
