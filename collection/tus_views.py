@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.http import http_date
 
 from collection import parts, services, tasks, tus_bodies, uploads
+from collection.face_marks import holding_faces
 from collection.models import Call, ImageStatus, Upload
 from collection.tus_bodies import BODY, DIGESTS, BadRequest
 from collection.views import SHOWN
@@ -196,7 +197,7 @@ def _delete(request: HttpRequest, upload: Upload) -> HttpResponse:
     if upload.settled_at is None and not uploads.drop_upload(upload):
         upload.refresh_from_db()
         if upload.settled_at is None:
-            raise BadRequest(423, "This photograph is being taken in at this moment. You can take it back in My photos.")
+            raise BadRequest(423, "This photograph is being taken in just now. You can take it back in My photos.")
     return HttpResponse(status=204)
 
 
@@ -205,7 +206,10 @@ def _told(request: HttpRequest, upload: Upload) -> HttpResponse:
     badge, word = {"refused": ("bad", "not taken"), "arriving": ("quiet", "on its way")}.get(told.state) or SHOWN[
         ImageStatus(told.image.status) if told.image else ImageStatus.RECEIVED
     ]
-    return JsonResponse({"state": told.state, "badge": badge, "word": word, "message": told.message})
+    said = {"state": told.state, "badge": badge, "word": word, "message": told.message}
+    if told.image and holding_faces([told.image.pk]).exists():
+        said["cover"] = reverse("photo_faces", args=[told.image.pk])
+    return JsonResponse(said)
 
 
 def _at(status: int, upload: Upload, offset: int, **headers: str) -> HttpResponse:

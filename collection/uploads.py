@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from collection import multipart, parts, storage
+from collection import multipart, parts, screening, storage
 from collection.models import PIPELINE, Call, Image, ImageStatus, Removal, Upload
 from collection.reasons import describe
 from collection.removals import remove_images
@@ -296,8 +296,8 @@ def outcome(*, upload: Upload) -> Outcome:
     image = Image.objects.with_live_basis().filter(pk=upload.pk).prefetch_related("transitions").first()
     if image is None:
         return Outcome("checking" if upload.settled_at else "arriving", "")
+    hint = describe("no_face_seen").sentence("It") if screening.without_face([image.pk]) else ""
     if image.status in PIPELINE:
-        return Outcome("checking", "", image)
-    if image.status == ImageStatus.ACCEPTED:
-        return Outcome("taken", "", image)
-    return Outcome("taken", image.latest_reason().sentence("It"), image)
+        return Outcome("checking", hint, image)
+    said = "" if image.status == ImageStatus.ACCEPTED else image.latest_reason().sentence("It")
+    return Outcome("taken", f"{said} {hint}".strip(), image)

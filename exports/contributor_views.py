@@ -14,6 +14,8 @@ from collection import removals
 from collection.face_marks import holding_faces
 from collection.freezes import frozen_images
 from collection.models import Image, ImageStatus
+from collection.reasons import describe
+from collection.screening import without_face
 from collection.views import SHOWN
 from consent.models import Contributor
 from consent.roles import contributor_required
@@ -52,6 +54,7 @@ def photos(request: HttpRequest, contributor: Contributor) -> HttpResponse:
 def _rows(contributor: Contributor, images: list[Image]) -> list[dict[str, Any]]:
     ids = [image.pk for image in images]
     told, frozen = histories(ids), frozen_images(ids)
+    faceless = without_face(ids)
     crowded = set(holding_faces(ids).values_list("pk", flat=True))
     seen, kept, removable = (
         set(found(contributor).filter(pk__in=ids).values_list("pk", flat=True))
@@ -66,6 +69,7 @@ def _rows(contributor: Contributor, images: list[Image]) -> list[dict[str, Any]]
             "kept": image.pk in kept,
             "removable": image.pk in removable,
             "crowded": image.pk in crowded,
+            "hint": describe("no_face_seen") if image.pk in faceless else None,
             **_standing(image, kept=image.pk in kept, removable=image.pk in removable, frozen=image.pk in frozen),
         }
         for image in images

@@ -155,6 +155,10 @@
       }
       if (told.state === "refused") return refuse(file, told.message);
       say(file, told.badge, told.word, told.message);
+      if (told.cover) {
+        const words = { href: told.cover, textContent: "Cover faces" };
+        rows.get(file.id).append(" ", Object.assign(document.createElement("a"), words));
+      }
       if (told.state === "taken") return;
     }
   };
