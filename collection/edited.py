@@ -22,6 +22,7 @@ from collection.sealing import Altered
 
 logger = logging.getLogger(__name__)
 
+MOST_READ = 100_000  # postings in one vote
 VOTED = 4 * MOST_CANDIDATES  # before those are left out with which nothing may be compared
 
 
@@ -32,6 +33,10 @@ class Look:
     preview: bytes
     image_id: uuid.UUID | None = None  # None: it is not in the collection
     verdicts: dict[uuid.UUID, verify.Verdict | None] = field(default_factory=dict)
+
+    def describe(self) -> None:
+        """Have it described now, rather than where it is first needed."""
+        self.described  # noqa: B018  # cached
 
     @cached_property
     def described(self) -> verify.Described:
@@ -99,20 +104,31 @@ NUMBERS = {"sqlite": "SELECT value AS word FROM json_each(%s)", "postgresql": "S
 POST = """
     INSERT INTO collection_word (fingerprint_id, word) SELECT %s, word FROM ({numbers}) AS numbers WHERE true
     ON CONFLICT DO NOTHING"""
+# However many images there are, no more is read than MOST_POSTINGS of each word and MOST_READ in all, the rarest words
+# first. A word whose postings were cut off is too common to say anything.
 VOTE = """
-    SELECT fingerprint_id FROM (
-        SELECT fingerprint_id, count(*) OVER (PARTITION BY word) AS postings
-        FROM collection_word JOIN ({numbers}) AS asked USING (word)
-    ) AS found
-    WHERE postings <= %s GROUP BY fingerprint_id HAVING count(*) >= %s
-    ORDER BY count(*) DESC, fingerprint_id LIMIT %s"""
+    WITH counted AS (
+        SELECT word, (
+            SELECT count(*) FROM (SELECT 1 FROM collection_word AS one WHERE one.word = asked.word LIMIT %s) AS first_ones
+        ) AS postings
+        FROM ({numbers}) AS asked
+    ), rare AS (
+        SELECT word FROM (
+            SELECT word, sum(postings) OVER (ORDER BY postings, word) AS so_far FROM counted
+            WHERE postings BETWEEN 1 AND %s
+        ) AS in_order
+        WHERE so_far <= %s
+    )
+    SELECT fingerprint_id FROM rare JOIN collection_word USING (word)
+    GROUP BY fingerprint_id HAVING count(*) >= %s ORDER BY count(*) DESC, fingerprint_id LIMIT %s"""
 
 
 def _voted_for(asked: list[int]) -> list[uuid.UUID]:
     """Images with several of these words, those with the most first. A word of too many images says nothing."""
     with connection.cursor() as cursor:
-        limits = [MOST_POSTINGS, LEAST_VOTES, VOTED]
-        cursor.execute(VOTE.format(numbers=NUMBERS[connection.vendor]), [_list(asked), *limits])
+        limits = [MOST_POSTINGS, MOST_READ, LEAST_VOTES, VOTED]
+        words_sql = VOTE.format(numbers=NUMBERS[connection.vendor])
+        cursor.execute(words_sql, [MOST_POSTINGS + 1, _list(asked), *limits])
         return [found if isinstance(found, uuid.UUID) else uuid.UUID(found) for (found,) in cursor]
 
 
