@@ -22,7 +22,6 @@ from collection.sealing import Altered
 
 logger = logging.getLogger(__name__)
 
-MOST_READ = 100_000  # postings in one vote
 VOTED = 4 * MOST_CANDIDATES  # before those are left out with which nothing may be compared
 
 
@@ -104,31 +103,29 @@ NUMBERS = {"sqlite": "SELECT value AS word FROM json_each(%s)", "postgresql": "S
 POST = """
     INSERT INTO collection_word (fingerprint_id, word) SELECT %s, word FROM ({numbers}) AS numbers WHERE true
     ON CONFLICT DO NOTHING"""
-# However many images there are, no more is read than MOST_POSTINGS of each word and MOST_READ in all, the rarest words
-# first. A word whose postings were cut off is too common to say anything.
-VOTE = """
-    WITH counted AS (
-        SELECT word, (
-            SELECT count(*) FROM (SELECT 1 FROM collection_word AS one WHERE one.word = asked.word LIMIT %s) AS first_ones
-        ) AS postings
-        FROM ({numbers}) AS asked
-    ), rare AS (
-        SELECT word FROM (
-            SELECT word, sum(postings) OVER (ORDER BY postings, word) AS so_far FROM counted
-            WHERE postings BETWEEN 1 AND %s
-        ) AS in_order
-        WHERE so_far <= %s
-    )
-    SELECT fingerprint_id FROM rare JOIN collection_word USING (word)
-    GROUP BY fingerprint_id HAVING count(*) >= %s ORDER BY count(*) DESC, fingerprint_id LIMIT %s"""
+# However many images there are, no more is read than MOST_POSTINGS + 1 of each word: one that has them all is too
+# common to say anything. PostgreSQL reads each word once; SQLite cannot join with a limit, and counts before it reads.
+FEW = {
+    "postgresql": """
+        SELECT fingerprint_id FROM (
+            SELECT fingerprint_id, count(*) OVER (PARTITION BY word) AS postings
+            FROM ({numbers}) AS asked CROSS JOIN LATERAL (
+                SELECT fingerprint_id FROM collection_word AS one WHERE one.word = asked.word LIMIT {most} + 1
+            ) AS first_ones
+        ) AS found
+        WHERE postings <= {most}""",
+    "sqlite": """
+        SELECT fingerprint_id FROM ({numbers}) AS asked CROSS JOIN collection_word USING (word)
+        WHERE (SELECT 1 FROM collection_word AS one WHERE one.word = asked.word LIMIT 1 OFFSET {most}) IS NULL""",
+}
+VOTE = "{few} GROUP BY fingerprint_id HAVING count(*) >= %s ORDER BY count(*) DESC, fingerprint_id LIMIT %s"
 
 
 def _voted_for(asked: list[int]) -> list[uuid.UUID]:
     """Images with several of these words, those with the most first. A word of too many images says nothing."""
+    few = FEW[connection.vendor].format(numbers=NUMBERS[connection.vendor], most=MOST_POSTINGS)
     with connection.cursor() as cursor:
-        limits = [MOST_POSTINGS, MOST_READ, LEAST_VOTES, VOTED]
-        words_sql = VOTE.format(numbers=NUMBERS[connection.vendor])
-        cursor.execute(words_sql, [MOST_POSTINGS + 1, _list(asked), *limits])
+        cursor.execute(VOTE.format(few=few), [_list(asked), LEAST_VOTES, VOTED])
         return [found if isinstance(found, uuid.UUID) else uuid.UUID(found) for (found,) in cursor]
 
 

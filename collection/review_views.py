@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from collection import best_copies, claims, face_marks, queues, review, screening, storage, tasks
+from collection import best_copies, claims, face_marks, queues, review, screening, storage, taken_back, tasks
 from collection.models import Image, ImageStatus, ReviewCase, ReviewDecision
 from collection.review_forms import CONFIRM, DecisionForm
 from consent.hints import hint
@@ -157,6 +157,7 @@ def _case(image: Image, user: User, sent: DecisionForm | None = None) -> dict[st
         "held": held,
         "mine": held and claims.is_theirs(case, user),
         "why_not": claims.why_not(image_id=image.pk, reviewer=user) if held else "",
+        "taken_back": taken_back.why_not(image) if held else "",
         "first": case.first if case else None,
         "resembles": pairs,
         "group": best_copies.group_of(image),

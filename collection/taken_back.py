@@ -19,6 +19,11 @@ from consent.refusals import Refused
 Cause = Withdrawal.Cause
 CAUSES = frozenset({Cause.WITHDRAWN, Cause.OBJECTED, Cause.ACCOUNT_DELETED})  # a person said so; terms just end
 
+GONE = (
+    "What it resembles was taken back by the person who had sent it: they want it gone, so this one cannot be "
+    "accepted. Within a minute it is turned down by itself."
+)
+
 
 def remember(image: Image) -> None:
     """Keep keyed digests of what is about to be forgotten, in the caller's transaction. Harmless to do twice."""
@@ -77,14 +82,16 @@ def cause_of(image: Image) -> str:
     return withdrawal.cause if withdrawal else ""
 
 
-def refuse_copy(image: Image) -> None:
-    """Refused if what an image resembles was somebody else's who has just taken it back: it cannot be accepted."""
+def why_not(image: Image) -> str:
+    """Why nobody can accept an image: what it resembles was somebody else's, who has just taken it back; "" if not."""
     originals = image.resembles.values_list("original_id", flat=True)
-    if being_taken_back(originals, subject=image.subject):
-        raise Refused(
-            "Somebody else had sent this photograph and took it back: they want it gone, so it cannot be accepted. "
-            "Within a minute it is turned down by itself."
-        )
+    return GONE if being_taken_back(originals, subject=image.subject) else ""
+
+
+def refuse_copy(image: Image) -> None:
+    """Refused if nobody can accept it: see `why_not`."""
+    if gone := why_not(image):
+        raise Refused(gone)
 
 
 def turn_down_copies(image: Image) -> list[uuid.UUID]:

@@ -86,7 +86,9 @@ def test_what_waits_at_the_desk_because_it_looks_like_it_is_turned_down():
     reviewer = make_user("", "reviewer")
     settle_review(image=third, decision="accept", reviewer=reviewer)  # somebody looked whose it is
     take_back(first)
-    with pytest.raises(Refused, match="took it back"):  # nobody accepts it in the minute until the sweep
+    with pytest.raises(
+        Refused, match="was taken back by the person"
+    ):  # nobody accepts it in the minute until the sweep
         settle_review(image=second, decision="accept", reviewer=reviewer)
     erasure.purge_withdrawn()
     status, says = status_of(second)

@@ -19,7 +19,7 @@
   const uppy = new Uppy({
     id: `likeness-${create}`,
     restrictions: { allowedFileTypes: accepted },
-    locale: { strings: { youCanOnlyUploadFileTypes: "Only photographs, please: JPEG, HEIC, PNG, WebP, AVIF or TIFF" } },
+    locale: { strings: { youCanOnlyUploadFileTypes: "Only photographs, please: JPEG, HEIC, PNG, WebP, AVIF or TIFF." } },
   });
   uppy.use(Dashboard, {
     target: place.querySelector("[data-dashboard]"),
