@@ -33,6 +33,10 @@ class Look:
     image_id: uuid.UUID | None = None  # None: it is not in the collection
     verdicts: dict[uuid.UUID, verify.Verdict | None] = field(default_factory=dict)
 
+    def describe(self) -> None:
+        """Have it described now, rather than where it is first needed."""
+        self.described  # noqa: B018  # cached
+
     @cached_property
     def described(self) -> verify.Described:
         return verify.describe(self.preview)
@@ -99,20 +103,29 @@ NUMBERS = {"sqlite": "SELECT value AS word FROM json_each(%s)", "postgresql": "S
 POST = """
     INSERT INTO collection_word (fingerprint_id, word) SELECT %s, word FROM ({numbers}) AS numbers WHERE true
     ON CONFLICT DO NOTHING"""
-VOTE = """
-    SELECT fingerprint_id FROM (
-        SELECT fingerprint_id, count(*) OVER (PARTITION BY word) AS postings
-        FROM collection_word JOIN ({numbers}) AS asked USING (word)
-    ) AS found
-    WHERE postings <= %s GROUP BY fingerprint_id HAVING count(*) >= %s
-    ORDER BY count(*) DESC, fingerprint_id LIMIT %s"""
+# However many images there are, no more is read than MOST_POSTINGS + 1 of each word: one that has them all is too
+# common to say anything. PostgreSQL reads each word once; SQLite cannot join with a limit, and counts before it reads.
+FEW = {
+    "postgresql": """
+        SELECT fingerprint_id FROM (
+            SELECT fingerprint_id, count(*) OVER (PARTITION BY word) AS postings
+            FROM ({numbers}) AS asked CROSS JOIN LATERAL (
+                SELECT fingerprint_id FROM collection_word AS one WHERE one.word = asked.word LIMIT {most} + 1
+            ) AS first_ones
+        ) AS found
+        WHERE postings <= {most}""",
+    "sqlite": """
+        SELECT fingerprint_id FROM ({numbers}) AS asked CROSS JOIN collection_word USING (word)
+        WHERE (SELECT 1 FROM collection_word AS one WHERE one.word = asked.word LIMIT 1 OFFSET {most}) IS NULL""",
+}
+VOTE = "{few} GROUP BY fingerprint_id HAVING count(*) >= %s ORDER BY count(*) DESC, fingerprint_id LIMIT %s"
 
 
 def _voted_for(asked: list[int]) -> list[uuid.UUID]:
     """Images with several of these words, those with the most first. A word of too many images says nothing."""
+    few = FEW[connection.vendor].format(numbers=NUMBERS[connection.vendor], most=MOST_POSTINGS)
     with connection.cursor() as cursor:
-        limits = [MOST_POSTINGS, LEAST_VOTES, VOTED]
-        cursor.execute(VOTE.format(numbers=NUMBERS[connection.vendor]), [_list(asked), *limits])
+        cursor.execute(VOTE.format(few=few), [_list(asked), LEAST_VOTES, VOTED])
         return [found if isinstance(found, uuid.UUID) else uuid.UUID(found) for (found,) in cursor]
 
 

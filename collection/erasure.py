@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collection import fingerprints, keys, licensed_attributes, storage
+from collection import fingerprints, keys, licensed_attributes, storage, taken_back
 from collection.licensed import purged_path
 from collection.models import (
     Distinct,
@@ -109,11 +109,19 @@ def _forget_stored(clock: datetime.datetime) -> None:
     with_hashes = kept.filter(Exists(Fingerprint.objects.filter(image=OuterRef("pk")))).values_list("pk", flat=True)
     related = kept.filter(Exists(_resemblances(OuterRef("pk")))).values_list("pk", flat=True)
     measured = kept.filter(Exists(Screening.objects.filter(image=OuterRef("pk")))).values_list("pk", flat=True)
-    for image_id in {*with_hashes, *related, *measured}:
-        _forget(image_id)
+    for image in Image.objects.filter(pk__in={*with_hashes, *related, *measured}):
+        with transaction.atomic():
+            _settle_copies(image)
+            _forget(image.pk)
 
 
-@transaction.atomic
+def _settle_copies(image: Image) -> None:
+    """What its owner took back comes in through nobody else, and is accepted of nobody who waits with it."""
+    if taken_back.cause_of(image) in taken_back.CAUSES:
+        taken_back.remember(image)
+        taken_back.turn_down_copies(image)
+
+
 def _forget(image_id: uuid.UUID) -> None:
     fingerprints.forget(image_id)  # with the words that edited copies are found by
     Distinct.objects.filter(Q(first=image_id) | Q(second=image_id)).delete()
@@ -142,6 +150,7 @@ def purge(image: Image) -> bool:
     storage.delete_all(image)
     reason = reason_of(image)
     with transaction.atomic():
+        _settle_copies(image)
         _forget(image.pk)
         Upload.objects.filter(pk=image.pk).delete()
         path = {"external_id": purged_path(image.licence_id, image.external_id)} if image.licence_id else {}
@@ -166,12 +175,8 @@ def _forget_library_row(image: Image) -> None:
 def reason_of(image: Image) -> str:
     """Why it goes: a key of collection.reasons, the first that applies of removal, withdrawal, end of the term, end of
     its purposes."""
-    removal = Removal.objects.filter(image=image).order_by("made_at").first()
-    if removal:
-        return removal.cause
-    withdrawal = Withdrawal.objects.filter(consent=image.consent_id).order_by("-made_at", "-pk").first()
-    if withdrawal:
-        return withdrawal.cause
+    if said := taken_back.cause_of(image):
+        return said
     if image.licence:
         return "ended"
     over = image.consent and not image.consent.granted.filter(purpose__end__isnull=True).exists()

@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from collection import keys, licensed_attributes, recognition, storage
 from collection.models import Image, ImageQuerySet, ImageStatus, ModelRelease, Transition
 from collection.services import check_original, write_original
+from collection.taken_back import taken_back_among
 from consent.models import Licence
 from consent.refusals import Refused
 from consent.signing import file_sha256, sha256_hex
@@ -149,10 +150,12 @@ def take_in(*, licence: Licence, parcels: Sequence[Parcel]) -> list[Parcel]:
 
 
 def erased_before(parcels: Iterable[Parcel]) -> set[uuid.UUID]:
-    """Those (image ids) whose very same bytes were erased because of somebody in them (ADR 0022)."""
-    by_image = {parcel.image.pk: parcel.image.sha256 for parcel in parcels}
-    erased = recognition.taken_out_among(by_image.values())
-    return {image_id for image_id, digest in by_image.items() if digest in erased}
+    """Those (image ids) whose very same bytes were erased because of somebody in them (ADR 0022), or because somebody
+    else took them back (ADR 0033)."""
+    images = [parcel.image for parcel in parcels]
+    erased = recognition.taken_out_among(image.sha256 for image in images)
+    erased |= taken_back_among([(image.sha256, image.subject) for image in images])
+    return {image.pk for image in images if image.sha256 in erased}
 
 
 def discard(parcels: Sequence[Parcel]) -> None:

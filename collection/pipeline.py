@@ -24,6 +24,7 @@ from collection import (
     recognition,
     screening,
     storage,
+    taken_back,
 )
 from collection.imaging import BadImage, open_safely
 from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Removal, Resemblance
@@ -53,6 +54,8 @@ def sanitize(image: Image) -> bool:
     clean_sha256 = sha256_hex(opened.clean)
     if removal := recognition.find_removal([image.sha256, clean_sha256, opened.pixels_sha256]):
         return _turn_away(image, removal)
+    if taken_back.was_taken_back([clean_sha256, opened.pixels_sha256], subject=image.subject):
+        return Image.objects.move(image.pk, ImageStatus.RECEIVED, ImageStatus.REJECTED, reason="taken_back")
     clean_key = storage.key_for(image.pk, clean_sha256, opened.extension)
     preview_key = storage.key_for(image.pk, sha256_hex(opened.preview), "preview.jpg")
     storage.write_once(storage.derivatives(), clean_key, opened.clean)
@@ -132,6 +135,8 @@ def _settle(image: Image, look: edited.Look) -> bool:
         resembled.setdefault(image_id, (Resemblance.Kind.EDITED, round(256 * (1 - verdict.score))))
     if freezes.hold_copy(image=image, originals=resembled):
         return False
+    if resembled and taken_back.being_taken_back(resembled, subject=image.subject):
+        return Image.objects.move(image.pk, ImageStatus.SCREENED, ImageStatus.REJECTED, reason="taken_back")
     found = fingerprints.matches(resembled)
     status, reason = _verdict(image, found, look)
     detail = f"{found[0].kind} {found[0].distance}/256" if found else ""

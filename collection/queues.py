@@ -1,12 +1,13 @@
 """The queues of the review desk. One table says which reasons lead to which queue; rows and querysets go by it."""
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import BigIntegerField, CharField, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from collection.models import ImageQuerySet, ImageStatus, Transition
+from collection.models import Image, ImageQuerySet, ImageStatus, Transition
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ QUEUES: dict[str, Queue] = {
 def queue_of(reason: str) -> str:
     """The queue that a reason code leads to."""
     return next((name for name, queue in QUEUES.items() if reason in queue.reasons), HELD)
+
+
+def queue_of_image(image_id: uuid.UUID) -> str:
+    """The queue that an image waits in; HELD for one that does not wait."""
+    held_for = held(Image.objects.all()).filter(pk=image_id).values_list("held_for", flat=True).first()
+    return queue_of(held_for or "")
 
 
 def held(images: ImageQuerySet) -> Held:

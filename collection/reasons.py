@@ -10,6 +10,10 @@ class Reason:
     says: str
     advice: str = ""
 
+    def sentence(self, subject: str = "This") -> str:
+        """What a person reads: `This is too dark. Face a window or a lamp and try again.`"""
+        return f"{subject} {self.says}. {self.advice}".strip()
+
 
 REASONS: dict[str, Reason] = {
     "": Reason("is on its way"),
@@ -39,6 +43,11 @@ REASONS: dict[str, Reason] = {
         "Somebody looks at it. Next time, wipe the lens and let the light come from one side.",
     ),
     "no_face": Reason("shows no face that the machine found", "The machine often overlooks faces. Look for yourself."),
+    "no_face_seen": Reason(
+        "shows no face that we could find",
+        "We often overlook one, and nothing is turned down for it. If yours is hidden, turned away or very small, "
+        "please send another photograph too.",
+    ),
     "more_than_one_face": Reason(
         "shows more than one face",
         "Only people who agreed may be in it. Cover the other faces, or wait: somebody looks at it.",
@@ -61,6 +70,10 @@ REASONS: dict[str, Reason] = {
     "taken_out": Reason(
         "was taken out for good before, so it cannot come in again",
         "You need not do anything. If you think that is a mistake, please write to us.",
+    ),
+    "taken_back": Reason(
+        "is the same as one that was taken back before, so we do not use it, whoever sends it",
+        "You need not do anything. If the photograph is yours, please write to us and we look into it.",
     ),
     "reviewer": Reason("was looked at by a reviewer"),
     "unsuitable": Reason("is not what this call asks for", "Please read what the call asks for and try another one."),

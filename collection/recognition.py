@@ -10,7 +10,7 @@ import hmac
 import uuid
 from collections.abc import Iterable
 
-from collection.models import Fingerprint, Image, Removal, RemovedDigest
+from collection.models import Fingerprint, Image, Removal, RemovedDigest, TakenBack
 from consent.keys import derived_key
 from consent.models import Aftermath
 from consent.retention_table import REMOVED_DIGESTS
@@ -58,4 +58,5 @@ def _digest(value: str) -> str:
 
 def forget_digests(*, clock: datetime.datetime | None = None) -> int:
     """Delete digests whose time is over by `clock` (default: the trusted time); returns how many."""
-    return RemovedDigest.objects.filter(made_at__lt=REMOVED_DIGESTS.cutoff(clock)).delete()[0]
+    before = REMOVED_DIGESTS.cutoff(clock)
+    return sum(kind.objects.filter(made_at__lt=before).delete()[0] for kind in (RemovedDigest, TakenBack))

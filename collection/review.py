@@ -80,7 +80,7 @@ def _note_decision(case: ReviewCase, reviewer: User, kind: str, reason: str, not
         reviewer=reviewer,
         kind=kind,
         reason=reason if kind == Kind.REJECT else "",
-        queue=_queue(case.pk),
+        queue=queues.queue_of_image(case.pk),
         claimed_at=case.claimed_at or now,
         decided_at=now,
         takes_effect_at=now + datetime.timedelta(seconds=0 if kind == Kind.MINOR else settings.REVIEW_UNDO_SECONDS),
@@ -91,11 +91,6 @@ def _note_decision(case: ReviewCase, reviewer: User, kind: str, reason: str, not
     if note.strip():
         ReviewNote.objects.create(decision=decision, text=note.strip()[:300])
     return decision
-
-
-def _queue(image_id: uuid.UUID) -> str:
-    held_for = queues.held(Image.objects.all()).filter(pk=image_id).values_list("held_for", flat=True).first()
-    return queues.queue_of(held_for or "")
 
 
 def undoable(reviewer: User) -> ReviewDecision | None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from collection import best_copies, claims, face_marks, queues, review, screening, storage, tasks
+from collection import best_copies, claims, face_marks, queues, review, screening, storage, taken_back, tasks
 from collection.models import Image, ImageStatus, ReviewCase, ReviewDecision
 from collection.review_forms import CONFIRM, DecisionForm
 from consent.hints import hint
@@ -114,7 +114,7 @@ def review_take(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
 def review_leave(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Give a case back and take the next one, or the one before."""
     _apply_due()
-    queue = _queue_of(image_id)
+    queue = queues.queue_of_image(image_id)
     claims.leave_case(image_id=image_id, reviewer=staff_user(request))
     return _go_on(request, queue, after=image_id, back=request.POST.get("to") == "before")
 
@@ -128,11 +128,6 @@ def review_beat(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     except Refused as refused:
         return JsonResponse({"says": str(refused)}, status=409)
     return JsonResponse({"until": f"{until:%H:%M:%S}"})
-
-
-def _queue_of(image_id: uuid.UUID) -> str:
-    held_for = queues.held(Image.objects.all()).filter(pk=image_id).values_list("held_for", flat=True).first()
-    return queues.queue_of(held_for or "")
 
 
 # --- One case ------------------------------------------------------------------------------------
@@ -155,13 +150,14 @@ def _case(image: Image, user: User, sent: DecisionForm | None = None) -> dict[st
     case = ReviewCase.objects.select_related("first__note", "pending").filter(pk=image.pk).first()
     held = image.status == ImageStatus.NEEDS_REVIEW
     pairs = list(review.resembling(image).select_related("original"))
-    queue = _queue_of(image.pk)
+    queue = queues.queue_of_image(image.pk)
     return {
         "image": image,
         "case": case,
         "held": held,
         "mine": held and claims.is_theirs(case, user),
         "why_not": claims.why_not(image_id=image.pk, reviewer=user) if held else "",
+        "taken_back": taken_back.why_not(image) if held else "",
         "first": case.first if case else None,
         "resembles": pairs,
         "group": best_copies.group_of(image),
@@ -214,7 +210,7 @@ def _said(cleaned: dict[str, Any], image_id: uuid.UUID) -> dict[str, Any]:
 def _hold_minor(request: HttpRequest, image_id: uuid.UUID, note: str) -> HttpResponse:
     """Sent twice, the image is frozen already the second time."""
     image = get_object_or_404(Image.objects.entitled(), pk=image_id)
-    queue = _queue_of(image_id)
+    queue = queues.queue_of_image(image_id)
     review.report_minor(image=image, reviewer=staff_user(request), note=note)
     messages.success(request, "All photographs of this person are frozen. The data-protection officer decides.")
     return _go_on(request, queue, after=image_id)

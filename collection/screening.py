@@ -1,14 +1,19 @@
 """What screening finds out about one photograph, and where that sends it. Pixels: collection.quality, .faces."""
 
+import uuid
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
+
+from django.db.models import Exists, OuterRef
 
 from collection import face_marks, faces, quality, vendors
 from collection.boxes import Box
-from collection.models import FaceMark, Image, ImageStatus, Screening, VendorCall
+from collection.models import FaceMark, Image, ImageStatus, Screening, Transition, VendorCall
 from collection.quality import Failure
 from collection.reasons import Reason, describe
 
 MOST_FACES = 1
+TOLD = (ImageStatus.SCREENED, ImageStatus.ACCEPTED, ImageStatus.NEEDS_REVIEW)  # in which a sender can still do better
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,14 @@ def _queue(image: Image, preview: bytes, last_try: bool) -> tuple[str, str, str]
         if why := vendors.ask(kind=kind, image=image, preview=preview, last_try=last_try):
             return ImageStatus.NEEDS_REVIEW, str(kind), why
     return ImageStatus.SCREENED, "", ""
+
+
+def without_face(images: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Of these images (ids) those in which no face was found, where nobody has looked at them yet: their senders are
+    told, kindly, since the machine often overlooks faces. A reviewer who let one pass has found the face."""
+    looked_at = Transition.objects.filter(image=OuterRef("image"), old=ImageStatus.NEEDS_REVIEW)
+    seen = Screening.objects.filter(image__in=images, faces=[], image__status__in=TOLD).exclude(Exists(looked_at))
+    return set(seen.values_list("image_id", flat=True))
 
 
 def hints_of(image: Image) -> list[Reason]:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
 
-from collection import face_marks, keys, recognition, storage, targets
+from collection import face_marks, keys, recognition, storage, taken_back, targets
 from collection.imaging import HEAD, sniff
 from collection.models import Call, Image, ImageStatus, Removal
 from collection.reasons import describe
@@ -100,6 +100,8 @@ def store_original(file: File, *, subject: str, image_id: uuid.UUID | None = Non
     extension, digest = check_original(file), file_sha256(file)
     if recognition.find_removal([digest]):
         raise taken_out()
+    if taken_back.was_taken_back([digest], subject=subject):
+        raise _refusal("taken_back")
     return write_original(file, digest, extension, subject=subject, image_id=image_id)
 
 
@@ -138,8 +140,7 @@ def taken_out() -> Refused:
 
 
 def _refusal(code: str) -> Refused:
-    reason = describe(code)
-    return Refused(f"This {reason.says}. {reason.advice}")
+    return Refused(describe(code).sentence())
 
 
 def settle_review(*, image: Image, decision: str, reviewer: User, code: str = "") -> None:
@@ -172,6 +173,7 @@ def refuse_unready(*, image: Image, decision: str) -> None:
         raise Refused("Choose accept, duplicate or reject.")
     if decision == "accept":
         face_marks.refuse_open_faces(image)
+        taken_back.refuse_copy(image)
 
 
 def _held_by_screening(image: Image) -> bool:

@@ -5,12 +5,10 @@ anything else that changes something does. Answers are plain sentences: the uplo
 """
 
 import base64
-import hashlib
 import logging
 import re
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -21,8 +19,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import http_date
 
-from collection import parts, services, tasks, uploads
+from collection import parts, services, tasks, tus_bodies, uploads
+from collection.face_marks import holding_faces
 from collection.models import Call, ImageStatus, Upload
+from collection.tus_bodies import BODY, DIGESTS, BadRequest
 from collection.views import SHOWN
 from consent.hints import hint
 from consent.models import Contributor
@@ -32,21 +32,9 @@ logger = logging.getLogger(__name__)
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
-DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}  # sha1 because every tus server has it: it finds accidents
-BODY = "application/offset+octet-stream"
-PIECE = 64 * 1024  # what is lost at most when a connection breaks off
-SILENCE = 30.0  # seconds without a byte: the sender has gone through a tunnel and will come back by another connection
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Handler = Callable[..., HttpResponseBase]
-
-
-class BadRequest(Exception):
-    """What was asked is not tus, with the HTTP status and a sentence for whoever writes a client."""
-
-    def __init__(self, status: int, says: str) -> None:
-        super().__init__(says)
-        self.status, self.says = status, says
 
 
 # --- Every request -------------------------------------------------------------------------------
@@ -61,6 +49,7 @@ def tus_view(view: Handler) -> Handler:
             answer: HttpResponseBase = _abilities()
         else:
             answer = _answer(view, request, *args, **kwargs)
+        tus_bodies.read_past(request)
         answer["Tus-Resumable"] = VERSION
         answer["Cache-Control"] = "no-store"
         return answer
@@ -117,13 +106,19 @@ def uploads_create(request: HttpRequest, contributor: Contributor, slug: str) ->
     upload = begin(
         contributor, call, _number(request, "Upload-Length"), _metadata(request.headers.get("Upload-Metadata", ""))
     )
+    offset = uploads.offset_of(upload=upload)
     if request.headers.get("Content-Type") == BODY and upload.settled_at is None:
-        offset = uploads.offset_of(upload=upload)
-        if offset == 0:  # else it was announced before, and its sender asks how far it is
-            offset = _append(request, upload, 0)
-    else:
-        offset = uploads.offset_of(upload=upload)
+        offset = _append_announced(request, upload, offset)
     return _at(201, upload, offset, Location=reverse("upload_bytes", args=[upload.pk]))
+
+
+def _append_announced(request: HttpRequest, upload: Upload, there: int) -> int:
+    """Append what came with an announcement; the offset after it. What was announced before comes from its beginning
+    once more: what is there of it is read past."""
+    if there and "Upload-Checksum" in request.headers:  # the digest is of all of it, of which only a part is wanted
+        return there
+    tus_bodies.skip(request, there)
+    return _append(request, upload, there, skipped=there)
 
 
 def begin(contributor: Contributor, call: Call, byte_length: int, told: dict[str, str]) -> Upload:
@@ -199,8 +194,10 @@ def _patch(request: HttpRequest, upload: Upload) -> HttpResponse:
 
 
 def _delete(request: HttpRequest, upload: Upload) -> HttpResponse:
-    if upload.settled_at is None:
-        uploads.drop_upload(upload)
+    if upload.settled_at is None and not uploads.drop_upload(upload):
+        upload.refresh_from_db()
+        if upload.settled_at is None:
+            raise BadRequest(423, "This photograph is being taken in just now. You can take it back in My photos.")
     return HttpResponse(status=204)
 
 
@@ -209,7 +206,10 @@ def _told(request: HttpRequest, upload: Upload) -> HttpResponse:
     badge, word = {"refused": ("bad", "not taken"), "arriving": ("quiet", "on its way")}.get(told.state) or SHOWN[
         ImageStatus(told.image.status) if told.image else ImageStatus.RECEIVED
     ]
-    return JsonResponse({"state": told.state, "badge": badge, "word": word, "message": told.message})
+    said = {"state": told.state, "badge": badge, "word": word, "message": told.message}
+    if told.image and holding_faces([told.image.pk]).exists():
+        said["cover"] = reverse("photo_faces", args=[told.image.pk])
+    return JsonResponse(said)
 
 
 def _at(status: int, upload: Upload, offset: int, **headers: str) -> HttpResponse:
@@ -217,62 +217,19 @@ def _at(status: int, upload: Upload, offset: int, **headers: str) -> HttpRespons
     return HttpResponse(status=status, headers={"Upload-Offset": str(offset), "Upload-Expires": expires, **headers})
 
 
-# --- Bytes ---------------------------------------------------------------------------------------
-
-
-def _append(request: HttpRequest, upload: Upload, offset: int) -> int:
-    """Append the body; the offset after it. What came before the connection broke off stays."""
-    length = _number(request, "Content-Length")
+def _append(request: HttpRequest, upload: Upload, offset: int, *, skipped: int = 0) -> int:
+    """Append the body (but for the bytes that were `skipped`); the offset after it, taken in if that was all."""
+    length = _number(request, "Content-Length") - skipped
     if offset + length > upload.byte_length:
         raise BadRequest(413, "That is more than was announced.")
-    _hang_up_on_silence(request)
-    digest = request.headers.get("Upload-Checksum")
     try:
-        if digest is None:
-            offset = parts.append(upload.pk, offset, _pieces(request, length))
-        else:
-            offset = _append_checked(request, upload, offset, length, digest)
+        offset = tus_bodies.append(request, upload.pk, offset, length)
     except parts.Moved:
         raise BadRequest(409, "Somebody else sends the same upload.") from None
     except FileNotFoundError:
         raise Http404 from None
     _finish_if_whole(upload, offset)
     return offset
-
-
-def _append_checked(request: HttpRequest, upload: Upload, offset: int, length: int, digest: str) -> int:
-    """Append the body if it has the digest that its sender announced: nothing of it is kept otherwise."""
-    algorithm, _, expected = digest.partition(" ")
-    if algorithm not in DIGESTS:
-        raise BadRequest(400, f"Upload-Checksum: one of {', '.join(DIGESTS)}.")
-    found = DIGESTS[algorithm]()
-    with tempfile.SpooledTemporaryFile(max_size=4 * PIECE) as held:
-        for piece in _pieces(request, length):
-            found.update(piece)
-            held.write(piece)
-        if base64.b64encode(found.digest()).decode() != expected.strip():
-            raise BadRequest(460, "The bytes were damaged on their way. Send them again.")
-        held.seek(0)
-        return parts.append(upload.pk, offset, iter(lambda: held.read(PIECE), b""))
-
-
-def _pieces(request: HttpRequest, length: int) -> Iterator[bytes]:
-    while length > 0:
-        try:
-            piece = request.read(min(PIECE, length))
-        except OSError:  # broken off, or silent for too long
-            return
-        if not piece:
-            return
-        length -= len(piece)
-        yield piece
-
-
-def _hang_up_on_silence(request: HttpRequest) -> None:
-    """Where the server hands us the connection (gunicorn does), let it end when nothing comes for a while."""
-    connection = request.environ.get("gunicorn.socket") if hasattr(request, "environ") else None
-    if connection is not None:
-        connection.settimeout(SILENCE)
 
 
 def _finish_if_whole(upload: Upload, offset: int) -> None:

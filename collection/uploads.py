@@ -15,9 +15,10 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from collection import multipart, parts, storage
-from collection.models import PIPELINE, Call, Image, ImageStatus, Upload
+from collection import multipart, parts, screening, storage
+from collection.models import PIPELINE, Call, Image, ImageStatus, Removal, Upload
 from collection.reasons import describe
+from collection.removals import remove_images
 from collection.services import check_sender, receive_image
 from consent.clock import trusted_now
 from consent.models import Consent, Contributor
@@ -99,9 +100,9 @@ def _known(contributor: Contributor, reference: str, byte_length: int) -> Upload
 
 def _check_length(byte_length: int) -> None:
     if byte_length <= 0:
-        raise Refused(_sentence("empty"))
+        raise Refused(describe("empty").sentence())
     if byte_length > settings.UPLOAD_MAX_BYTES:
-        raise TooLarge(_sentence("too_large_file"))
+        raise TooLarge(describe("too_large_file").sentence())
 
 
 def _check_quotas(contributor: Contributor, call: Call, byte_length: int) -> None:
@@ -139,11 +140,6 @@ def _day(moment: datetime.datetime) -> str:
     return f"on {date_format(day, 'l' if today - day <= WEEK else 'j F Y')}"
 
 
-def _sentence(code: str) -> str:
-    reason = describe(code)
-    return f"This {reason.says}. {reason.advice}"
-
-
 # --- Where the bytes are -------------------------------------------------------------------------
 
 
@@ -169,21 +165,34 @@ def finish_upload(*, upload: Upload) -> bool:
 
     False: it is settled already, or in other hands. Storage that is away raises; the sweep tries again.
     """
-    now = timezone.now()
-    free = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True, claimed_until__lte=now)
-    if not free.update(claimed_until=now + LEASE):
+    if not _claim(upload):
         return False
     refusal = ""
     if not Image.objects.filter(pk=upload.pk).exists():
         refusal = _take_in(upload)
-    _note(upload, refusal)
+    if not _note(upload, refusal):
+        _take_back_dropped(upload)
     _discard(upload.pk)
     return True
 
 
-def _note(upload: Upload, refusal: str) -> None:
+def _claim(upload: Upload) -> bool:
+    """Have an upload to ourselves for a while; False: it is settled, gone or in other hands."""
+    now = timezone.now()
+    free = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True, claimed_until__lte=now)
+    return bool(free.update(claimed_until=now + LEASE))
+
+
+def _note(upload: Upload, refusal: str) -> bool:
     mine = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True)
-    mine.update(settled_at=timezone.now(), refusal=refusal[:400])
+    return bool(mine.update(settled_at=timezone.now(), refusal=refusal[:400]))
+
+
+def _take_back_dropped(upload: Upload) -> None:
+    """Our lease was over and its sender dropped it meanwhile: what we made of it is not what they want."""
+    if not Upload.objects.filter(pk=upload.pk).exists():
+        made = Image.objects.filter(pk=upload.pk).exclude(status=ImageStatus.PURGED)
+        remove_images(images=made, cause=Removal.Cause.WITHDRAWN)
 
 
 def _take_in(upload: Upload) -> str:
@@ -218,7 +227,17 @@ def _check_bytes(upload: Upload, byte_size: int, sha256: str) -> None:
 
 
 def drop_upload(upload: Upload) -> bool:
-    """Forget an upload and its bytes. Bytes go first: killed in between, the row still names the work."""
+    """Forget an upload and its bytes; False: it is being taken in at this moment, or was.
+
+    Bytes go first: killed in between, the row still names the work.
+    """
+    if upload.settled_at is None:
+        if not _claim(upload):
+            return False
+        if Image.objects.filter(pk=upload.pk).exists():  # whoever took it in was killed before they noted it
+            _note(upload, "")
+            _discard(upload.pk)
+            return False
     _discard(upload.pk)
     return bool(Upload.objects.filter(pk=upload.pk).delete()[0])
 
@@ -277,9 +296,8 @@ def outcome(*, upload: Upload) -> Outcome:
     image = Image.objects.with_live_basis().filter(pk=upload.pk).prefetch_related("transitions").first()
     if image is None:
         return Outcome("checking" if upload.settled_at else "arriving", "")
+    hint = describe("no_face_seen").sentence("It") if screening.without_face([image.pk]) else ""
     if image.status in PIPELINE:
-        return Outcome("checking", "", image)
-    if image.status == ImageStatus.ACCEPTED:
-        return Outcome("taken", "", image)
-    reason = image.latest_reason()
-    return Outcome("taken", f"It {reason.says}. {reason.advice}".strip(), image)
+        return Outcome("checking", hint, image)
+    said = "" if image.status == ImageStatus.ACCEPTED else image.latest_reason().sentence("It")
+    return Outcome("taken", f"{said} {hint}".strip(), image)

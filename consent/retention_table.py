@@ -115,13 +115,14 @@ IMPORT_REPORTS = Rule(
     ),
 )
 REMOVED_DIGESTS = Rule(
-    what="Keyed digests of photographs that were erased because somebody in them did not agree or may be a minor",
-    why="So that the very same photograph does not come in again. They cannot be turned back into a picture, and say "
-    "nothing without a key that is kept elsewhere.",
+    what="Keyed digests of photographs that were erased because somebody took them back, or because somebody in them "
+    "did not agree or may be a minor",
+    why="So that the very same photograph does not come in again, or only from who took it back. They cannot be turned "
+    "back into a picture, and say nothing without a key that is kept elsewhere.",
     until="{time} after the photograph was erased.",
     setting="REMOVED_DIGEST_DAYS",
     sweep="collection.tasks.forget_digests",
-    models=("collection.removeddigest",),
+    models=("collection.removeddigest", "collection.takenback"),
 )
 PAID_ACCOUNTS = Rule(
     what="The account and address that a payment for labelling went to",

@@ -168,18 +168,24 @@ def run() -> int:
             stack.check()
 
 
-def print_logins(here: Walk, dataset: datasets.Dataset) -> None:
-    rows = [
-        ("contributor", here.contributors[0], f"{here.stack.web}/me/"),
-        ("reviewer", cast.REVIEWER, f"{here.stack.web}/staff/review/"),
-        ("data manager", cast.MANAGER, f"{here.stack.web}/staff/"),
-        ("second manager", cast.SECOND_MANAGER, f"{here.stack.web}/staff/datasets/{dataset.slug}/"),
-        ("data-protection officer", cast.OFFICER, f"{here.stack.web}/staff/desk/"),
-        *(("annotator", one, f"{here.stack.web}/work/") for one in cast.ANNOTATORS),
+def logins(contributor: cast.Person, dataset: str) -> list[tuple[str, cast.Person, str]]:
+    """Everybody whom one can sign in as: role, person, and the page on which their work begins."""
+    return [
+        ("contributor", contributor, "/me/"),
+        ("reviewer", cast.REVIEWER, "/staff/review/"),
+        ("data manager", cast.MANAGER, "/staff/"),
+        ("second manager", cast.SECOND_MANAGER, f"/staff/datasets/{dataset}/"),
+        ("data-protection officer", cast.OFFICER, "/staff/desk/"),
+        ("fairness analyst", cast.ANALYST, "/staff/reports/"),
+        ("harm officer", cast.HARM_OFFICER, "/staff/desk/harm/"),
+        *(("annotator", one, "/work/") for one in cast.ANNOTATORS),
     ]
+
+
+def print_logins(here: Walk, dataset: datasets.Dataset) -> None:
     print("\n" + "-" * 120)
-    for role, person, address in rows:
-        print(f"{role:24} {person.email:42} {person.password:18} {address}")
+    for role, person, path in logins(here.contributors[0], dataset.slug):
+        print(f"{role:24} {person.email:42} {person.password:18} {here.stack.web}{path}")
     print(f"{'ML engineer':24} token {dataset.token}")
     print(f"{'':24} .venv/bin/python -m exports.pull {dataset.slug} var/pulled --server {here.stack.web} --token TOKEN")
     environment = write_environment(here.stack).relative_to(ROOT)

@@ -115,10 +115,14 @@ REVIEWER = Person("Rita Reviewer", "likeness.example", STAFF_PASSWORD)
 MANAGER = Person("Dan Manager", "likeness.example", STAFF_PASSWORD)
 SECOND_MANAGER = Person("Sara Second", "likeness.example", STAFF_PASSWORD)
 OFFICER = Person("Dora Officer", "likeness.example", STAFF_PASSWORD)
+ANALYST = Person("Amir Analyst", "likeness.example", STAFF_PASSWORD)
+HARM_OFFICER = Person("Hana Harm", "likeness.example", STAFF_PASSWORD)
 STAFF = {
     "reviewer": [REVIEWER],
     "data manager": [MANAGER, SECOND_MANAGER],
     "data-protection officer": [OFFICER],
+    "fairness analyst": [ANALYST],
+    "harm officer": [HARM_OFFICER],
 }
 ANNOTATORS = [Person(name, "annotators.example") for name in ("Tom Marker", "Uma Marker", "Vic Marker")]
 ENGINEER = Person("Wanda Engineer", "ml.example")

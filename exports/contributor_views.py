@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -13,6 +14,8 @@ from collection import removals
 from collection.face_marks import holding_faces
 from collection.freezes import frozen_images
 from collection.models import Image, ImageStatus
+from collection.reasons import describe
+from collection.screening import without_face
 from collection.views import SHOWN
 from consent.models import Contributor
 from consent.roles import contributor_required
@@ -29,17 +32,29 @@ EXPLAINED = {ImageStatus.REJECTED, ImageStatus.DUPLICATE, ImageStatus.NEEDS_REVI
 @never_cache
 @contributor_required
 def photos(request: HttpRequest, contributor: Contributor) -> HttpResponse:
-    """Every photograph of this contributor: where it stands and why, who saw it, what holds it, who pulled that."""
-    own = Image.objects.filter(consent__contributor=contributor).order_by("-received_at", "pk")
-    page = Paginator(own.prefetch_related("transitions"), PER_PAGE).get_page(request.GET.get("page"))
+    """Every photograph of this contributor: where it stands and why, who saw it, what holds it, who pulled that.
+
+    Erased ones have no picture any more: they are one line, and on request (`?erased`) a page of where they went.
+    """
+    own = Image.objects.filter(consent__contributor=contributor)
+    of_erased, gone = "erased" in request.GET, Q(status=ImageStatus.PURGED)
+    shown = own.filter(gone if of_erased else ~gone).order_by("-received_at", "pk")
+    page = Paginator(shown.prefetch_related("transitions"), PER_PAGE).get_page(request.GET.get("page"))
     rows = _rows(contributor, list(page.object_list))
-    context = {"page": page, "rows": rows, "removable": any(row["removable"] for row in rows)}
+    context = {
+        "page": page,
+        "rows": rows,
+        "removable": any(row["removable"] for row in rows),
+        "of_erased": of_erased,
+        "erased": own.filter(gone).count(),
+    }
     return render(request, "exports/photos.html", context)
 
 
 def _rows(contributor: Contributor, images: list[Image]) -> list[dict[str, Any]]:
     ids = [image.pk for image in images]
     told, frozen = histories(ids), frozen_images(ids)
+    faceless = without_face(ids)
     crowded = set(holding_faces(ids).values_list("pk", flat=True))
     seen, kept, removable = (
         set(found(contributor).filter(pk__in=ids).values_list("pk", flat=True))
@@ -54,6 +69,7 @@ def _rows(contributor: Contributor, images: list[Image]) -> list[dict[str, Any]]
             "kept": image.pk in kept,
             "removable": image.pk in removable,
             "crowded": image.pk in crowded,
+            "hint": describe("no_face_seen") if image.pk in faceless else None,
             **_standing(image, kept=image.pk in kept, removable=image.pk in removable, frozen=image.pk in frozen),
         }
         for image in images

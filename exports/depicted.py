@@ -51,8 +51,7 @@ def _shown(photo: bytes | None) -> fingerprints.Shown | None:
     try:
         return fingerprints.Shown.of(photo) if photo else None
     except BadImage as bad:
-        reason = describe(bad.reason)
-        raise Refused(f"The file {reason.says}. {reason.advice}") from bad
+        raise Refused(describe(bad.reason).sentence("The file")) from bad
 
 
 def find_named(clues: str) -> set[uuid.UUID]:

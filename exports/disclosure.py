@@ -174,7 +174,7 @@ def _photograph(image: Image) -> Record:
         **values(image, *PHOTOGRAPH),
         "sha256": image.sha256,
         "call": image.call.title if image.call else None,
-        "why": "" if image.status == ImageStatus.ACCEPTED else f"It {reason.says}. {reason.advice}".strip(),
+        "why": "" if image.status == ImageStatus.ACCEPTED else reason.sentence("It"),
         "changes": [
             _discreet(values(change, "old", "new", "reason", "at"))
             for change in sorted(image.transitions.all(), key=lambda one: one.pk)

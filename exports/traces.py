@@ -33,6 +33,7 @@ KNOWN: dict[str, tuple[Q, str] | None] = {
     "collection.transition": (ALL, "what happened to it, and when"),
     "collection.removal": (ALL, "that it was taken out, and why"),
     "collection.removeddigest": (ALL, "knows it again if it comes back, by a keyed hash; deleted by its own date"),
+    "collection.takenback": (ALL, "keeps it from coming back through others, by a keyed hash; deleted by its own date"),
     "collection.freeze": (ALL, "that the rights desk held it"),
     "collection.modelrelease": (ALL, "the hash of a signed release, whose bytes go"),
     "collection.reviewdecision": (ALL, "what a reviewer decided"),

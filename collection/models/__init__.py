@@ -8,7 +8,7 @@ from collection.models.holds import Freeze, Removal
 from collection.models.images import COMPARED, MOVES, PIPELINE, Image, ImageQuerySet, ImageStatus, Transition
 from collection.models.keys import SubjectKey
 from collection.models.libraries import LibraryImport, LicensedAttributes, ModelRelease, RefusedRow
-from collection.models.removed import RemovedDigest
+from collection.models.removed import RemovedDigest, TakenBack
 from collection.models.review import ReviewCase, ReviewDecision, ReviewNote, ReviewOutcome
 from collection.models.screening import FaceMark, Screening, VendorCall
 from collection.models.targets import DIMENSIONS, Target
@@ -46,6 +46,7 @@ __all__ = (
     "ReviewOutcome",
     "Screening",
     "SubjectKey",
+    "TakenBack",
     "Target",
     "Transition",
     "Upload",

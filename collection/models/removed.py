@@ -1,4 +1,4 @@
-"""What is left of a photograph that was erased because of somebody in it: enough to know it again, and nothing more."""
+"""What is left of a photograph that was erased because a person said so: enough to know it again, and nothing more."""
 
 from typing import ClassVar
 
@@ -32,3 +32,30 @@ class RemovedDigest(models.Model):
 
     def __str__(self) -> str:
         return f"digest of {self.removal}"
+
+
+class TakenBack(models.Model):
+    """That somebody took back a photograph, as keyed digests like those of RemovedDigest: nobody else can send it.
+
+    `owner` (HMAC-SHA256 of whom it depicts) lets its owner send it again. Nothing here names person or photograph.
+    """
+
+    owner = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64, db_index=True)
+    made_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {
+        "owner": "a pseudonym that only a key outside the database can make; deleted by REMOVED_DIGEST_DAYS",
+        "digest": "knows a photograph again that was taken back, with that key; deleted by REMOVED_DIGEST_DAYS",
+    }
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "digest"], name="taken_back_once"),
+            models.CheckConstraint(
+                condition=Q(digest__regex=r"^[0-9a-f]{64}$", owner__regex=r"^[0-9a-f]{64}$"), name="taken_back_is_hmac"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"digest of a photograph that was taken back, {self.made_at:%Y-%m-%d}"

@@ -21,6 +21,7 @@ NAMES = (
     "library_import",
     "uploads",
     "copies",
+    "votes",
     "lookup",
     "labels",
     "gateway",

@@ -96,6 +96,18 @@ def test_many_at_once_each_with_its_answer(sender: Page, tmp_path):
     expect(sender.locator("[data-sent] li", has_text="one.jpg")).to_contain_text("accepted", timeout=15_000)
 
 
+def test_what_cannot_be_chosen_stays_in_the_list_with_its_reason(sender: Page, tmp_path):
+    (tmp_path / "me.jpg").write_bytes(jpeg(1, 1, (1200, 1500)))
+    (tmp_path / "notes.txt").write_text("Dear all")
+    choose(sender, *sorted(tmp_path.iterdir()))
+    told = sender.locator("[data-sent] li", has_text="notes.txt")
+    expect(told).to_contain_text("not taken")
+    expect(told).to_contain_text("Only photographs, please")
+    send(sender)  # and the other one goes
+    expect(sender.locator("[data-sent] li", has_text="me.jpg")).to_contain_text("being checked")
+    expect(told).to_be_visible()
+
+
 def test_what_screening_says_is_said_on_the_page(sender: Page, tmp_path):
     dark = tmp_path / "dark.jpg"
     Picture.fromarray(np.asarray(portrait(1, 1)) // 12).save(dark)
@@ -153,7 +165,7 @@ def test_a_connection_lost_in_the_middle_is_taken_up_again(sender: Page, tmp_pat
 
 
 def test_an_announcement_carries_no_bytes(sender: Page, tmp_path):
-    """If it did and broke off, its repetition would be answered unread: on a slow line the browser never hears that."""
+    """If it did and broke off, its repetition would carry all of them over the slow line again."""
     kinds: list[str | None] = []
     announced = lambda request: request.method == "POST" and request.url.endswith("/uploads/")  # noqa: E731
     sender.on("request", lambda one: announced(one) and kinds.append(one.headers.get("content-type")))

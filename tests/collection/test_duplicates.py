@@ -101,7 +101,8 @@ def test_of_copies_that_arrive_together_one_is_accepted():
     assert statuses == [ImageStatus.ACCEPTED] + [ImageStatus.DUPLICATE] * 3
 
 
-def test_what_was_withdrawn_is_compared_with_nothing_even_before_it_is_purged():
+def test_what_was_withdrawn_is_compared_with_nothing_of_its_owner_even_before_it_is_purged():
     first = make_image(picture=jpeg(person=3))
     withdraw(consent=first.consent)
-    assert make_image(picture=jpeg(person=3)).status == "accepted"
+    renewed = make_consent(first.consent.contributor, text=first.consent.text)
+    assert make_image(renewed, picture=jpeg(person=3)).status == "accepted"

@@ -100,6 +100,34 @@ def test_its_words_go_with_the_photograph():
     assert set(Word.objects.values_list("fingerprint", flat=True)) == {other.pk}
 
 
+def test_a_word_of_too_many_photographs_says_nothing(monkeypatch):
+    monkeypatch.setattr(edited, "MOST_POSTINGS", 2)
+    images = [make_image(picture=as_jpeg(shot(person, person))) for person in (4, 5, 6)]
+    Word.objects.all().delete()
+    common, rare = range(1, 6), range(6, 11)
+    Word.objects.bulk_create(Word(word=word, fingerprint_id=image.pk) for image in images for word in common)
+    Word.objects.bulk_create(Word(word=word, fingerprint_id=images[1].pk) for word in rare)
+    assert edited._voted_for([*common]) == []
+    assert edited._voted_for([*common, *rare]) == [images[1].pk]
+
+
+def test_what_was_taken_in_before_there_were_words_is_made_findable(capsys):
+    consent = make_consent()
+    old = make_image(consent, picture=as_jpeg(shot()))
+    damaged, gone = make_image(picture=as_jpeg(shot(2, 2))), make_image(picture=as_jpeg(shot(3, 3)))
+    Word.objects.all().delete()
+    with storage.derivatives().open(damaged.preview_key, "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    withdraw(consent=gone.consent)
+    call_command("index_words")
+    assert "1 photographs looked at" in capsys.readouterr().out
+    assert set(Word.objects.values_list("fingerprint_id", flat=True)) == {old.pk}
+    assert make_image(consent, picture=CUT).status == ImageStatus.DUPLICATE
+    call_command("index_words")
+    assert "0 photographs looked at" in capsys.readouterr().out
+
+
 def test_what_is_turned_down_leaves_no_words():
     consent = make_consent()
     original = make_image(consent, picture=as_jpeg(shot()))

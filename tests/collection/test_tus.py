@@ -163,6 +163,18 @@ def test_what_has_been_taken_in_is_not_terminated_by_it(client, call):
     assert head(client, address)["Upload-Offset"] == str(len(PHOTO))
 
 
+def test_what_is_being_taken_in_is_not_terminated_under_whoever_does_it(client, call):
+    address = at(client, call)
+    parts.append(Upload.objects.get().pk, 0, [PHOTO])
+    Upload.objects.update(claimed_until=timezone.now() + datetime.timedelta(seconds=5))
+    answer = client.delete(address, headers={"tus-resumable": "1.0.0"})
+    assert (answer.status_code, "My photos" in answer.content.decode()) == (423, True)
+    assert parts.size(Upload.objects.get().pk) == SIZE
+    Upload.objects.update(claimed_until=timezone.now())
+    assert client.delete(address, headers={"tus-resumable": "1.0.0"}).status_code == 204
+    assert not Upload.objects.exists()
+
+
 def test_methods_that_a_proxy_does_not_let_through(client, call):
     address = at(client, call)
     sent = {"tus-resumable": "1.0.0", "upload-offset": "0", "x-http-method-override": "PATCH"}
@@ -190,6 +202,22 @@ def test_it_expires(client, call):
     assert parts.size(upload.pk) is None
     assert not Upload.objects.exists()
     assert head(client, answer["Location"]).status_code == 404
+
+
+def test_whatever_is_answered_the_body_was_read_to_its_end(client, call):
+    """An answer in the middle of it is a broken connection to a browser on a slow line."""
+    said = {"upload-metadata": told(filename="me.jpg", reference="a1")}
+    address = announce(client, call, body=PHOTO, **said)["Location"]
+    answers = {
+        "sent again, taken in before": announce(client, call, body=PHOTO, **said),
+        "another offset": patch(client, address, PHOTO, 5),
+        "more than was announced": announce(client, call, length=10, body=PHOTO),
+        "another version": patch(client, address, PHOTO, **{"tus-resumable": "0.2"}),
+        "no such upload": patch(client, f"/me/uploads/{uuid.uuid4()}/", PHOTO),
+        "a stranger": patch(Client(), address, PHOTO),
+    }
+    assert [answer.status_code for answer in answers.values()] == [201, 409, 413, 412, 404, 401]
+    assert {why: len(answer.wsgi_request.read()) for why, answer in answers.items()} == dict.fromkeys(answers, 0)
 
 
 # --- Whose it is ---------------------------------------------------------------------------------
@@ -283,8 +311,9 @@ def test_the_same_reference_is_the_same_upload(client, call):
     said = {"upload-metadata": told(filename="me.jpg", reference="a1")}
     first = announce(client, call, **said)
     patch(client, first["Location"], PHOTO[:1000])
-    again = announce(client, call, body=PHOTO, **said)
-    assert (again["Location"], again["Upload-Offset"]) == (first["Location"], "1000")
+    again = announce(client, call, body=PHOTO, **said)  # what is there of it is read past
+    assert (again["Location"], again["Upload-Offset"]) == (first["Location"], str(SIZE))
+    assert Image.objects.get().sha256 == hashlib.sha256(PHOTO).hexdigest()
     assert Upload.objects.count() == 1
     assert announce(client, call, length=5, **said).status_code == 403
     uuid.UUID(first["Location"].split("/")[-2])

@@ -1,5 +1,6 @@
 """tus over real connections: tuspy as client, a gunicorn that is killed, connections that hang or break off."""
 
+import base64
 import http.client
 import os
 import signal
@@ -16,7 +17,7 @@ from tusclient.client import TusClient
 
 from collection import parts
 from collection.models import Image, Upload
-from collection.tus_views import PIECE
+from collection.tus_bodies import PIECE
 from consent.signing import sha256_hex
 from tests.collection.factories import make_call
 from tests.collection.pictures import encoded, portrait
@@ -64,17 +65,21 @@ class Sender:
 
     def half_a_patch(self, server: str, path: str) -> socket.socket:
         """A connection that announced all bytes and sent half of them."""
+        return self.begun(server, "PATCH", path, PHOTO[:HALF], Upload_Offset="0")
+
+    def begun(self, server: str, method: str, path: str, body: bytes, **headers: str) -> socket.socket:
+        """A connection on which a request with the whole photograph began, and so much of its `body` was sent."""
         address = urlsplit(server)
         connection = socket.create_connection((address.hostname, address.port), timeout=30)
         lines = {
             **self.headers,
             "Host": address.netloc,
             "Content-Type": "application/offset+octet-stream",
-            "Upload-Offset": "0",
             "Content-Length": str(len(PHOTO)),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        connection.sendall(f"PATCH {path} HTTP/1.1\r\n{head}\r\n".encode() + PHOTO[:HALF])
+        connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
         return connection
 
 
@@ -176,6 +181,21 @@ def test_a_connection_that_breaks_off_keeps_what_it_brought(gunicorn, sender):
     sender.half_a_patch(gunicorn.url, path).close()
     wait_until(half_has_arrived, "half of it did not arrive")
     assert sender.patch(gunicorn.url, path, sender.offset(gunicorn.url, path)) == 204
+    the_only_image()
+
+
+def test_a_repeated_announcement_with_its_bytes_is_read_on_from_where_the_first_broke_off(gunicorn, sender):
+    """A slow line: the answer comes after the last byte, or a browser would not hear it."""
+    said = {"Upload_Length": str(len(PHOTO)), "Upload_Metadata": f"reference {base64.b64encode(b'a1').decode()}"}
+    sender.begun(gunicorn.url, "POST", sender.path, PHOTO[:HALF], **said).close()
+    wait_until(lambda: Upload.objects.exists() and half_has_arrived(), "half of it did not arrive")
+    again = sender.begun(gunicorn.url, "POST", sender.path, PHOTO[: HALF + PIECE], **said)
+    wait_until(lambda: parts.size(Upload.objects.get().pk) == HALF + PIECE, "it does not read on")
+    again.sendall(PHOTO[HALF + PIECE :])
+    answer = http.client.HTTPResponse(again)
+    answer.begin()
+    assert (answer.status, answer.headers["Upload-Offset"]) == (201, str(len(PHOTO)))
+    again.close()
     the_only_image()
 
 

@@ -12,15 +12,16 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from collection import erasure, parts, services, storage, uploads
+from collection import erasure, parts, pipeline, screening, services, storage, uploads
 from collection.models import Image, ImageStatus, Upload
 from consent.accounts import delete_account
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from consent.withdrawals import withdraw
+from tests.collection import monk
 from tests.collection.factories import make_call, receive
-from tests.collection.pictures import jpeg
-from tests.consent.factories import make_consent
+from tests.collection.pictures import encoded, jpeg
+from tests.consent.factories import make_consent, make_user
 
 pytestmark = pytest.mark.django_db
 PHOTO = jpeg(6, 6)
@@ -98,6 +99,35 @@ def test_killed_at_any_step_of_taking_in_it_is_one_image(before, monkeypatch):
     assert Upload.objects.get().settled_at is not None
     if before == "bytes":
         erasure.remove_orphans(age=datetime.timedelta(0))
+    assert on_disk(upload) == []
+
+
+def test_dropped_under_a_worker_whose_lease_was_over_it_is_taken_back(monkeypatch):
+    upload = begin()
+
+    def slowly(**said):
+        minutes_pass()
+        assert uploads.drop_upload(Upload.objects.get())
+        return services.receive_image(**said)
+
+    monkeypatch.setattr(uploads, "receive_image", slowly)
+    uploads.finish_upload(upload=upload)
+    assert Image.objects.get().removals.get().cause == "withdrawn"
+    assert erasure.purge_withdrawn() == 1
+    assert on_disk(upload) == []
+
+
+def test_what_was_taken_in_by_somebody_who_died_is_not_dropped():
+    upload = begin()
+    services.receive_image(
+        contributor=upload.contributor,
+        consent=upload.consent,
+        call=upload.call,
+        file=ContentFile(PHOTO, name="me.jpg"),
+        image_id=upload.pk,
+    )
+    assert not uploads.drop_upload(upload)
+    assert Upload.objects.get().settled_at is not None
     assert on_disk(upload) == []
 
 
@@ -296,3 +326,43 @@ def test_a_reference_of_another_length_is_refused():
     begin(consent, reference="one")
     with pytest.raises(Refused, match="choose the file again"):
         begin(consent, content=b"other", reference="one")
+
+
+# --- What the sender hears -----------------------------------------------------------------------
+
+
+def taken(picture: bytes) -> Upload:
+    upload = begin(content=picture)
+    uploads.finish_upload(upload=upload)
+    pipeline.advance(upload.pk)
+    return upload
+
+
+def test_that_no_face_was_found_is_said_at_once_and_turns_nothing_down(client):
+    upload = taken(jpeg(1, 1))  # a drawing that the detector overlooks
+    told = uploads.outcome(upload=upload)
+    assert Image.objects.get().status == ImageStatus.ACCEPTED
+    assert told.message.startswith("It shows no face that we could find. We often overlook one")
+    client.force_login(upload.contributor.user)
+    assert "shows no face that we could find" in client.get("/me/photos/").content.decode()
+    assert uploads.outcome(upload=taken(encoded(monk.portrait(5), quality=90))).message == ""
+
+
+def test_of_what_a_reviewer_let_pass_nothing_is_said_of_faces():
+    consent = make_consent()
+    call = make_call(form=consent.text.form, look_at_all=True)
+    image = receive(consent, jpeg(1, 1), call=call)
+    pipeline.advance(image.pk)
+    assert screening.without_face([image.pk]) == {image.pk}
+    image.refresh_from_db()
+    services.settle_review(image=image, decision="accept", reviewer=make_user("", "reviewer"))
+    pipeline.advance(image.pk)
+    assert screening.without_face([image.pk]) == set()
+
+
+def test_a_second_face_is_named_with_the_page_that_covers_it(client):
+    upload = taken(encoded(monk.portrait(5, people=2), quality=90))
+    client.force_login(upload.contributor.user)
+    told = client.get(f"/me/uploads/{upload.pk}/").json()
+    assert "more than one face" in told["message"]
+    assert told["cover"] == f"/me/photos/{upload.pk}/faces/"

@@ -7,7 +7,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from annotation.models import ImageView, LabelTask
+from collection.erasure import purge_withdrawn
+from collection.models import Removal
 from collection.pipeline import advance
+from collection.removals import remove_images
 from consent.withdrawals import withdraw
 from exports.history import histories
 from exports.models import Dataset
@@ -108,6 +111,23 @@ def test_it_shows_only_ones_own(client, consent):
     assert "have not sent any" in page(client)
     client.force_login(make_contributor().user)
     assert str(other.pk) not in page(client)
+
+
+def test_erased_ones_are_one_line_and_a_page_of_where_they_went(client, consent):
+    released = labelled(consent, make_campaign())
+    make_published(make_dataset(campaign=released.label_tasks.get().campaign))
+    gone = [released, make_image(consent), make_image(consent)]
+    remove_images(images=gone, cause=Removal.Cause.WITHDRAWN)
+    left = make_image(consent)
+    assert purge_withdrawn() == 3
+    before = page(client)
+    assert "3 photographs were erased." in before
+    assert before.count("<li class=") == 1
+    assert str(left.pk) in before
+    erased = page(client, "?erased")
+    assert (erased.count("<li class="), erased.count("permission was withdrawn")) == (3, 3)
+    assert str(left.pk) not in erased
+    assert '<span class="badge quiet">dropped</span>' in erased
 
 
 def test_it_is_paged_by_48(client, consent):

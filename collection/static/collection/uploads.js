@@ -19,7 +19,7 @@
   const uppy = new Uppy({
     id: `likeness-${create}`,
     restrictions: { allowedFileTypes: accepted },
-    locale: { strings: { youCanOnlyUploadFileTypes: "Only photographs, please: JPEG, HEIC, PNG, WebP, AVIF or TIFF" } },
+    locale: { strings: { youCanOnlyUploadFileTypes: "Only photographs, please: JPEG, HEIC, PNG, WebP, AVIF or TIFF." } },
   });
   uppy.use(Dashboard, {
     target: place.querySelector("[data-dashboard]"),
@@ -56,8 +56,8 @@
       headers: { "X-CSRFToken": token },
       limit: 3,
       chunkSize: 4 * MiB,
-      // Not with the announcement: broken off, it is repeated and answered before its bytes are read, which a browser
-      // on a slow line takes for another broken connection, again and again.
+      // Not with the announcement: broken off, it is repeated from its first byte, and all of it crosses the slow line
+      // once more.
       uploadDataDuringCreation: false,
       removeFingerprintOnSuccess: true,
       retryDelays: RETRIES,
@@ -111,11 +111,11 @@
   // --- What became of it ------------------------------------------------------------------------
 
   const rows = new Map();
-  const say = (file, badge, word, message) => {
-    let row = rows.get(file.id);
+  const say = (file, badge, word, message, key = file.id) => {
+    let row = rows.get(key);
     if (!row) {
       row = list.appendChild(document.createElement("li"));
-      rows.set(file.id, row);
+      rows.set(key, row);
     }
     sent.hidden = false;
     const mark = Object.assign(document.createElement("span"), { className: `badge ${badge}`, textContent: word });
@@ -137,6 +137,11 @@
     uppy.setState({ info, ...(uppy.getFiles().some((one) => one.error) ? {} : { error: null }) });
   };
 
+  // What cannot even be chosen (a wrong kind of file, the same one twice) is told by Uppy in a message that goes away.
+  uppy.on("restriction-failed", (file, { message }) => {
+    if (file?.name) say(file, "bad", "not taken", message, `not chosen: ${file.name}`);
+  });
+
   const follow = async (file, address) => {
     for (const wait of LOOKS) {
       await pause(wait);
@@ -150,6 +155,10 @@
       }
       if (told.state === "refused") return refuse(file, told.message);
       say(file, told.badge, told.word, told.message);
+      if (told.cover) {
+        const words = { href: told.cover, textContent: "Cover faces" };
+        rows.get(file.id).append(" ", Object.assign(document.createElement("a"), words));
+      }
       if (told.state === "taken") return;
     }
   };
