@@ -3,15 +3,18 @@
 Rights are looked up at every read: a file that holds a row whose rights ended is gone (410) at once, before any sweep.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
 from django.core.files.storage import storages
 from django.db.models import Q, QuerySet
 from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
@@ -136,6 +139,20 @@ class ReleaseDifference(DatasetView):
         return Response(api_schema.DifferenceAnswer({"version": version, "since": earlier, **asdict(found)}).data)
 
 
+class ReleaseCroissant(DatasetView):
+    @described("croissant", OpenApiTypes.OBJECT, "Croissant with the files' addresses", parameters=[api_schema.VERSION])
+    def get(self, request: Request, slug: str, version: str) -> Response:
+        """croissant.json in which each file has its address here, for loaders that fetch by themselves."""
+        file = get_object_or_404(self.release(version).files, path="croissant.json")
+        with storages["releases"].open(file.key) as content:
+            document = json.load(content)
+        here = request.build_absolute_uri("../files/")
+        for entry in document["distribution"]:
+            if "contentUrl" in entry:
+                entry["contentUrl"] = here + quote(entry["contentUrl"])
+        return Response(document)
+
+
 class ReleaseFileContent(DatasetView):
     costs = "files"
 
@@ -149,8 +166,8 @@ class ReleaseFileContent(DatasetView):
             OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="bytes=N-, bytes=N-M or bytes=-N"),
         ],
         also={
-            (200, BYTES): OpenApiResponse(api_schema.BINARY, "The bytes"),
-            (206, BYTES): OpenApiResponse(api_schema.BINARY, "The bytes that Range asked for"),
+            (200, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The bytes"),
+            (206, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The bytes that Range asked for"),
             410: OpenApiResponse(api_schema.Gone, "Photographs in it were withdrawn"),
             416: OpenApiResponse(api_schema.Said, "Range begins after the end"),
         },

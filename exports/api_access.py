@@ -1,5 +1,6 @@
 """Who may ask the recipients' API, and how often: a bearer token opens one dataset until it expires."""
 
+import base64
 from typing import Any
 
 from django.conf import settings
@@ -21,19 +22,27 @@ MINUTE = 60  # seconds
 
 
 class BearerToken(BaseAuthentication):
-    """`Authorization: Bearer <token>`."""
+    """`Authorization: Bearer <token>`, or the token as the password of HTTP Basic: some tools know nothing else."""
 
     def authenticate(self, request: Request) -> tuple[Recipient, AccessToken] | None:
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() not in ("bearer", "basic"):
             return None
-        token = find_token(text.strip())
+        token = find_token(text.strip() if scheme.lower() == "bearer" else _password(text))
         if token is None:
             raise AuthenticationFailed("This token is unknown or has expired. Ask the data manager for a new one.")
         return token.recipient, token
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def _password(credentials: str) -> str:
+    """What follows the user's name in the credentials of HTTP Basic; nothing if they are not in that form."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 class OfThisDataset(BasePermission):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
@@ -133,7 +132,6 @@ NOT_THERE = OpenApiResponse(Said, "Nothing there that this token opens.")
 TOO_OFTEN = OpenApiResponse(Said, "Too many requests in this minute. `Retry-After` says after how many seconds again.")
 REFUSALS = {401: NO_TOKEN, 404: NOT_THERE, 429: TOO_OFTEN}
 VERSION = OpenApiParameter("version", str, OpenApiParameter.PATH, examples=[OpenApiExample("1.0.0", "1.0.0")])
-BINARY = OpenApiTypes.BINARY
 
 
 def described(name: str, answer: Any, summary: str, also: Any = None, **more: Any) -> Callable[[Method], Method]:

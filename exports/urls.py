@@ -56,6 +56,7 @@ urlpatterns: list[URLPattern] = [
     path("api/datasets/<slug:slug>/notices/", api.NoticeList.as_view()),
     path("api/datasets/<slug:slug>/notices/<int:notice_id>/acknowledge/", api.NoticeAcknowledge.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/", api.ReleaseDetail.as_view()),
+    path("api/datasets/<slug:slug>/<str:version>/croissant/", api.ReleaseCroissant.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/balance/", api.ReleaseBalance.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/since/<str:earlier>/", api.ReleaseDifference.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/files/<path:path>", api.ReleaseFileContent.as_view()),

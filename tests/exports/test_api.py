@@ -1,5 +1,6 @@
 """The recipients' API: one token, one dataset, rights looked up at every read."""
 
+import base64
 import datetime
 import hashlib
 
@@ -128,6 +129,11 @@ def test_a_token_opens_one_dataset(path, client, release):
     assert status(make_token(make_dataset())) == 404
     assert status(make_token(release.dataset, lifetime=datetime.timedelta(seconds=-1))) == 401
     assert status("likeness_no_such_token") == 401
+    basic = base64.b64encode(f"any:{make_token(release.dataset)}".encode()).decode()
+    for credentials, expected in ((basic, 200), (basic[:-8], 401), ("not base64", 401), ("", 401)):
+        answer = client.get(address, headers={"Authorization": f"Basic {credentials}"})
+        b"".join(answer)
+        assert answer.status_code == expected
     assert client.get(address).status_code == 401
     client.force_login(make_manager())
     assert client.get(address).status_code == 401

@@ -93,7 +93,7 @@ def test_nothing_that_is_sent_makes_the_server_fail_and_every_answer_is_describe
     for found in document.get_all_operations():
         ask(found.ok())
     named = {name for name, _ in seen}
-    assert named == {"dataset", "release", "balance", "difference", "file", "notices", "acknowledge"}
+    assert named == {"dataset", "release", "croissant", "balance", "difference", "file", "notices", "acknowledge"}
     assert {name for name, status in seen if status in (200, 206)} == named
     assert seen["file", 410]
     assert seen["acknowledge", 400]
