@@ -4,13 +4,14 @@ IMAGES ?=
 PRODUCT = consent collection annotation exports config
 BIN = .venv/bin
 
-.PHONY: help demo run test check fmt bench lock label-studio dev clean
+.PHONY: help demo run test check fmt bench lock label-studio dev examples clean
 
 help:
 	@echo "make demo                the whole promise on this machine: sign, upload, label, pay, release, pull, withdraw"
 	@echo "make demo IMAGES=folder  the same with your own photographs"
 	@echo "make run                 the same stack, left running with its addresses and logins until Ctrl-C"
 	@echo "make test                the whole suite"
+	@echo "make examples            an environment for examples/train.py, so that make test runs it too"
 	@echo "make check fmt bench lock label-studio clean"
 
 # exec: Python is then a child of make itself, and ends with it even if make is killed.
@@ -27,6 +28,9 @@ dev:
 
 label-studio:
 	@exec $(PYTHON) -m demo.install label-studio
+
+examples:
+	@exec $(PYTHON) tools/script_venv.py examples/train.py var/examples/venv
 
 test: dev label-studio
 	@exec $(BIN)/python -m tests.suite

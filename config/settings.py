@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "rest_framework",
+    "drf_spectacular",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -407,6 +408,22 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+# How often one recipient's token may ask in a minute: for facts, for files, for what changed between two releases.
+API_PER_MINUTE = {
+    "facts": env.int("API_FACTS_PER_MINUTE", 600),
+    "files": env.int("API_FILES_PER_MINUTE", 3000),
+    "differences": env.int("API_DIFFERENCES_PER_MINUTE", 20),  # each looks at every label of two releases
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Likeness: releases for ML teams",
+    "DESCRIPTION": "Published releases of datasets, their files, and what became of withdrawn rows.",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "PREPROCESSING_HOOKS": ["exports.api_pages.only_ours"],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
 }
 LOGGING = {
     "version": 1,

@@ -9,3 +9,5 @@ urlpatterns = [
     path("", include("exports.urls")),
     path("accounts/", include("allauth.urls")),
 ]
+
+handler404 = "exports.api_pages.not_found"

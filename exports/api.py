@@ -3,31 +3,38 @@
 Rights are looked up at every read: a file that holds a row whose rights ended is gone (410) at once, before any sweep.
 """
 
-import re
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
 from django.core.files.storage import storages
 from django.db.models import Q, QuerySet
-from django.http import FileResponse, Http404
+from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from rest_framework import serializers
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed, ParseError
-from rest_framework.permissions import BasePermission
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from consent.refusals import Refused
 from consent.signing import utc_text
+from exports import api_schema
+from exports.api_access import AnyFormAsked, BearerToken, OfThisDataset, PerMinute
+from exports.api_schema import described
+from exports.deviation_tables import whole_per_cent
 from exports.differences import difference
+from exports.gate import VERDICTS, in_words
 from exports.models import (
     AccessToken,
     Acknowledgement,
     Dataset,
+    DeviationReport,
     Download,
     Item,
     Notice,
@@ -35,37 +42,10 @@ from exports.models import (
     Release,
     ReleaseFile,
 )
+from exports.ranges import BeyondTheEnd, Part, PartOfFile, asked_part
 from exports.services import withheld_items
-from exports.tokens import find_token
 
-
-class BearerToken(BaseAuthentication):
-    """`Authorization: Bearer <token>`."""
-
-    def authenticate(self, request: Request) -> tuple[Recipient, AccessToken] | None:
-        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        token = find_token(text.strip())
-        if token is None:
-            raise AuthenticationFailed("This token is unknown or has expired. Ask the data manager for a new one.")
-        return token.recipient, token
-
-    def authenticate_header(self, request: Request) -> str:
-        return "Bearer"
-
-
-class OfThisDataset(BasePermission):
-    """The token is for the dataset in the address; for any other dataset there is nothing to see."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        if not isinstance(request.auth, AccessToken):
-            return False
-        if any("\0" in str(part) for part in view.kwargs.values()):  # PostgreSQL cannot be asked for it
-            raise Http404
-        if request.auth.dataset.slug != view.kwargs["slug"]:
-            raise Http404
-        return True
+BYTES = "application/octet-stream"
 
 
 class DatasetView(APIView):
@@ -73,6 +53,10 @@ class DatasetView(APIView):
 
     authentication_classes = (BearerToken,)
     permission_classes = (OfThisDataset,)
+    throttle_classes = (PerMinute,)
+    parser_classes = (JSONParser,)
+    content_negotiation_class = AnyFormAsked
+    costs = "facts"
 
     def dataset(self) -> Dataset:
         token: AccessToken = self.request.auth  # type: ignore[assignment]
@@ -84,89 +68,181 @@ class DatasetView(APIView):
 
     def release(self, version: str) -> Release:
         found = Release.objects.filter(dataset=self.dataset(), state=Release.State.PUBLISHED)
-        return get_object_or_404(found.select_related("dataset"), version=version)
+        return get_object_or_404(found.select_related("dataset__campaign"), version=version)
 
 
 class DatasetDetail(DatasetView):
+    @described("dataset", api_schema.DatasetAnswer, "A dataset and its published releases")
     def get(self, request: Request, slug: str) -> Response:
+        """What the dataset's page shows; the newest release comes first."""
         dataset = self.dataset()
         releases = dataset.releases.filter(state=Release.State.PUBLISHED).order_by("-number")
         rows = [_release(release) for release in releases.select_related("dataset")]
-        latest = rows[0]["version"] if rows else None
-        about = {"slug": dataset.slug, "title": dataset.title, "purpose": dataset.purpose_id}
-        return Response({**about, "latest": latest, "releases": rows})
+        about = {
+            "slug": dataset.slug,
+            "title": dataset.title,
+            "description": dataset.description,
+            "purpose": dataset.purpose_id,
+            "purpose_in_words": dataset.purpose,
+            "terms": dataset.terms,
+            "latest": rows[0]["version"] if rows else None,
+            "releases": rows,
+        }
+        return Response(api_schema.DatasetAnswer(about).data)
 
 
 class ReleaseDetail(DatasetView):
+    @described("release", api_schema.ReleaseAnswer, "A release and its files", parameters=[api_schema.VERSION])
     def get(self, request: Request, slug: str, version: str) -> Response:
+        """Every file with its hash and size, and whether it can still be had."""
         release = self.release(version)
         lost = set(gone_items(release).values_list("shard", flat=True))
         files = [
             {"path": file.path, "sha256": file.sha256, "size": file.size, "gone": _holds(file, lost)}
             for file in release.files.order_by("path")
         ]
-        return Response({**_release(release), "files": files})
+        return Response(api_schema.ReleaseAnswer({**_release(release), "files": files}).data)
+
+
+class ReleaseBalance(DatasetView):
+    @described(
+        "balance", api_schema.BalanceAnswer, "Who is in a release, in whole per cent", parameters=[api_schema.VERSION]
+    )
+    def get(self, request: Request, slug: str, version: str) -> Response:
+        """Groups are as people say they belong to them; small ones are withheld."""
+        content = get_object_or_404(DeviationReport, release=self.release(version)).content
+        about = {
+            "version": version,
+            "gate": VERDICTS[content["gate"]["verdict"]],
+            "findings": list(map(in_words, content["gate"]["over"])),
+            "attributes": whole_per_cent(content["tables"]),
+        }
+        return Response(api_schema.BalanceAnswer(about).data)
 
 
 class ReleaseDifference(DatasetView):
-    """The ids of the rows that were added, removed and relabelled since an earlier release."""
+    costs = "differences"
 
+    @described(
+        "difference",
+        api_schema.DifferenceAnswer,
+        "The rows that changed since an earlier release",
+        parameters=[api_schema.VERSION, OpenApiParameter("earlier", str, OpenApiParameter.PATH)],
+    )
     def get(self, request: Request, slug: str, version: str, earlier: str) -> Response:
+        """The ids of the rows that were added, removed and relabelled."""
         release, before = self.release(version), self.release(earlier)
         try:
             found = difference(release=release, earlier=before)
         except Refused as refusal:
             raise Http404(str(refusal)) from None
-        return Response({"version": version, "since": earlier, **asdict(found)})
+        return Response(api_schema.DifferenceAnswer({"version": version, "since": earlier, **asdict(found)}).data)
+
+
+class ReleaseCroissant(DatasetView):
+    @described("croissant", OpenApiTypes.OBJECT, "Croissant with the files' addresses", parameters=[api_schema.VERSION])
+    def get(self, request: Request, slug: str, version: str) -> Response:
+        """croissant.json in which each file has its address here, for loaders that fetch by themselves."""
+        file = get_object_or_404(self.release(version).files, path="croissant.json")
+        with storages["releases"].open(file.key) as content:
+            document = json.load(content)
+        here = request.build_absolute_uri("../files/")
+        for entry in document["distribution"]:
+            if "contentUrl" in entry:
+                entry["contentUrl"] = here + quote(entry["contentUrl"])
+        return Response(document)
 
 
 class ReleaseFileContent(DatasetView):
-    """The bytes of one file; `Range: bytes=N-` continues a pull that was cut off."""
+    costs = "files"
 
+    @described(
+        "file",
+        None,
+        "One file of a release",
+        parameters=[
+            api_schema.VERSION,
+            OpenApiParameter("path", str, OpenApiParameter.PATH, description="As the release names it"),
+            OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="bytes=N-, bytes=N-M or bytes=-N"),
+        ],
+        also={
+            (200, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The bytes"),
+            (206, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The bytes that Range asked for"),
+            410: OpenApiResponse(api_schema.Gone, "Photographs in it were withdrawn"),
+            416: OpenApiResponse(api_schema.Said, "Range begins after the end"),
+        },
+    )
     def get(self, request: Request, slug: str, version: str, path: str) -> HttpResponseBase:
+        """A file with withdrawn photographs is gone at once; pull again, or pull the next release."""
         release = self.release(version)
         file = get_object_or_404(release.files, path=path)
         if _holds(file, set(gone_items(release).values_list("shard", flat=True))):
             return Response(_gone(release), status=410)
         try:
+            part = asked_part(request.headers.get("Range", ""), file.size)
+        except BeyondTheEnd:
+            detail = f"This file has {file.size} bytes; Range asks for what comes after them."
+            return Response({"detail": detail}, status=416, headers={"Content-Range": f"bytes */{file.size}"})
+        if request.method == "HEAD":
+            return _headed(HttpResponse(), file, part)
+        try:
             content = storages["releases"].open(file.key)
         except FileNotFoundError:
             return Response(_gone(release), status=410)
         Download.objects.create(recipient=self.recipient(), file=file)
-        start = _range_start(request.headers.get("Range", ""), file.size)
+        start, end = part or Part(0, file.size)
         content.seek(start)
-        answer = FileResponse(content, status=206 if start else 200, content_type="application/octet-stream")
-        answer["Content-Length"] = str(file.size - start)
-        answer["Accept-Ranges"] = "bytes"
-        answer["Cache-Control"] = "no-store"
-        if start:
-            answer["Content-Range"] = f"bytes {start}-{file.size - 1}/{file.size}"
-        return answer
+        return _headed(Bytes(PartOfFile(content, end - start)), file, part)
+
+
+class Bytes(FileResponse):
+    """In blocks that a disk and a network like."""
+
+    block_size = 1 << 18
+
+
+def _headed(answer: HttpResponse | FileResponse, file: ReleaseFile, part: Part | None) -> HttpResponse | FileResponse:
+    answer["Content-Type"] = BYTES
+    answer["Content-Length"] = str(part.size if part else file.size)
+    answer["Accept-Ranges"] = "bytes"
+    answer["ETag"] = f'"{file.sha256}"'
+    answer["Cache-Control"] = "no-store"
+    if part:
+        answer.status_code = 206
+        answer["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{file.size}"
+    return answer
 
 
 class NoticeList(DatasetView):
+    @described("notices", api_schema.NoticesAnswer, "The signed notices about withdrawn rows")
     def get(self, request: Request, slug: str) -> Response:
-        return Response({"notices": list(_notices(self.dataset()))})
-
-
-class Report(serializers.Serializer):
-    rows_removed = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
+        """Whoever holds a copy drops the rows that these name. `pull.py` does so, and reports it."""
+        return Response(api_schema.NoticesAnswer({"notices": list(_notices(self.dataset()))}).data)
 
 
 class NoticeAcknowledge(DatasetView):
-    """A recipient says that a notice was applied; saying it again changes nothing."""
-
+    @described(
+        "acknowledge",
+        api_schema.AppliedAnswer,
+        "Report that a notice was applied",
+        request=api_schema.Applied,
+        also={
+            400: OpenApiResponse(description="Not such a report. The answer names the field and says why."),
+            415: OpenApiResponse(api_schema.Said, "Reports are JSON."),
+        },
+    )
     def post(self, request: Request, slug: str, notice_id: int) -> Response:
+        """Saying it again changes nothing."""
         notice = get_object_or_404(Notice, pk=notice_id, release__dataset=self.dataset())
         try:
-            report = Report(data=request.data)
+            report = api_schema.Applied(data=request.data)
         except RecursionError:
             raise ParseError("The report is nested too deeply.") from None
         report.is_valid(raise_exception=True)
         said, _ = Acknowledgement.objects.get_or_create(
             notice=notice, recipient=self.recipient(), defaults={"rows_removed": report.validated_data["rows_removed"]}
         )
-        return Response({"notice": notice.pk, "rows_removed": said.rows_removed})
+        return Response(api_schema.AppliedAnswer({"notice": notice.pk, "rows_removed": said.rows_removed}).data)
 
 
 def gone_items(release: Release) -> QuerySet[Item]:
@@ -185,12 +261,6 @@ def _gone(release: Release) -> dict[str, Any]:
         "or pull the next release.",
         "notices": list(release.notices.order_by("pk").values_list("pk", flat=True)),
     }
-
-
-def _range_start(header: str, size: int) -> int:
-    found = re.fullmatch(r"bytes=([0-9]{1,18})-", header)
-    start = int(found[1]) if found else 0
-    return start if start < size else 0
 
 
 def _release(release: Release) -> dict[str, Any]:

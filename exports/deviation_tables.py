@@ -72,6 +72,19 @@ def decimals(number: float | None) -> str:
     return "" if number is None else f"{number:.4f}"
 
 
+def whole_per_cent(shown: Iterable[Table]) -> list[Table]:
+    """What everybody may see of the tables of one attribute: {"title", "as_of", "groups" of "label" and "share"}."""
+    return [
+        {
+            "title": table["title"],
+            "as_of": table["as_of"],
+            "groups": [{"label": line["label"], "share": round(float(line["share"]) * 100)} for line in table["lines"]],
+        }
+        for table in shown
+        if len(table["columns"]) == 1
+    ]
+
+
 # --- One table -----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from exports import (
     api,
+    api_pages,
     contributor_views,
     costs_views,
     depicted_views,
@@ -49,10 +50,14 @@ urlpatterns: list[URLPattern] = [
         difference_views.release_difference,
         name="release_difference",
     ),
+    path("api/", api_pages.api_page, name="api"),
+    path("api/schema", api_pages.api_schema, name="api_schema"),
     path("api/datasets/<slug:slug>/", api.DatasetDetail.as_view()),
     path("api/datasets/<slug:slug>/notices/", api.NoticeList.as_view()),
     path("api/datasets/<slug:slug>/notices/<int:notice_id>/acknowledge/", api.NoticeAcknowledge.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/", api.ReleaseDetail.as_view()),
+    path("api/datasets/<slug:slug>/<str:version>/croissant/", api.ReleaseCroissant.as_view()),
+    path("api/datasets/<slug:slug>/<str:version>/balance/", api.ReleaseBalance.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/since/<str:earlier>/", api.ReleaseDifference.as_view()),
     path("api/datasets/<slug:slug>/<str:version>/files/<path:path>", api.ReleaseFileContent.as_view()),
 ]

@@ -51,7 +51,7 @@ PAGES = {
     "anybody": [
         "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id",
         "certificate:act", "dataset:dataset", "release_balance:dataset,version",
-        "release_difference:dataset,next_version,version",
+        "release_difference:dataset,next_version,version", "api",
         "account_login", "account_signup", "account_reset_password",
     ],
     "contributor": [
@@ -81,7 +81,8 @@ NOT_PAGES = {
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
     "review_times_csv", "model_release", "certificate_json", "library_report",
     "deviation_report_json", "deviation_report_pdf",
-    "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
+    "pull_program", "api_schema", "records_json", "label_studio_webhook", "task_image", "my_data_download",
+    "about_me_delete",
     "payout_file", "statement",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",
     # only ever posted to

@@ -1,9 +1,11 @@
 """The recipients' API: one token, one dataset, rights looked up at every read."""
 
+import base64
 import datetime
 import hashlib
 
 import pytest
+import time_machine
 from django.core import mail
 from django.core.files.storage import storages
 
@@ -20,6 +22,7 @@ from tests.exports.factories import (
     make_labelled_dataset,
     make_manager,
     make_published,
+    make_rated_dataset,
     make_token,
 )
 
@@ -55,6 +58,8 @@ def test_dataset_release_and_files(read, release):
     about = read().json()
     assert about["latest"] == "1.0.0"
     assert about["purpose"] == "research"
+    assert about["purpose_in_words"]["description"] == release.dataset.purpose.description
+    assert (about["description"], about["terms"]) == (release.dataset.description, release.dataset.terms)
     assert about["releases"][0] | {"published_at": ""} == {
         "version": "1.0.0",
         "number": 1,
@@ -78,7 +83,37 @@ def test_a_pull_that_was_cut_off_goes_on(read):
     assert rest["Content-Range"] == f"bytes 1000-{len(whole) - 1}/{len(whole)}"
     assert rest["Content-Length"] == str(len(whole) - 1000)
     assert body(rest) == whole[1000:]
-    assert body(read(f"1.0.0/files/{TRAIN}", Range=f"bytes={len(whole)}-")) == whole
+    beyond = read(f"1.0.0/files/{TRAIN}", Range=f"bytes={len(whole)}-")
+    assert (beyond.status_code, beyond["Content-Range"]) == (416, f"bytes */{len(whole)}")
+    tail = read(f"1.0.0/files/{TRAIN}", Range="bytes=-8")  # what Parquet readers ask first
+    assert (tail.status_code, body(tail)) == (206, whole[-8:])
+
+
+def test_asking_for_a_files_head_is_no_download(client, release):
+    answer = client.head(
+        f"/api/datasets/portraits/1.0.0/files/{TRAIN}",
+        headers={"Authorization": f"Bearer {make_token(release.dataset)}"},
+    )
+    assert answer.status_code == 200
+    assert answer["Content-Length"] == str(release.files.get(path=TRAIN).size)
+    assert not Download.objects.exists()
+
+
+def test_a_machine_that_runs_wild_waits(read, release, settings):
+    settings.API_PER_MINUTE = {"facts": 2, "files": 1, "differences": 1}
+    with time_machine.travel("2030-01-01T12:00:20Z", tick=False):
+        token = make_token(release.dataset)
+
+        def status(path):
+            return read(path, Authorization=f"Bearer {token}").status_code
+
+        assert [status("1.0.0/") for _ in range(3)] == [200, 200, 429]
+        assert read("1.0.0/", Authorization=f"Bearer {token}")["Retry-After"] == "40"
+        assert [status("1.0.0/since/0.9.0/") for _ in range(2)] == [404, 429]
+        other = make_token(release.dataset)
+        assert read("1.0.0/", Authorization=f"Bearer {other}").status_code == 200
+    with time_machine.travel("2030-01-01T12:01:00Z", tick=False):
+        assert status("1.0.0/") == 200
 
 
 @pytest.mark.parametrize("path", ["", "1.0.0/", f"1.0.0/files/{TRAIN}", "notices/"])
@@ -94,6 +129,11 @@ def test_a_token_opens_one_dataset(path, client, release):
     assert status(make_token(make_dataset())) == 404
     assert status(make_token(release.dataset, lifetime=datetime.timedelta(seconds=-1))) == 401
     assert status("likeness_no_such_token") == 401
+    basic = base64.b64encode(f"any:{make_token(release.dataset)}".encode()).decode()
+    for credentials, expected in ((basic, 200), (basic[:-8], 401), ("not base64", 401), ("", 401)):
+        answer = client.get(address, headers={"Authorization": f"Basic {credentials}"})
+        b"".join(answer)
+        assert answer.status_code == expected
     assert client.get(address).status_code == 401
     client.force_login(make_manager())
     assert client.get(address).status_code == 401
@@ -141,6 +181,18 @@ def test_the_sweep_signs_one_notice_deletes_bytes_and_mails(read, release):
         assert storages["releases"].exists(file.key) == (file.path not in purged)
     assert [message.to for message in mail.outbox] == [["ml@example.org"]]
     assert read(f"1.0.0/files/{TRAIN}").json()["notices"] == [notice["id"]]
+
+
+def test_the_balance_of_a_release_as_its_page_shows_it(client):
+    release = make_published(make_rated_dataset({"2": 5, "9": 5}, people=6))
+    answer = client.get(
+        f"/api/datasets/{release.dataset.slug}/1.0.0/balance/",
+        headers={"Authorization": f"Bearer {make_token(release.dataset)}"},
+    ).json()
+    assert answer["gate"].startswith("it ran, and too few to tell")
+    tones = answer["attributes"][0]
+    assert (tones["attribute"], tones["as_of"]) == ("Skin tone (Monk scale)", "1.0.0")
+    assert tones["groups"] == [{"group": "Tone 2", "per_cent": 50}, {"group": "Tone 9", "per_cent": 50}]
 
 
 def test_a_second_withdrawal_gets_a_notice_of_its_own(read, release):
@@ -196,7 +248,7 @@ def test_hostile_requests_are_refused_and_no_error_of_ours(client, read, release
     notices.revoke_items()
     address = f"/api/datasets/portraits/notices/{Notice.objects.get().pk}/acknowledge/"
     headers = {"Authorization": f"Bearer {make_token(release.dataset)}"}
-    for report in (b'{"rows_removed": 1180591620717411303424}', b"[" * 100_000):
+    for report in (b'{"rows_removed": 1180591620717411303424}', b"[" * 100_000, b"", b"[]", b"null"):
         assert client.post(address, report, content_type="application/json", headers=headers).status_code == 400
 
 
