@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, F, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from annotation.answers import Result, answer, answered
@@ -59,7 +59,8 @@ def awaiting_answer(campaign: Campaign, user: User | None = None) -> LabelTaskQu
     tasks = LabelTask.objects.of_usable_images(campaign).filter(is_gold=True, gold_answer__isnull=True)
     if user is not None:
         tasks = tasks.exclude(earnings__annotator__user=user)
-    return tasks.annotate(labelled=Count("earnings")).filter(labelled__gte=F("campaign__overlap"))
+    labels = Count("earnings", filter=Q(earnings__annotation__verdict=Annotation.Verdict.ACCEPTED))
+    return tasks.annotate(labelled=labels).filter(labelled__gte=F("campaign__overlap"))
 
 
 def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
@@ -68,7 +69,7 @@ def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
         raise Refused("This photograph was not drawn as gold. Choose one of those that were.")
     if not answered([result]):
         raise Refused("Answer at least one thing, or leave the photograph for somebody else.")
-    _refuse_own_work(task, user)
+    refuse_own_work(task, user)
     try:
         with transaction.atomic():
             return GoldAnswer.objects.create(task=task, result=result, made_by=user)
@@ -76,7 +77,8 @@ def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
         raise Refused("Somebody else answered this one meanwhile. Their answer stays.") from None
 
 
-def _refuse_own_work(task: LabelTask, user: User) -> None:
+def refuse_own_work(task: LabelTask, user: User) -> None:
+    """Whoever labelled a photograph judges nobody's answers to it."""
     if Earning.objects.filter(task=task, annotator__user=user).exists():
         raise Refused("You labelled this photograph yourself. Leave it to another reviewer.")
 
@@ -87,7 +89,7 @@ def reject_annotation(*, annotation: Annotation, reason: str, user: User) -> Rej
         raise Refused("This annotation was not accepted, so it is in no dataset.")
     if not reason.strip():
         raise Refused("Say why: the annotator will read it.")
-    _refuse_own_work(annotation.task, user)
+    refuse_own_work(annotation.task, user)
     try:
         with transaction.atomic():
             return Rejection.objects.create(annotation=annotation, reason=reason.strip(), made_by=user)

@@ -18,6 +18,7 @@ from consent.signing import sha256_hex
 # In these states a task's budget is reserved, so that an annotation of it can be paid.
 PAYABLE = (LabelTask.State.PUSHING, LabelTask.State.PUSHED, LabelTask.State.RETRACTING)
 MOST_VERSIONS = 1000  # of one annotation: each is kept for good, and the column ends somewhere
+SKIPPED = "Skipped."
 LONGEST = 86_400.0  # seconds that an annotation may claim to have taken
 
 Told = tuple[uuid.UUID, RemoteAnnotation]  # the task's asset_id, and what Label Studio says was said about it
@@ -52,6 +53,7 @@ class _Book:
     annotators: dict[int, Annotator]  # by user id in Label Studio
     latest: dict[uuid.UUID, Annotation]  # by unique_id
     paid: dict[uuid.UUID, dict[uuid.UUID, uuid.UUID]]  # by task: annotator and the unique_id that was paid
+    paid_beside: set[tuple[uuid.UUID, uuid.UUID]]  # task and annotator paid by a dispute, which takes nobody's place
     new: list[Annotation] = field(default_factory=list)
     earned: list[Earning] = field(default_factory=list)
 
@@ -66,11 +68,13 @@ def _open_book(told: Sequence[Told]) -> _Book:
     earnings = Earning.objects.filter(task__in=tasks)
     for task, annotator, unique_id in earnings.values_list("task", "annotator", "annotation__unique_id"):
         paid[task][annotator] = unique_id
+    beside = Earning.objects.by_decision().filter(task__in=tasks)
     return _Book(
         tasks=tasks,
         annotators=_annotators(users),
         latest={one.unique_id: one for one in annotations.order_by("version")},
         paid=paid,
+        paid_beside=set(beside.values_list("task", "annotator")),
     )
 
 
@@ -135,13 +139,13 @@ def _refusal(book: _Book, task: LabelTask, annotator: Annotator | None, remote: 
     if task.state not in PAYABLE:
         return "The photograph had been withdrawn before this was sent."
     if remote.skipped:
-        return "Skipped."
+        return SKIPPED
     if not is_storable(remote.result):
         return "The labels hold characters or numbers that cannot be kept."
     others = [who for who, unique_id in book.paid[task.pk].items() if unique_id != remote.unique_id]
     if annotator.pk in others:
         return "A second annotation by the same person of the same photograph."
-    if len(others) >= task.campaign.overlap:
+    if sum((task.pk, who) not in book.paid_beside for who in others) >= task.campaign.overlap:
         return f"The photograph had all {task.campaign.overlap} annotations that were wanted already."
     return check_result(parse_config(task.campaign.config), remote.result)
 

@@ -44,7 +44,7 @@ def _newest(tasks: QuerySet[LabelTask], at: datetime.datetime) -> QuerySet[Annot
     told = Annotation.objects.filter(recorded_at__lte=at)
     newer = told.filter(unique_id=OuterRef("unique_id"), version__gt=OuterRef("version"))
     # Whatever is sent under the same id later: who edits a rejected answer does not bring it back.
-    rejected = Rejection.objects.filter(annotation__unique_id=OuterRef("unique_id"), at__lte=at)
+    rejected = Rejection.objects.standing(at).filter(annotation__unique_id=OuterRef("unique_id"))
     accepted = told.filter(task__in=tasks, verdict=Annotation.Verdict.ACCEPTED)
     return (
         accepted.filter(~Exists(newer), ~Exists(rejected))

@@ -10,7 +10,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
-from annotation import scope
+from annotation import disputes, scope
 from annotation.models import (
     Annotator,
     Campaign,
@@ -54,9 +54,9 @@ def change_campaign(*, campaign: Campaign, action: str) -> None:
 
 @transaction.atomic
 def top_up(*, campaign: Campaign, amount: Decimal, user: User) -> None:
-    """Add to the budget; Refused once the campaign is closed."""
+    """Add to the budget; Refused once the campaign is closed, unless a dispute may still have to be paid from it."""
     locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
-    if locked.state == C.CLOSED:
+    if locked.state == C.CLOSED and not disputes.waiting_in(locked):
         raise Refused("The campaign is closed. Make a new one for further work.")
     if locked.budget + amount > LARGEST_BUDGET:
         raise Refused(f"No budget can be larger than {LARGEST_BUDGET:,}. Add less.")

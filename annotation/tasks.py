@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import gold, payouts, pull, push, retract, services
+from annotation import disputes, gold, payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -57,6 +57,12 @@ def retract_withdrawn() -> None:
 def forget_bank_details() -> None:
     """Forget accounts that nobody is paid by any more."""
     payouts.forget_bank_details()
+
+
+@shared_task
+def forget_words() -> None:
+    """Forget what was written in disputes by people who have no account any more."""
+    disputes.forget_words()
 
 
 @shared_task

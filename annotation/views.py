@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from annotation import labelstudio, push, services, tasks
+from annotation import disputes, labelstudio, push, services, tasks
 from annotation.access import annotator_of, campaigns_open_to, is_handed_to
 from annotation.accounts import ensure_account
 from annotation.balances import Balance, balances
@@ -135,6 +135,7 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "rests": found.state == Campaign.State.RUNNING and not Campaign.objects.open_today().filter(pk=found.pk),
         "today": timezone.localdate(),
         "wage": wage_of(found),
+        "disputes": disputes.waiting_in(found),
         "top_ups": found.top_ups.select_related("made_by").order_by("-pk"),
         "top_up": TopUpForm(),
     }
@@ -202,9 +203,11 @@ def _join(request: HttpRequest, form: JoinForm, user: User | None) -> bool:
 def work(request: HttpRequest, user: User) -> HttpResponse:
     """Where an annotator goes to label, and sees what each piece of work brought."""
     annotator = own_annotator(user)
-    rows = annotator.annotations.select_related("task__campaign", "earning", "rejection").order_by("-made_at")[:SHOWN]
+    about = ("task__campaign", "earning", "rejection", "dispute__decision")
+    rows = list(annotator.annotations.select_related(*about).order_by("-made_at")[:SHOWN])
     pauses = annotator.pauses.filter(lifted_at=None).select_related("campaign")
-    facts = {"annotations": rows, "pauses": pauses, **pay_facts(annotator), **_way_in(annotator)}
+    facts = {"annotations": rows, "disputable": disputes.disputable(rows), "pauses": pauses}
+    facts |= pay_facts(annotator) | _way_in(annotator)
     return render(request, "annotation/work.html", facts)
 
 

@@ -242,6 +242,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("collection.tasks.remove_leftovers", HOUR),
         ("collection.tasks.forget_digests", HOUR),
         ("annotation.tasks.forget_bank_details", HOUR),
+        ("annotation.tasks.forget_words", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
         ("exports.tasks.report_quarter", HOUR),  # it makes one report a quarter
     )
@@ -380,6 +381,7 @@ REVIEW_CURRENCY = env.str("REVIEW_CURRENCY", "EUR")
 
 # --- Pay (annotation.payouts) --------------------------------------------------------------------
 
+DISPUTE_DAYS = env.int("DISPUTE_DAYS", 30)  # after a judgement: how long its annotator may dispute it
 # Whom the bank debits for annotators' pay; all of it, or nothing while nobody is paid (annotation.checks).
 PAYER = {
     "name": env.str("PAYER_NAME", ""),

@@ -326,9 +326,22 @@ RULES = (
         ),
     ),
     Rule(
-        what="How labels were judged: answers of reviewers, rejections, who was paused and why",
+        what="How labels were judged: answers of reviewers, rejections, disputes, who was paused and why",
         why="To say how far the labels of a release can be trusted, and to answer whoever disagrees with a judgement.",
         until="Kept for good, under numbers that lead to nobody once the account is deleted.",
-        models=("annotation.goldanswer", "annotation.rejection", "annotation.pause"),
+        models=(
+            "annotation.goldanswer",
+            "annotation.rejection",
+            "annotation.pause",
+            "annotation.dispute",
+            "annotation.disputedecision",
+        ),
+    ),
+    Rule(
+        what="What somebody wrote who disagreed with how their labels were judged",
+        why="So that a second reviewer understands it.",
+        until="Their account is deleted.",
+        sweep="annotation.tasks.forget_words",
+        models=("annotation.disputewords",),
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from allauth.account.models import EmailAddress
 from django.db.models import Model
 
+from annotation.dispute_models import Dispute
 from annotation.models import Annotation, Annotator, Earning
 from annotation.payout_models import Payee, Payment, PaymentDetails
 from collection import freezes, removals
@@ -232,6 +233,17 @@ def _annotator(row: Annotator) -> Record:
             values(one, "amount", "currency", "reason", "made_at") for one in row.adjustments.order_by("made_at")
         ],
         "payments": [_payment(one) for one in row.payments.order_by("currency", "number")],
+        "disputes": [_dispute(one) for one in Dispute.objects.filter(annotation__annotator=row).order_by("at")],
+    }
+
+
+def _dispute(row: Dispute) -> Record:
+    """What they wrote, and what they were answered."""
+    said, decision = getattr(row, "said", None), getattr(row, "decision", None)
+    return {
+        **values(row, "annotation_id", "at"),
+        "words": said.words if said else "",
+        "decision": values(decision, "outcome", "answer", "at") if decision else None,
     }
 
 

@@ -15,6 +15,8 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page
 
+from annotation.disputes import dispute_annotation
+from annotation.intake import record_annotation
 from annotation.models import Campaign
 from collection import claims, harm_lists, harm_matches
 from collection.models import Image, ImageStatus, LibraryImport, Resemblance, Target
@@ -25,6 +27,7 @@ from consent.withdrawals import withdraw
 from exports.deviation_actions import add_action
 from exports.deviation_reports import report_quarter
 from exports.gate_exceptions import write_exception
+from tests.annotation.factories import make_campaign, make_pushed_task, rating, remote
 from tests.annotation.payout_factories import PAYER, earn, give, make_earner, make_run, prepare
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.collection import monk
@@ -59,7 +62,7 @@ PAGES = {
         "account_delete", "account_logout", "mfa_index", "photo_faces:crowded",
     ],
     "newcomer": ["about"],
-    "annotator": ["work", "payee"],
+    "annotator": ["work", "payee", "dispute:refused"],
     "staff": [
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
@@ -68,7 +71,7 @@ PAGES = {
         "call_edit:slug",
         "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign", "annotators",
         "annotator_pay:payable", "payout_runs", "payout_run:payout_run", "payout_run:prepared_run", "payment:payment",
-        "quality:campaign", "label_review:campaign,task", "costs",
+        "quality:campaign", "label_review:campaign,task", "costs", "disputes", "dispute_decide:disputed",
         "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case", "deviation_reports", "deviation_report:held_back", "deviation_report:quarter",
@@ -139,6 +142,12 @@ def furnish() -> dict[str, object]:
     paid = make_run().payments.get()
     earn(annotator)
     prepared = prepare()
+    task = make_pushed_task(make_campaign(images=1, sample_size=1))
+    refused, disputed = (
+        record_annotation(task=task, remote=remote(annotator.label_studio_user, result=[rating(stars)]))
+        for stars in (8, 9)
+    )
+    dispute_annotation(annotation=disputed, annotator=annotator, words="It is all as was asked.")
     campaign = Campaign.objects.first()
     assert campaign is not None
     return {
@@ -147,6 +156,7 @@ def furnish() -> dict[str, object]:
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
         "payable": annotator.pk, "payout_run": paid.run_id, "prepared_run": prepared.pk, "payment": paid.pk,
         "task": campaign.tasks.filter(earnings__isnull=False).first().pk, "crowded": crowded.pk, "run": run.pk,
+        "refused": refused.pk, "disputed": disputed.pk,
         "version": version, "next_version": next_version, "draft_release": draft_release.pk,
         "held_back": held_back.pk, "action": action.pk, "quarter": quarter.pk,
         "case": known.harm_matches.get().request_id,
