@@ -7,6 +7,7 @@ afterwards and never leaves here. See docs/decisions/0027.
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -14,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from annotation.answers import Result, answer, answered
+from annotation.answers import Control, Result, answer, answered
 from annotation.models import (
     Annotation,
     Annotator,
@@ -102,10 +103,15 @@ def reject_annotation(*, annotation: Annotation, reason: str, user: User) -> Rej
 
 def is_right(result: Result, gold: Result) -> bool:
     """Whether an annotation says the same as the reviewer about everything that the reviewer answered."""
-    return all(
-        (said := answer(result, control)) is not None and is_same(control.kind, said, answer(gold, control))
-        for control in answered([gold])
-    )
+    return all(is_same_answer(control, answer(result, control), answer(gold, control)) for control in answered([gold]))
+
+
+def is_same_answer(control: Control, said: Any, known: Any) -> bool:
+    """Whether what somebody said about a control is what the reviewer said; of choices, saying nothing is choosing
+    none of them."""
+    if control.kind == "choices":
+        said = said or []
+    return said is not None and is_same(control.kind, said, known)
 
 
 def records(campaign: Campaign) -> dict[uuid.UUID, GoldRecord]:
@@ -113,7 +119,8 @@ def records(campaign: Campaign) -> dict[uuid.UUID, GoldRecord]:
     gold = dict(GoldAnswer.objects.filter(task__campaign=campaign).values_list("task__image", "result"))
     if not gold:
         return {}
-    said = accepted_annotations(campaign, timezone.now(), images=gold)
+    # Also what was rejected: or rejecting somebody's wrong answers would make their record better.
+    said = accepted_annotations(campaign, timezone.now(), images=gold, also_rejected=True)
     lifted = dict(
         Pause.objects.filter(campaign=campaign, lifted_at__isnull=False)
         .order_by("lifted_at")

@@ -7,10 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
+from annotation import training
 from annotation.config import check_result, is_storable, parse_config
+from annotation.joining_models import TrainingSet
 from annotation.labelstudio import RemoteAnnotation
-from annotation.models import Annotation, Annotator, Earning, FormerAccount, LabelTask
+from annotation.models import Annotation, Annotator, Earning, FormerAccount, Handout, LabelTask
 from consent import ledger
 from consent.models import LedgerEntry
 from consent.signing import sha256_hex
@@ -42,6 +46,8 @@ def record_annotations(*, told: Sequence[Told]) -> list[Annotation]:
     Earning.objects.bulk_create(book.earned)
     for earning in book.earned:
         record_earning(earning)
+    _note_answers(book)
+    _judge_training(book)
     return standing
 
 
@@ -166,6 +172,22 @@ def _earn(book: _Book, annotation: Annotation, annotator: Annotator) -> None:
             currency=campaign.currency,
         )
     )
+
+
+def _note_answers(book: _Book) -> None:
+    """Whatever came back is held by nobody any more: the gateway noted it already, unless it was killed just then."""
+    sent = Annotation.objects.filter(task=OuterRef("task"), annotator=OuterRef("annotator"))
+    held = Handout.objects.filter(task__in={one.task_id for one in book.new}, answered_at=None)
+    held.filter(Exists(sent)).update(answered_at=timezone.now())
+
+
+def _judge_training(book: _Book) -> None:
+    """Whoever completed an attempt at a training learns how it went, and may be let in to what asks for it."""
+    trained = {(one.annotator, one.task.campaign) for one in book.earned}
+    trainings = TrainingSet.objects.in_bulk({campaign.pk for _, campaign in trained})
+    for annotator, campaign in sorted(trained, key=lambda one: str(one[0].pk)):  # in one order, whoever locks
+        if campaign.pk in trainings:
+            training.judge(annotator=annotator, training=trainings[campaign.pk])
 
 
 def record_earning(earning: Earning) -> LedgerEntry:

@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
 
-from annotation import payout_models  # noqa: F401  # Django looks for models here
+from annotation import joining_models, payout_models, proposal_models  # noqa: F401  # Django looks for models here
 from annotation.dispute_models import DisputeDecision
 from collection.models import Call, Image, ImageStatus
 from consent.models import Purpose
@@ -100,6 +100,10 @@ class Campaign(models.Model):
     gold_percent = models.PositiveSmallIntegerField(default=5, validators=[MaxValueValidator(100)])
     gold_pass_percent = models.PositiveSmallIntegerField(
         null=True, blank=True, default=70, validators=[MaxValueValidator(100)]
+    )
+    # Whom: who has passed this training. Which languages they know: CampaignLanguage.
+    training = models.ForeignKey(
+        "annotation.TrainingSet", null=True, blank=True, on_delete=models.PROTECT, related_name="asked_by"
     )
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
@@ -320,11 +324,15 @@ class Handout(models.Model):
     annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="handouts")
     task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="handouts")
     at = models.DateTimeField(default=timezone.now, editable=False)
+    answered_at = models.DateTimeField(null=True)  # or skipped; null: they hold it, and may hold only so many
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["annotator", "task"], name="handed_out_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["annotator"], condition=Q(answered_at__isnull=True), name="handout_held")
+        ]
 
     def __str__(self) -> str:
         return f"handout of task {self.task_id}"

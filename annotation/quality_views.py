@@ -21,7 +21,7 @@ from collection.review_views import clean_copy
 from consent.models import User
 from consent.pages import form_page
 from consent.refusals import Refused
-from consent.roles import DATA_MANAGER, REVIEWER, role_required, staff_user
+from consent.roles import DATA_MANAGER, REVIEWER, has_role, role_required, staff_user
 
 SHOWN = 20  # disputed photographs
 
@@ -80,6 +80,7 @@ def _facts(campaign: Campaign, user: User) -> dict[str, Any]:
             for work in work_of_annotators(campaign, said)
         ],
         "disputed": most_disputed(campaign, said, SHOWN),
+        "may_manage": has_role(user, DATA_MANAGER),
         "gold": tasks.count(),
         "gold_answered": tasks.filter(gold_answer__isnull=False).count(),
         "next_gold": gold.awaiting_answer(campaign, user).order_by("pk").first(),

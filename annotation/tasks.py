@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import disputes, gold, payouts, pull, push, retract, services
+from annotation import about_annotators, disputes, gold, payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -60,9 +60,10 @@ def forget_bank_details() -> None:
 
 
 @shared_task
-def forget_words() -> None:
-    """Forget what was written in disputes by people who have no account any more."""
+def forget_former() -> None:
+    """Forget what people wrote in disputes and said about themselves who have no account any more."""
     disputes.forget_words()
+    about_annotators.forget_former()
 
 
 @shared_task
