@@ -1,12 +1,17 @@
 """What an annotator may see and do now: which campaigns, and which photographs were handed to them."""
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from annotation.gold import paused_for
+from annotation.languages import spoken_by
 from annotation.models import Annotator, Campaign, Earning, Handout, LabelProject, LabelTask
 from annotation.services import may_be_seen
+from annotation.terms import has_agreed
+from annotation.training import may_be_looked_at, passed_by, still_to_do
 
 
 def annotator_of(user: AbstractBaseUser | AnonymousUser) -> Annotator | None:
@@ -15,8 +20,12 @@ def annotator_of(user: AbstractBaseUser | AnonymousUser) -> Annotator | None:
 
 
 def campaigns_open_to(annotator: Annotator) -> QuerySet[Campaign]:
-    """The campaigns that this annotator gets photographs of now."""
-    return Campaign.objects.open_today().exclude(paused_for(annotator))
+    """The campaigns that this annotator gets photographs of now: none before they agreed to the terms in force, and of
+    the others those whose languages they know and whose training they passed, or the training itself."""
+    if not has_agreed(annotator):
+        return Campaign.objects.none()
+    wanted = Campaign.objects.open_today().filter(spoken_by(annotator)).exclude(paused_for(annotator))
+    return wanted.filter(passed_by(annotator), still_to_do(annotator, wanted))
 
 
 def campaigns_to_finish() -> QuerySet[Campaign]:
@@ -34,16 +43,38 @@ def project_open_to(annotator: Annotator, *, external_id: int, begins: bool = Tr
 def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
     """Note that Label Studio gave them this task; False if its photograph may not be seen any more, or nothing that
     they say of it would be paid: a Label Studio that lost its answers asks for them again."""
-    if not may_be_seen(task=task) or _is_answered(annotator, task):
+    paid = Earning.objects.filter(task=task, annotator=annotator).exists()
+    if paid or not _is_wanted(task) or not may_be_seen(task=task):
         return False
     Handout.objects.get_or_create(annotator=annotator, task=task)
     return True
 
 
-def _is_answered(annotator: Annotator, task: LabelTask) -> bool:
-    """Whether all annotations that were wanted are there, or theirs is."""
-    paid = set(Earning.objects.filter(task=task).values_list("annotator", flat=True))
-    return annotator.pk in paid or len(paid) >= task.campaign.overlap
+def to_finish_first(annotator: Annotator) -> list[LabelTask]:
+    """What they have to answer or skip before they get more, longest held first: nothing while they hold fewer than
+    HELD_AT_ONCE that are still wanted of them."""
+    held = Handout.objects.filter(
+        annotator=annotator,
+        answered_at=None,
+        task__state=LabelTask.State.PUSHED,
+        task__campaign__in=campaigns_to_finish(),
+    )
+    if held.count() < settings.HELD_AT_ONCE:
+        return []
+    tasks = [one.task for one in held.select_related("task__campaign", "task__project").order_by("at", "pk")]
+    wanted = [task for task in tasks if _is_wanted(task) and may_be_seen(task=task)]
+    return wanted if len(wanted) >= settings.HELD_AT_ONCE else []
+
+
+def _is_wanted(task: LabelTask) -> bool:
+    """False once others gave all annotations: one more would not be paid."""
+    return Earning.objects.of_labels().filter(task=task).count() < task.campaign.overlap
+
+
+def note_answer(annotator: Annotator, *, external_id: int) -> None:
+    """They answered or skipped the task with Label Studio's id `external_id`, so they do not hold it any more."""
+    tasks = LabelTask.objects.filter(external_id=external_id)
+    Handout.objects.filter(annotator=annotator, task__in=tasks, answered_at=None).update(answered_at=timezone.now())
 
 
 def task_held_by(annotator: Annotator, *, external_id: int) -> LabelTask | None:
@@ -59,8 +90,9 @@ def is_handed_to(annotator: Annotator, *, task: LabelTask) -> bool:
 
 def _handed_to(annotator: Annotator) -> QuerySet[LabelTask]:
     """What they may look at and answer: in a campaign that is open to them all that was handed to them; in one that is
-    to be finished what was handed to them last, or they could collect photographs and go on after a pause."""
+    to be finished what was handed to them last, or they could collect photographs and go on after a pause. What they
+    were trained with they may look at again."""
     theirs = LabelTask.objects.filter(handouts__annotator=annotator)
     latest = Handout.objects.filter(annotator=annotator, task__campaign=OuterRef("campaign")).order_by("-at", "-pk")
     last = Q(campaign__in=campaigns_to_finish(), pk=Subquery(latest.values("task")[:1]))
-    return theirs.filter(Q(campaign__in=campaigns_open_to(annotator)) | last)
+    return theirs.filter(Q(campaign__in=campaigns_open_to(annotator)) | last | may_be_looked_at(annotator))

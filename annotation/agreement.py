@@ -112,7 +112,7 @@ def _value(said: Any) -> Any:
 def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -> list[Work]:
     """What each annotator did of what was `said` in the campaign, those first who agree least with the others."""
     answers = by_control(said)
-    same, right = _same_as_others(answers), _probably_right(answers)
+    same, right = same_as_others(answers), _probably_right(answers)
     seconds, drift = _seconds(campaign), drift_of_annotators(campaign, said, answers)
     people = Annotator.objects.select_related("user").in_bulk({one.annotator_id for one in said})
     count: dict[uuid.UUID, int] = defaultdict(int)
@@ -122,7 +122,8 @@ def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -
     return sorted(work, key=lambda one: (one.same_as_others is None, one.same_as_others, -one.annotations))
 
 
-def _same_as_others(answers: Mapping[Control, Answers]) -> dict[uuid.UUID, float]:
+def same_as_others(answers: Mapping[Control, Answers]) -> dict[uuid.UUID, float]:
+    """By annotator, the share of comparisons with each other annotator that say the same."""
     compared: dict[uuid.UUID, list[bool]] = defaultdict(list)
     for control, units in answers.items():
         for said in units.values():

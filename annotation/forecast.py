@@ -5,11 +5,11 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Q
 from django.utils import timezone
 
 from annotation import scope
-from annotation.models import Campaign, Earning, LabelTask, MoneySum
+from annotation.models import Annotation, Campaign, Earning, LabelTask, MoneySum
 
 PACE_DAYS = 7  # a working week with its weekend
 TWO_SIDED_95 = 1.96
@@ -42,14 +42,15 @@ def forecast(campaign: Campaign) -> Forecast:
     """The forecast as of now."""
     tasks = campaign.tasks.exclude(state=LabelTask.State.RETRACTED)
     here = tasks.count()
-    # What was paid for photographs that are gone by now: it stays spent.
-    spent = Earning.objects.filter(task__campaign=campaign, task__state=LabelTask.State.RETRACTED)
+    # What was paid for photographs that are gone by now, and by disputes, for no label: it stays spent.
+    beside = Q(task__state=LabelTask.State.RETRACTED) | Q(annotation__verdict=Annotation.Verdict.REFUSED)
+    spent = Earning.objects.filter(beside, task__campaign=campaign)
     gone = spent.aggregate(total=MoneySum("amount"))["total"] or Decimal(0)
     waiting = scope.images_of(campaign).exclude(label_tasks__campaign=campaign).count()
     images = _within_sample(campaign, here + waiting)
     most = _within_sample(campaign, here + waiting + scope.images_coming(campaign).count())
     reached = int((campaign.budget - gone) // campaign.task_cost)
-    left = max(images * campaign.overlap - Earning.objects.filter(task__in=tasks).count(), 0)
+    left = max(images * campaign.overlap - Earning.objects.of_labels().filter(task__in=tasks).count(), 0)
     counted = lately(campaign)
     return Forecast(
         images=images,
@@ -71,7 +72,7 @@ def lately(campaign: Campaign) -> tuple[int, float] | None:
     """Accepted annotations of the last PACE_DAYS, and the days that they took; None when there are none."""
     now = timezone.now()
     since = now - datetime.timedelta(days=PACE_DAYS)
-    recent = Earning.objects.filter(task__campaign=campaign, earned_at__gte=since)
+    recent = Earning.objects.of_labels().filter(task__campaign=campaign, earned_at__gte=since)
     begun = campaign.tasks.aggregate(first=Min("pushed_at"))["first"]
     last = recent.aggregate(last=Max("earned_at"))["last"]
     if last is None or begun is None:

@@ -4,13 +4,13 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import MinLengthValidator, RegexValidator
 
 from annotation.config import KINDS, parse_config, starter_config
-from annotation.models import Campaign, Invitation
-from consent.models import User
+from annotation.joining_models import CampaignLanguage
+from annotation.languages import CHOICES
+from annotation.models import Campaign
 from consent.refusals import Refused
 
 
@@ -27,6 +27,14 @@ class CampaignForm(forms.ModelForm):
     currency = forms.CharField(
         initial="EUR",
         validators=[RegexValidator(r"^[A-Z]{3}$", "Give the three capital letters of the currency, such as EUR.")],
+    )
+
+    languages = forms.MultipleChoiceField(
+        label="Only annotators who know one of these languages",
+        choices=CHOICES,
+        required=False,
+        widget=forms.SelectMultiple(attrs={"size": 6}),
+        help_text="None chosen: everybody. Several are chosen with Ctrl or Cmd held down.",
     )
 
     class Meta:
@@ -49,8 +57,11 @@ class CampaignForm(forms.ModelForm):
             "ends_on",
             "gold_percent",
             "gold_pass_percent",
+            "training",
+            "languages",
         ]
         labels: ClassVar = {
+            "training": "Only annotators who passed this training",
             "call": "Photographs of this call only",
             "basis": "Which photographs",
             "sample_size": "At most so many photographs",
@@ -72,6 +83,7 @@ class CampaignForm(forms.ModelForm):
             "daily_annotations": "Empty: no limit. What is open on a screen when the limit is reached is still paid.",
             "gold_percent": "Drawn at random. Reviewers say their answer; annotators cannot tell them from others.",
             "gold_pass_percent": "Empty: nobody is paused automatically.",
+            "training": "Trainings are made on the page about the quality of a campaign whose gold is answered.",
         }
         widgets: ClassVar = {
             "starts_on": forms.DateInput(attrs={"type": "date"}),
@@ -82,6 +94,7 @@ class CampaignForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         call = self.fields["call"]
         call.empty_label = "All calls"  # type: ignore[attr-defined]
+        self.fields["training"].empty_label = "No training"  # type: ignore[attr-defined]
 
     def clean_config(self) -> str:
         config: str = self.cleaned_data["config"]
@@ -106,10 +119,19 @@ class CampaignForm(forms.ModelForm):
             self.add_error("sample_size", "Say how many photographs are to be drawn.")
         if given.get("call") and given.get("basis") == Campaign.Basis.LICENCE:
             self.add_error("basis", "Photographs of a call are contributed. Choose those, or no call.")
+        training = given.get("training")
+        if training and given.get("config") and parse_config(training.campaign.config) != parse_config(given["config"]):
+            self.add_error("training", "It asks for other things. Choose a training with the same labelling config.")
         first, last = given.get("starts_on"), given.get("ends_on")
         if first and last and last < first:
             self.add_error("ends_on", "The last day is before the first.")
         return given
+
+    def _save_m2m(self) -> None:
+        super()._save_m2m()  # type: ignore[misc]
+        CampaignLanguage.objects.bulk_create(
+            CampaignLanguage(campaign=self.instance, language=code) for code in self.cleaned_data["languages"]
+        )
 
 
 class TopUpForm(forms.Form):
@@ -118,23 +140,3 @@ class TopUpForm(forms.Form):
 
 class InviteForm(forms.Form):
     email = forms.EmailField(label="E-mail address", help_text="The invitation goes there and is good for 14 days.")
-
-
-class JoinForm(forms.Form):
-    """The agreement, and a password unless the invited person is signed in already."""
-
-    password1 = forms.CharField(
-        label="Choose a password", widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), strip=False
-    )
-    agree = forms.BooleanField(label="I have read the agreement and agree to it")
-
-    def __init__(self, *args: Any, invitation: Invitation, user: User | None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.invitation = invitation
-        if user is not None:
-            del self.fields["password1"]
-
-    def clean_password1(self) -> str:
-        password: str = self.cleaned_data["password1"]
-        validate_password(password, User(email=self.invitation.email))
-        return password

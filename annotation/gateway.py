@@ -55,6 +55,7 @@ class Rule:
     fixed: Callable[[Mapping[str, int]], Any] = lambda ids: None
     hands_out: bool = False  # the answer is a task, which is theirs from then on
     only_skipped: bool = False
+    answers: bool = False  # the task that it names is answered, or skipped, from then on
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,20 @@ def _columns(told: Any, whose: Whose) -> Any:
     return {"columns": [{name: column[name] for name in column if name != "schema"} for column in told["columns"]]}
 
 
+# What in the page's header leads to refusals: the menu of all of Label Studio, the account there, and a project's
+# settings. By classes: should a new version name them otherwise, they show again and do no harm. “Projects” and the
+# project's name stay: they lead to the annotator's own page.
+LEADS_NOWHERE = """<style>
+[class*="menu-header__trigger"], [class*="menu-header__user"], a[href$="/settings"] { display: none !important; }
+</style>
+"""
+
+
+def tidied(page: str) -> str:
+    """The HTML of the page without ways that are closed to annotators."""
+    return page.replace("</head>", f"{LEADS_NOWHERE}</head>", 1)
+
+
 # --- What is answered here -----------------------------------------------------------------------
 
 
@@ -180,7 +195,7 @@ NAMED = frozenset(PROJECT)
 ANSWER = frozenset({"result", "lead_time", "started_at", "draft_id"})
 
 TABLE: tuple[Rule, ...] = (
-    Rule("home", "GET", r"/|/projects/?|/user/login/?|/logout/?", Does.LEAD_HOME, {"next": r".*"}),
+    Rule("home", "GET", rf"/|/projects/?|/projects/{ID}/?|/user/login/?|/logout/?", Does.LEAD_HOME, {"next": r".*"}),
     Rule("program", "GET", rf"/react-app/{FILE}", Does.CARRY, {"v": r"\w*"}),
     Rule("fonts, icons, scripts", "GET", rf"/static/(?:fonts|js|css|icons|images)/{FILE}", Does.CARRY, {"v": r"\w*"}),
     Rule("version", "GET", r"/api/version/?", Does.CARRY),
@@ -217,7 +232,7 @@ TABLE: tuple[Rule, ...] = (
     # Answers.
     Rule(
         "annotate or skip", "POST", rf"/api/tasks/(?P<task>{ID})/annotations/?", Does.ASK, PROJECT,
-        to=("POST", "/api/tasks/{task}/annotations/"), body=ANSWER | {"unique_id", "was_cancelled"},
+        to=("POST", "/api/tasks/{task}/annotations/"), body=ANSWER | {"unique_id", "was_cancelled"}, answers=True,
     ),
     Rule(
         "change my annotation", "PATCH", rf"/api/annotations/(?P<annotation>{ID})/?", Does.ASK,

@@ -1,7 +1,7 @@
 """The gateway's side to Label Studio: calls in an annotator's name, and files in nobody's."""
 
 import atexit
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ import httpx
 from django.conf import settings
 
 from annotation import gateway
-from annotation.access import hand_out, project_open_to, task_held_by
+from annotation.access import hand_out, note_answer, project_open_to, task_held_by, to_finish_first
 from annotation.gateway import Allow, Whose
 from annotation.labelstudio import NOT_SET_UP, Account, LabelStudioError, task_ref
 from annotation.models import Annotator, LabelTask
@@ -54,6 +54,8 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
     """Do what the table allows, once `check_ids` let it pass; Refused if it is about somebody else's answer."""
     rule, whose = allowed.rule, Whose(account.user, account.email)
     _check_answers(annotator, account, allowed, whose)
+    if rule.hands_out and (held := to_finish_first(annotator)):
+        return _give_again(account, held, allowed.ids["project"], whose)
     method, address = rule.to or (rule.method, path)
     answer = _send(
         account,
@@ -67,7 +69,23 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
         return Answer(answer.status_code, {"detail": told.get("detail", "") if isinstance(told, dict) else ""})
     if rule.hands_out and not _is_handed_out(annotator, told):
         return Answer(404, {"detail": NOT_JUST_NOW})
+    if rule.answers:
+        note_answer(annotator, external_id=allowed.ids["task"])
     return Answer(answer.status_code, rule.show(told, whose))
+
+
+def _give_again(account: Account, held: Sequence[LabelTask], project: int, whose: Whose) -> Answer:
+    """In place of a next task, what they have held longest in this project: they get no more before they answer it."""
+    for task in held:
+        if task.project is None or task.project.external_id != project:
+            continue
+        answer = _send(account, "GET", f"/api/tasks/{task.external_id}/")
+        if answer.is_success:
+            return Answer(answer.status_code, gateway.own_task(_json(answer), whose))
+    raise Refused(
+        f"You hold {len(held)} photographs that you have not answered. Answer or skip those of "
+        f"“{held[0].campaign}” first."
+    )
 
 
 def _check_answers(annotator: Annotator, account: Account, allowed: Allow, whose: Whose) -> None:

@@ -15,7 +15,7 @@ from annotation import gateway_calls, labelstudio
 from annotation.access import annotator_of
 from annotation.accounts import account_of, forget_account
 from annotation.config import is_storable
-from annotation.gateway import Allow, Does, Refuse, decide
+from annotation.gateway import Allow, Does, Refuse, decide, tidied
 from annotation.labelstudio import Account, LabelStudioError
 from annotation.models import Annotator
 from consent.refusals import Refused
@@ -106,7 +106,7 @@ def _in_their_name(request: HttpRequest, path: str, allowed: Allow, annotator: A
 
 
 def _page(account: Account, path: str) -> HttpResponse:
-    return HttpResponse(labelstudio.fetch_page(account=account, path=path))
+    return HttpResponse(tidied(labelstudio.fetch_page(account=account, path=path)))
 
 
 def _body(request: HttpRequest) -> Any:

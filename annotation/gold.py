@@ -7,14 +7,15 @@ afterwards and never leaves here. See docs/decisions/0027.
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, F, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from annotation.answers import Result, answer, answered
+from annotation.answers import Control, Result, answer, answered
 from annotation.models import (
     Annotation,
     Annotator,
@@ -59,7 +60,8 @@ def awaiting_answer(campaign: Campaign, user: User | None = None) -> LabelTaskQu
     tasks = LabelTask.objects.of_usable_images(campaign).filter(is_gold=True, gold_answer__isnull=True)
     if user is not None:
         tasks = tasks.exclude(earnings__annotator__user=user)
-    return tasks.annotate(labelled=Count("earnings")).filter(labelled__gte=F("campaign__overlap"))
+    labels = Count("earnings", filter=Q(earnings__annotation__verdict=Annotation.Verdict.ACCEPTED))
+    return tasks.annotate(labelled=labels).filter(labelled__gte=F("campaign__overlap"))
 
 
 def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
@@ -68,7 +70,7 @@ def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
         raise Refused("This photograph was not drawn as gold. Choose one of those that were.")
     if not answered([result]):
         raise Refused("Answer at least one thing, or leave the photograph for somebody else.")
-    _refuse_own_work(task, user)
+    refuse_own_work(task, user)
     try:
         with transaction.atomic():
             return GoldAnswer.objects.create(task=task, result=result, made_by=user)
@@ -76,7 +78,8 @@ def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
         raise Refused("Somebody else answered this one meanwhile. Their answer stays.") from None
 
 
-def _refuse_own_work(task: LabelTask, user: User) -> None:
+def refuse_own_work(task: LabelTask, user: User) -> None:
+    """Whoever labelled a photograph judges nobody's answers to it."""
     if Earning.objects.filter(task=task, annotator__user=user).exists():
         raise Refused("You labelled this photograph yourself. Leave it to another reviewer.")
 
@@ -87,7 +90,7 @@ def reject_annotation(*, annotation: Annotation, reason: str, user: User) -> Rej
         raise Refused("This annotation was not accepted, so it is in no dataset.")
     if not reason.strip():
         raise Refused("Say why: the annotator will read it.")
-    _refuse_own_work(annotation.task, user)
+    refuse_own_work(annotation.task, user)
     try:
         with transaction.atomic():
             return Rejection.objects.create(annotation=annotation, reason=reason.strip(), made_by=user)
@@ -100,10 +103,15 @@ def reject_annotation(*, annotation: Annotation, reason: str, user: User) -> Rej
 
 def is_right(result: Result, gold: Result) -> bool:
     """Whether an annotation says the same as the reviewer about everything that the reviewer answered."""
-    return all(
-        (said := answer(result, control)) is not None and is_same(control.kind, said, answer(gold, control))
-        for control in answered([gold])
-    )
+    return all(is_same_answer(control, answer(result, control), answer(gold, control)) for control in answered([gold]))
+
+
+def is_same_answer(control: Control, said: Any, known: Any) -> bool:
+    """Whether what somebody said about a control is what the reviewer said; of choices, saying nothing is choosing
+    none of them."""
+    if control.kind == "choices":
+        said = said or []
+    return said is not None and is_same(control.kind, said, known)
 
 
 def records(campaign: Campaign) -> dict[uuid.UUID, GoldRecord]:
@@ -111,7 +119,8 @@ def records(campaign: Campaign) -> dict[uuid.UUID, GoldRecord]:
     gold = dict(GoldAnswer.objects.filter(task__campaign=campaign).values_list("task__image", "result"))
     if not gold:
         return {}
-    said = accepted_annotations(campaign, timezone.now(), images=gold)
+    # Also what was rejected: or rejecting somebody's wrong answers would make their record better.
+    said = accepted_annotations(campaign, timezone.now(), images=gold, also_rejected=True)
     lifted = dict(
         Pause.objects.filter(campaign=campaign, lifted_at__isnull=False)
         .order_by("lifted_at")

@@ -7,10 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
+from annotation import training
 from annotation.config import check_result, is_storable, parse_config
+from annotation.joining_models import TrainingSet
 from annotation.labelstudio import RemoteAnnotation
-from annotation.models import Annotation, Annotator, Earning, FormerAccount, LabelTask
+from annotation.models import Annotation, Annotator, Earning, FormerAccount, Handout, LabelTask
 from consent import ledger
 from consent.models import LedgerEntry
 from consent.signing import sha256_hex
@@ -18,6 +22,7 @@ from consent.signing import sha256_hex
 # In these states a task's budget is reserved, so that an annotation of it can be paid.
 PAYABLE = (LabelTask.State.PUSHING, LabelTask.State.PUSHED, LabelTask.State.RETRACTING)
 MOST_VERSIONS = 1000  # of one annotation: each is kept for good, and the column ends somewhere
+SKIPPED = "Skipped."
 LONGEST = 86_400.0  # seconds that an annotation may claim to have taken
 
 Told = tuple[uuid.UUID, RemoteAnnotation]  # the task's asset_id, and what Label Studio says was said about it
@@ -41,6 +46,8 @@ def record_annotations(*, told: Sequence[Told]) -> list[Annotation]:
     Earning.objects.bulk_create(book.earned)
     for earning in book.earned:
         record_earning(earning)
+    _note_answers(book)
+    _judge_training(book)
     return standing
 
 
@@ -52,6 +59,7 @@ class _Book:
     annotators: dict[int, Annotator]  # by user id in Label Studio
     latest: dict[uuid.UUID, Annotation]  # by unique_id
     paid: dict[uuid.UUID, dict[uuid.UUID, uuid.UUID]]  # by task: annotator and the unique_id that was paid
+    paid_beside: set[tuple[uuid.UUID, uuid.UUID]]  # task and annotator paid by a dispute, which takes nobody's place
     new: list[Annotation] = field(default_factory=list)
     earned: list[Earning] = field(default_factory=list)
 
@@ -66,11 +74,13 @@ def _open_book(told: Sequence[Told]) -> _Book:
     earnings = Earning.objects.filter(task__in=tasks)
     for task, annotator, unique_id in earnings.values_list("task", "annotator", "annotation__unique_id"):
         paid[task][annotator] = unique_id
+    beside = Earning.objects.by_decision().filter(task__in=tasks)
     return _Book(
         tasks=tasks,
         annotators=_annotators(users),
         latest={one.unique_id: one for one in annotations.order_by("version")},
         paid=paid,
+        paid_beside=set(beside.values_list("task", "annotator")),
     )
 
 
@@ -135,13 +145,13 @@ def _refusal(book: _Book, task: LabelTask, annotator: Annotator | None, remote: 
     if task.state not in PAYABLE:
         return "The photograph had been withdrawn before this was sent."
     if remote.skipped:
-        return "Skipped."
+        return SKIPPED
     if not is_storable(remote.result):
         return "The labels hold characters or numbers that cannot be kept."
     others = [who for who, unique_id in book.paid[task.pk].items() if unique_id != remote.unique_id]
     if annotator.pk in others:
         return "A second annotation by the same person of the same photograph."
-    if len(others) >= task.campaign.overlap:
+    if sum((task.pk, who) not in book.paid_beside for who in others) >= task.campaign.overlap:
         return f"The photograph had all {task.campaign.overlap} annotations that were wanted already."
     return check_result(parse_config(task.campaign.config), remote.result)
 
@@ -162,6 +172,22 @@ def _earn(book: _Book, annotation: Annotation, annotator: Annotator) -> None:
             currency=campaign.currency,
         )
     )
+
+
+def _note_answers(book: _Book) -> None:
+    """Whatever came back is held by nobody any more: the gateway noted it already, unless it was killed just then."""
+    sent = Annotation.objects.filter(task=OuterRef("task"), annotator=OuterRef("annotator"))
+    held = Handout.objects.filter(task__in={one.task_id for one in book.new}, answered_at=None)
+    held.filter(Exists(sent)).update(answered_at=timezone.now())
+
+
+def _judge_training(book: _Book) -> None:
+    """Whoever completed an attempt at a training learns how it went, and may be let in to what asks for it."""
+    trained = {(one.annotator, one.task.campaign) for one in book.earned}
+    trainings = TrainingSet.objects.in_bulk({campaign.pk for _, campaign in trained})
+    for annotator, campaign in sorted(trained, key=lambda one: str(one[0].pk)):  # in one order, whoever locks
+        if campaign.pk in trainings:
+            training.judge(annotator=annotator, training=trainings[campaign.pk])
 
 
 def record_earning(earning: Earning) -> LedgerEntry:

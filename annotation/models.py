@@ -9,10 +9,16 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
 
-from annotation import comparison_models, payout_models  # noqa: F401  # Django looks for models here
+from annotation import (  # noqa: F401  # Django looks for models here
+    comparison_models,
+    joining_models,
+    payout_models,
+    proposal_models,
+)
+from annotation.dispute_models import DisputeDecision
 from collection.models import Call, Image, ImageStatus
 from consent.models import Purpose
 
@@ -99,6 +105,10 @@ class Campaign(models.Model):
     gold_percent = models.PositiveSmallIntegerField(default=5, validators=[MaxValueValidator(100)])
     gold_pass_percent = models.PositiveSmallIntegerField(
         null=True, blank=True, default=70, validators=[MaxValueValidator(100)]
+    )
+    # Whom: who has passed this training. Which languages they know: CampaignLanguage.
+    training = models.ForeignKey(
+        "annotation.TrainingSet", null=True, blank=True, on_delete=models.PROTECT, related_name="asked_by"
     )
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
@@ -319,11 +329,15 @@ class Handout(models.Model):
     annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="handouts")
     task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="handouts")
     at = models.DateTimeField(default=timezone.now, editable=False)
+    answered_at = models.DateTimeField(null=True)  # or skipped; null: they hold it, and may hold only so many
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["annotator", "task"], name="handed_out_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["annotator"], condition=Q(answered_at__isnull=True), name="handout_held")
+        ]
 
     def __str__(self) -> str:
         return f"handout of task {self.task_id}"
@@ -381,8 +395,18 @@ class Annotation(models.Model):
         return f"annotation {self.pk}"
 
 
+class EarningQuerySet(models.QuerySet["Earning"]):
+    def of_labels(self) -> Self:
+        """What accepted annotations earned: each fills a place of its task's overlap, and is paid from its reserve."""
+        return self.filter(annotation__verdict=Annotation.Verdict.ACCEPTED)
+
+    def by_decision(self) -> Self:
+        """What refused annotations earned because a dispute was granted: no label, and reserved on its own."""
+        return self.filter(annotation__verdict=Annotation.Verdict.REFUSED)
+
+
 class Earning(models.Model):
-    """What one accepted annotation earned (append-only): once per annotation, once per task and annotator."""
+    """What one annotation earned (append-only): once per annotation, once per task and annotator."""
 
     annotation = models.OneToOneField(Annotation, on_delete=models.PROTECT, related_name="earning")
     task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="earnings")
@@ -392,6 +416,8 @@ class Earning(models.Model):
     earned_at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
+
+    objects: ClassVar[EarningQuerySet] = EarningQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints: ClassVar = [
@@ -418,6 +444,15 @@ class GoldAnswer(models.Model):
         return f"gold answer of {self.task_id}"
 
 
+class RejectionQuerySet(models.QuerySet["Rejection"]):
+    def standing(self, at: datetime.datetime) -> Self:
+        """Rejections in force at that moment: made, and no dispute of them granted yet."""
+        granted = DisputeDecision.objects.filter(
+            dispute=OuterRef("annotation"), outcome=DisputeDecision.Outcome.GRANTED, at__lte=at
+        )
+        return self.filter(~Exists(granted), at__lte=at)
+
+
 class Rejection(models.Model):
     """A reviewer takes an accepted annotation out of datasets (append-only). What it earned stays earned."""
 
@@ -427,6 +462,8 @@ class Rejection(models.Model):
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"reason": "what a reviewer wrote about a label", "made_by": "staff user"}
+
+    objects: ClassVar[RejectionQuerySet] = RejectionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints: ClassVar = [models.CheckConstraint(condition=~Q(reason=""), name="rejection_has_reason")]

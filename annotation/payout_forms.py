@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 
 from annotation.bank_details import checked_bic, checked_iban
 from annotation.payout_models import MOVES, Payee, PaymentState
+from annotation.proposal_models import Proposal, ProposalDecision
 from consent.countries import COUNTRIES
 from consent.refusals import Refused
 
@@ -85,12 +86,21 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=300, help_text="The people who are not paid read it.")
 
 
+class DecideForm(forms.Form):
+    """What a second person says to a proposal."""
+
+    proposal = forms.ModelChoiceField(Proposal.objects.all())
+    outcome = forms.ChoiceField(choices=ProposalDecision.Outcome)
+
+
 class OutcomeForm(forms.Form):
     """What the bank said of one payment in `state`."""
 
     new = forms.ChoiceField(label="What the bank said", widget=forms.RadioSelect)
     reason = forms.CharField(
-        max_length=300, required=False, help_text="When it was not paid or came back. The annotator reads it."
+        max_length=300,
+        required=False,
+        help_text="When it was not paid or came back: a second person has to agree, and the annotator reads it.",
     )
 
     def __init__(self, *args: Any, state: str, **kwargs: Any) -> None:

@@ -65,17 +65,22 @@ class Adjustment(models.Model):
     reason = models.CharField(max_length=300)
     made_by = models.ForeignKey(STAFF, on_delete=models.PROTECT, related_name="+")
     made_at = models.DateTimeField(default=timezone.now, editable=False)
+    agreed_by = models.ForeignKey(STAFF, null=True, on_delete=models.PROTECT, related_name="+")  # above ADJUSTED_ALONE
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "annotator": "pseudonym",
         "reason": "why somebody's pay was corrected",
         "made_by": "staff user",
+        "agreed_by": "staff user",
     }
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(amount=0), name="adjustment_changes_something"),
             models.CheckConstraint(condition=~Q(reason=""), name="adjustment_has_reason"),
+            models.CheckConstraint(
+                condition=Q(agreed_by__isnull=True) | ~Q(agreed_by=F("made_by")), name="adjustment_four_eyes"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -87,6 +92,7 @@ class PayoutRun(models.Model):
 
     currency = models.CharField(max_length=3)
     minimum = models.DecimalField(max_digits=10, decimal_places=2)  # who is owed less waits for a later run
+    payer = models.JSONField(null=True)  # PAYER_… as it was then: the file says the same whenever it is made
     prepared_by = models.ForeignKey(STAFF, on_delete=models.PROTECT, related_name="+")
     prepared_at = models.DateTimeField(default=timezone.now, editable=False)
     approved_by = models.ForeignKey(STAFF, null=True, on_delete=models.PROTECT, related_name="+")
@@ -193,9 +199,11 @@ class PaymentChange(models.Model):
     reason = models.CharField(max_length=300, blank=True)
     made_by = models.ForeignKey(STAFF, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField(default=timezone.now, editable=False)
+    agreed_by = models.ForeignKey(STAFF, null=True, on_delete=models.PROTECT, related_name="+")  # that it came back
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {
         "made_by": "staff user",
+        "agreed_by": "staff user",
         "reason": "why somebody was not paid",
     }
 
@@ -212,6 +220,9 @@ class PaymentChange(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(new__in=["failed", "reversed"]) | ~Q(reason=""), name="returned_payment_has_reason"
+            ),
+            models.CheckConstraint(
+                condition=Q(agreed_by__isnull=True) | ~Q(agreed_by=F("made_by")), name="returned_payment_four_eyes"
             ),
         ]
 

@@ -12,19 +12,22 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from annotation import payouts
+from annotation import payouts, proposals
 from annotation.access import annotator_of
 from annotation.balances import balances
 from annotation.bank_files import Writer, write_csv, write_pain001
 from annotation.models import Annotation, Annotator, MoneySum
-from annotation.payout_forms import AdjustForm, OutcomeForm, PayeeForm, PrepareForm, ReasonForm
-from annotation.payout_models import Payee, Payment, PaymentState, PayoutRun
+from annotation.payout_forms import AdjustForm, DecideForm, OutcomeForm, PayeeForm, PrepareForm, ReasonForm
+from annotation.payout_models import RETURNED, Payee, Payment, PaymentState, PayoutRun
+from annotation.proposal_models import Proposal, ProposalDecision
 from annotation.statements import render_statement
 from consent.models import User
 from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, role_required, staff_user, user_required
 
+SECOND = "This takes a second person. It waits on the page “Changes that take two”, and counts once somebody agrees."
+DECIDED_DAYS = 30
 # File name's end, content type and writer of each file for the bank.
 FILES: dict[str, tuple[str, str, Writer]] = {
     "pain001": ("xml", "application/xml", write_pain001),
@@ -44,7 +47,8 @@ def payout_runs(request: HttpRequest) -> HttpResponse:
     runs = PayoutRun.objects.select_related("prepared_by", "approved_by").order_by("-pk")
     waiting = Exists(Payment.objects.in_state(PaymentState.PREPARED).filter(run=OuterRef("pk")))
     runs = runs.annotate(people=Count("payments"), total=MoneySum("payments__amount"), waiting=waiting)
-    return render(request, "annotation/payout_runs.html", {"form": form, "runs": runs, "owed": _owed()})
+    facts = {"form": form, "runs": runs, "owed": _owed(), "proposals": proposals.waiting().count()}
+    return render(request, "annotation/payout_runs.html", facts)
 
 
 def _prepare(request: HttpRequest, form: PrepareForm) -> PayoutRun | None:
@@ -133,16 +137,25 @@ def payment(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if form.is_valid() and _record(request, found, form):
         return redirect("payout_run", found.run_id)
     changes = found.changes.select_related("made_by").order_by("pk")
-    return render(request, "annotation/payment.html", {"payment": found, "changes": changes, "form": form})
+    facts = {
+        "payment": found,
+        "changes": changes,
+        "form": form,
+        "proposed": proposals.waiting().filter(payment=found).first(),
+    }
+    return render(request, "annotation/payment.html", facts)
 
 
 def _record(request: HttpRequest, found: Payment, form: OutcomeForm) -> bool:
+    """What the bank paid is written down at once; what it did not pay, once a second person agrees."""
+    returned = form.cleaned_data["new"] in RETURNED
+    record = proposals.propose_return if returned else payouts.record_outcome
     try:
-        payouts.record_outcome(payment=found, **form.cleaned_data, user=staff_user(request))
+        record(payment=found, **form.cleaned_data, user=staff_user(request))
     except Refused as refusal:
         form.add_error(None, str(refusal))
         return False
-    messages.success(request, "It is written down.")
+    messages.success(request, SECOND if returned else "It is written down.")
     return True
 
 
@@ -157,13 +170,53 @@ def annotator_pay(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def _adjust(request: HttpRequest, annotator: Annotator, form: Form) -> bool:
+    amount, currency = form.cleaned_data["amount"], form.cleaned_data["currency"]
+    large = payouts.takes_two(annotator=annotator, amount=amount, currency=currency)
+    adjust = proposals.propose_adjustment if large else payouts.adjust_pay
     try:
-        payouts.adjust_pay(annotator=annotator, **form.cleaned_data, user=staff_user(request))
+        adjust(annotator=annotator, **form.cleaned_data, user=staff_user(request))
     except Refused as refusal:
         form.add_error(None, str(refusal))
         return False
-    messages.success(request, "The correction is in the balance, and the annotator sees it.")
+    messages.success(request, SECOND if large else "The correction is in the balance, and the annotator sees it.")
     return True
+
+
+@form_page
+@role_required(DATA_MANAGER)
+def pay_proposals(request: HttpRequest) -> HttpResponse:
+    """What waits for a second person, and what was decided lately."""
+    if request.method == "POST":
+        _decide(request)
+        return redirect("pay_proposals")
+    about = ("annotator__user", "payment", "made_by")
+    user = staff_user(request)
+    decided = proposals.decided_lately(DECIDED_DAYS).select_related("made_by", "proposal__made_by", "proposal__payment")
+    waiting = [(one, _barred(one, user)) for one in proposals.waiting().select_related(*about)]
+    return render(request, "annotation/pay_proposals.html", {"waiting": waiting, "decided": decided})
+
+
+def _barred(proposal: Proposal, user: User) -> str:
+    """Why somebody may not decide it; "" when they may."""
+    try:
+        proposals.refuse_first_person(proposal, user)
+    except Refused as refusal:
+        return str(refusal)
+    return ""
+
+
+def _decide(request: HttpRequest) -> None:
+    form = DecideForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Agree or decline to one of those that wait.")
+        return
+    try:
+        proposals.decide_proposal(**form.cleaned_data, user=staff_user(request))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        agreed = form.cleaned_data["outcome"] == ProposalDecision.Outcome.AGREED
+        messages.success(request, "It counts from now on." if agreed else "Declined. Nothing changes.")
 
 
 # --- For annotators ------------------------------------------------------------------------------

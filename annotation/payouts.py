@@ -7,10 +7,11 @@ approved the run, and from then on only the bank's answer (recorded by staff) mo
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -36,6 +37,7 @@ from consent.refusals import Refused
 from consent.retention_table import PAID_ACCOUNTS
 
 TWICE = timedelta(minutes=1)  # the same again within it is a form that was sent twice
+ALONE_DAYS = 30
 CENT, PLACES = Decimal("0.01"), Decimal("0.0001")
 # ISO 4217: currencies whose smallest unit is not a hundredth.
 WITHOUT_CENTS = frozenset(
@@ -70,8 +72,28 @@ def forget_bank_details() -> int:
 # --- Corrections ---------------------------------------------------------------------------------
 
 
-def adjust_pay(*, annotator: Annotator, amount: Decimal, currency: str, reason: str, user: User) -> Adjustment:
-    """Add to somebody's balance, or take from it, for a reason that they can read."""
+def adjust_pay(
+    *, annotator: Annotator, amount: Decimal, currency: str, reason: str, user: User, agreed_by: User | None = None
+) -> Adjustment:
+    """Add to somebody's balance, or take from it, for a reason that they can read.
+
+    Refused above what one person may correct alone, unless a second one agreed: `takes_two`, `annotation.proposals`.
+    """
+    exact = checked_correction(annotator, amount, reason, user)
+    said = {"annotator": annotator, "amount": exact, "currency": currency, "reason": reason.strip(), "made_by": user}
+    with transaction.atomic():
+        Annotator.objects.select_for_update(no_key=True).get(pk=annotator.pk)  # two clicks take turns
+        if agreed_by in (None, user) and takes_two(annotator=annotator, amount=exact, currency=currency):
+            raise Refused("A correction of this size takes a second person, who has to agree to it first.")
+        if Adjustment.objects.filter(**said, made_at__gt=timezone.now() - TWICE).exists():
+            raise Refused("You made this very correction a moment ago. If there is another, give it words of its own.")
+        adjustment = Adjustment.objects.create(**said, agreed_by=agreed_by)
+        record_adjustment(adjustment)
+    return adjustment
+
+
+def checked_correction(annotator: Annotator, amount: Decimal, reason: str, user: User) -> Decimal:
+    """The amount to four places; Refused for none, for no reason, and for one's own pay."""
     exact = amount.quantize(PLACES)
     if exact != amount or not exact:
         raise Refused("Give an amount that is not nought, with four decimal places at most.")
@@ -79,14 +101,15 @@ def adjust_pay(*, annotator: Annotator, amount: Decimal, currency: str, reason: 
         raise Refused("Say why: the annotator reads it.")
     if annotator.user_id == user.pk:
         raise Refused("This is your own pay. Ask a colleague to correct it.")
-    said = {"annotator": annotator, "amount": exact, "currency": currency, "reason": reason.strip(), "made_by": user}
-    with transaction.atomic():
-        Annotator.objects.select_for_update(no_key=True).get(pk=annotator.pk)  # two clicks take turns
-        if Adjustment.objects.filter(**said, made_at__gt=timezone.now() - TWICE).exists():
-            raise Refused("You made this very correction a moment ago. If there is another, give it words of its own.")
-        adjustment = Adjustment.objects.create(**said)
-        record_adjustment(adjustment)
-    return adjustment
+    return exact
+
+
+def takes_two(*, annotator: Annotator, amount: Decimal, currency: str) -> bool:
+    """Whether a second person has to agree to a correction: with all that was corrected without one in the last
+    ALONE_DAYS, it is more than ADJUSTED_ALONE. So nothing is gained by cutting it in pieces."""
+    since = timezone.now() - timedelta(days=ALONE_DAYS)
+    alone = Adjustment.objects.filter(annotator=annotator, currency=currency, agreed_by=None, made_at__gt=since)
+    return sum(map(abs, alone.values_list("amount", flat=True)), abs(amount)) > settings.ADJUSTED_ALONE
 
 
 # --- A run ---------------------------------------------------------------------------------------
@@ -119,7 +142,7 @@ def plan_run(*, currency: str, minimum: Decimal) -> Plan:
 @transaction.atomic
 def prepare_run(*, currency: str, minimum: Decimal, user: User) -> PayoutRun:
     """Set aside what everybody is owed who is owed at least `minimum` and can be paid. Refused when that is nobody."""
-    payer()
+    paying = payer()
     if currency in WITHOUT_CENTS:
         raise Refused(f"Amounts in {currency} have no cents, and runs pay in cents. Pay in another currency.")
     if minimum < CENT:
@@ -129,7 +152,7 @@ def prepare_run(*, currency: str, minimum: Decimal, user: User) -> PayoutRun:
     plan = plan_run(currency=currency, minimum=minimum)
     if not plan.pay:
         raise Refused(_nobody(plan, currency))
-    run = PayoutRun.objects.create(currency=currency, minimum=minimum, prepared_by=user)
+    run = PayoutRun.objects.create(currency=currency, minimum=minimum, prepared_by=user, payer=asdict(paying))
     payments = Payment.objects.bulk_create(_payment(run, annotator, balance) for annotator, balance in plan.pay)
     _keep_details(payments)
     _change(payments, "", PaymentState.PREPARED, user)
@@ -196,11 +219,19 @@ def settle_run(*, run: PayoutRun, user: User) -> int:
     return _move_run(run, PaymentState.SENT, PaymentState.SETTLED, user)
 
 
-def record_outcome(*, payment: Payment, new: str, reason: str = "", user: User) -> None:
+def record_outcome(*, payment: Payment, new: str, reason: str = "", user: User, agreed_by: User | None = None) -> None:
     """Write down what the bank says of a payment: settled, failed or reversed (came back later; both with a reason).
 
-    What failed or was reversed is in the balance again.
+    What failed or was reversed is in the balance again and will be paid again: Refused unless a second person agreed.
     """
+    state = checked_outcome(payment, new, reason, user)
+    if new in RETURNED and agreed_by in (None, user):
+        raise Refused("That a payment failed or came back takes a second person, who has to agree to it first.")
+    _change([payment], state, new, user, reason.strip() if new in RETURNED else "", agreed_by)
+
+
+def checked_outcome(payment: Payment, new: str, reason: str, user: User) -> str:
+    """The state that the payment would leave; Refused when it cannot, for no reason where one is due, for one's own."""
     if payment.annotator.user_id == user.pk:
         raise Refused("This is your own payment. Ask a colleague to write down what the bank says.")
     state = Payment.objects.with_state().get(pk=payment.pk).state
@@ -208,7 +239,9 @@ def record_outcome(*, payment: Payment, new: str, reason: str = "", user: User) 
         raise Refused("This payment waits for approval. Approve or discard its run.")
     if new not in MOVES.get(state, ()):
         raise Refused(f"This payment is {state} already, so it cannot become {new or 'that'}.")
-    _change([payment], state, new, user, _said(reason) if new in RETURNED else "")
+    if new in RETURNED:
+        _said(reason)
+    return state
 
 
 def bank_order(*, run: PayoutRun) -> Order:
@@ -223,7 +256,7 @@ def bank_order(*, run: PayoutRun) -> Order:
         made_at=run.approved_at,
         day=run.approved_at.date(),
         currency=run.currency,
-        payer=payer(),
+        payer=Party(**run.payer) if run.payer else payer(),  # runs from before it was kept
         text=f"Labelling, payout run {run.pk}",
         transfers=[
             Transfer(reference=payment.pk.hex, payee=_account(payment.details), amount=payment.amount)
@@ -252,11 +285,14 @@ def _move_run(run: PayoutRun, old: str, new: str, user: User, reason: str = "") 
 
 
 @transaction.atomic
-def _change(payments: Collection[Payment], old: str, new: str, user: User, reason: str = "") -> None:
+def _change(
+    payments: Collection[Payment], old: str, new: str, user: User, reason: str = "", agreed_by: User | None = None
+) -> None:
     """Write the steps and tell the ledger; Refused when somebody else moved one of them meanwhile."""
     now = timezone.now()
     changes = [
-        PaymentChange(payment=payment, old=old, new=new, reason=reason, made_by=user, at=now) for payment in payments
+        PaymentChange(payment=payment, old=old, new=new, reason=reason, made_by=user, at=now, agreed_by=agreed_by)
+        for payment in payments
     ]
     try:
         with transaction.atomic():

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from annotation.answers import Result
 from annotation.config import REGIONS, Control
@@ -11,6 +12,17 @@ from annotation.models import Annotation
 
 NO_ANSWER = ""
 LEAVE_OUT = (NO_ANSWER, "Leave this out")
+NONE = "\N{EMPTY SET}"  # no config of ours names a choice so
+NONE_OF_THESE = (NONE, "None of these is to be seen")
+
+
+class SeveralField(forms.MultipleChoiceField):
+    """Any of some choices, or none of them, which is an answer too."""
+
+    def validate(self, value: list[str]) -> None:
+        super().validate(value)
+        if NONE in value and len(value) > 1:
+            raise ValidationError("Choose some of these, or none of them, not both.")
 
 
 class GoldForm(forms.Form):
@@ -38,8 +50,12 @@ class GoldForm(forms.Form):
         else:
             choices = [(value, value) for value in control.values]
             if control.multiple:
-                return forms.MultipleChoiceField(
-                    label=label, choices=choices, required=False, widget=forms.CheckboxSelectMultiple
+                return SeveralField(
+                    label=label,
+                    choices=[*choices, NONE_OF_THESE],
+                    required=False,
+                    widget=forms.CheckboxSelectMultiple,
+                    help_text="Nothing ticked: left out.",
                 )
             choices = [LEAVE_OUT, *choices]
         return forms.ChoiceField(label=label, choices=choices, required=False, widget=forms.RadioSelect)
@@ -55,7 +71,7 @@ class GoldForm(forms.Form):
         if control.kind in REGIONS:
             (said,) = (said for said in self.letters.values() if str(said.pk) == given)
             return _regions(said.result, control.name)
-        value = {"rating": int(given)} if control.kind == "rating" else {"choices": _as_list(given)}
+        value = {"rating": int(given)} if control.kind == "rating" else {"choices": _chosen(given)}
         return [{"from_name": control.name, "to_name": control.target, "type": control.kind, "value": value}]
 
 
@@ -63,8 +79,9 @@ def _regions(result: Result, name: str) -> Result:
     return [item for item in result if item["from_name"] == name]
 
 
-def _as_list(given: Any) -> list[str]:
-    return given if isinstance(given, list) else [given]
+def _chosen(given: Any) -> list[str]:
+    chosen = given if isinstance(given, list) else [given]
+    return [] if chosen == [NONE] else chosen
 
 
 class RejectForm(forms.Form):

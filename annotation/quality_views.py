@@ -1,8 +1,6 @@
 """Pages about the quality of labels: agreement, annotators' records, disputed photographs, gold."""
 
 import uuid
-from dataclasses import dataclass
-from decimal import Decimal
 from string import ascii_uppercase
 from typing import Any
 
@@ -14,19 +12,18 @@ from django.views.decorators.http import require_GET
 
 from annotation import gold
 from annotation.agreement import agreement, by_control, most_disputed, work_of_annotators
-from annotation.answers import Result, answer, answered
 from annotation.config import parse_config
 from annotation.models import Annotation, Annotator, Campaign, ImageView, LabelTask, Pause
 from annotation.quality_forms import GoldForm, PauseForm, RejectForm
 from annotation.selection import accepted_annotations
+from annotation.side_by_side import newest_accepted, side_by_side
 from collection.review_views import clean_copy
 from consent.models import User
 from consent.pages import form_page
 from consent.refusals import Refused
-from consent.roles import DATA_MANAGER, REVIEWER, role_required, staff_user
+from consent.roles import DATA_MANAGER, REVIEWER, has_role, role_required, staff_user
 
 SHOWN = 20  # disputed photographs
-COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490")
 
 
 @form_page
@@ -83,6 +80,7 @@ def _facts(campaign: Campaign, user: User) -> dict[str, Any]:
             for work in work_of_annotators(campaign, said)
         ],
         "disputed": most_disputed(campaign, said, SHOWN),
+        "may_manage": has_role(user, DATA_MANAGER),
         "gold": tasks.count(),
         "gold_answered": tasks.filter(gold_answer__isnull=False).count(),
         "next_gold": gold.awaiting_answer(campaign, user).order_by("pk").first(),
@@ -92,23 +90,11 @@ def _facts(campaign: Campaign, user: User) -> dict[str, Any]:
 # --- One photograph ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Said:
-    """One annotation as the page shows it: by a letter, for who said it might sway the reviewer."""
-
-    letter: str
-    colour: str
-    annotation: Annotation
-    answers: list[tuple[str, str]]
-    boxes: list[dict[str, Decimal]]
-    points: list[dict[str, Decimal]]
-
-
 @form_page
 @role_required(DATA_MANAGER, REVIEWER)
 def label_review(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> HttpResponse:
     task = _task(pk, asset_id)
-    annotations = _annotations(task)
+    annotations = newest_accepted(task)
     form = GoldForm(
         request.POST if request.POST.get("action") == "gold" else None,
         controls=list(parse_config(task.campaign.config).values()),
@@ -122,7 +108,7 @@ def label_review(request: HttpRequest, pk: int, asset_id: uuid.UUID) -> HttpResp
     facts = {
         "task": task,
         "campaign": task.campaign,
-        "said": _shown(task, annotations),
+        "said": side_by_side(task, annotations),
         "form": form,
         "following": _following(task, staff_user(request)) if task.is_gold else None,
         "asks": task.is_gold and not hasattr(task, "gold_answer"),
@@ -140,15 +126,6 @@ def _task(pk: int, asset_id: uuid.UUID) -> LabelTask:
     campaign = get_object_or_404(Campaign, pk=pk)
     tasks = LabelTask.objects.of_usable_images(campaign).select_related("campaign__purpose", "image")
     return get_object_or_404(tasks, pk=asset_id)
-
-
-def _annotations(task: LabelTask) -> list[Annotation]:
-    """The newest version of each accepted annotation, in an order that does not tell who was first."""
-    newest: dict[uuid.UUID, Annotation] = {}
-    for annotation in task.annotations.select_related("rejection").order_by("version"):
-        newest[annotation.unique_id] = annotation
-    accepted = [one for one in newest.values() if one.verdict == Annotation.Verdict.ACCEPTED]
-    return sorted(accepted, key=lambda one: one.result_sha256 + str(one.pk))
 
 
 def _decide(request: HttpRequest, task: LabelTask, form: GoldForm) -> bool:
@@ -169,40 +146,6 @@ def _decide(request: HttpRequest, task: LabelTask, form: GoldForm) -> bool:
         "The annotation is in no dataset any more.",
         lambda: gold.reject_annotation(annotation=annotation, reason=reason, user=user),
     )
-
-
-def _shown(task: LabelTask, annotations: list[Annotation]) -> list[Said]:
-    return [
-        Said(
-            letter=letter,
-            colour=COLOURS[number % len(COLOURS)],
-            annotation=annotation,
-            answers=_answers(annotation.result),
-            boxes=_places(task, annotation.result, "rectanglelabels"),
-            points=_places(task, annotation.result, "keypointlabels"),
-        )
-        for number, (letter, annotation) in enumerate(zip(ascii_uppercase, annotations, strict=False))
-    ]
-
-
-def _answers(result: Result) -> list[tuple[str, str]]:
-    found = []
-    for control in answered([result]):
-        value = answer(result, control)
-        if control.kind in ("rating", "choices"):
-            found.append((control.name, ", ".join(value) if isinstance(value, list) else str(value)))
-    return found
-
-
-def _places(task: LabelTask, result: Result, kind: str) -> list[dict[str, Decimal]]:
-    """Boxes or points in pixels of the photograph."""
-    wide, high = Decimal(task.image.width or 1) / 100, Decimal(task.image.height or 1) / 100
-    scale = {"x": wide, "y": high, "width": wide, "height": high}
-    return [
-        {side: Decimal(str(item["value"][side])) * scale[side] for side in scale if side in item["value"]}
-        for item in result
-        if item["type"] == kind
-    ]
 
 
 @require_GET

@@ -72,13 +72,14 @@ def _earning_differences() -> Iterator[str]:
 
 
 def _campaign_differences() -> Iterator[str]:
-    """What is reserved covers every open task in full, and of the others what they earned."""
+    """What is reserved covers every open task in full, of the others what they earned, and what disputes brought."""
     for campaign in Campaign.objects.order_by("pk"):
         tasks = LabelTask.objects.filter(campaign=campaign)
         still_open = tasks.filter(state__in=PAYABLE).count()
         earned = _total(Earning.objects.filter(task__campaign=campaign))
-        settled = _total(Earning.objects.filter(task__in=tasks.exclude(state__in=PAYABLE)))
-        wanted = campaign.task_cost * still_open + settled
+        settled = _total(Earning.objects.of_labels().filter(task__in=tasks.exclude(state__in=PAYABLE)))
+        granted = _total(Earning.objects.by_decision().filter(task__campaign=campaign))
+        wanted = campaign.task_cost * still_open + settled + granted
         if campaign.reserved != wanted:
             yield (
                 f"campaign {campaign.pk} ({campaign}): {campaign.reserved} {campaign.currency} are reserved, "

@@ -86,7 +86,8 @@ def _finish(project: LabelProject, batch: Sequence[LabelTask]) -> int:
     """RETRACTING → RETRACTED, and the campaign gets back what these tasks did not earn."""
     held = LabelTask.objects.select_for_update().filter(pk__in=[task.pk for task in batch], state=State.RETRACTING)
     gone = list(held.values_list("pk", flat=True))
-    earned = Earning.objects.filter(task__in=gone).aggregate(total=MoneySum("amount"))["total"] or 0
+    labels = Earning.objects.of_labels().filter(task__in=gone)
+    earned = labels.aggregate(total=MoneySum("amount"))["total"] or 0
     LabelTask.objects.filter(pk__in=gone).update(
         state=State.RETRACTED, retracted_at=timezone.now(), external_id=None, last_error=""
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet, Value
 
+from annotation.joining_models import TrainingSet
 from annotation.models import Campaign, LabelTask
 from collection.models import Image, ImageQuerySet, ImageStatus
 from consent import demographics
@@ -30,6 +31,9 @@ def _in_scope(campaign: Campaign, images: ImageQuerySet) -> ImageQuerySet:
         images = images.filter(call=campaign.call_id)
     if campaign.basis != Campaign.Basis.ANY:
         images = images.filter(**{f"{campaign.basis}__isnull": False})
+    if training := TrainingSet.objects.filter(campaign=campaign).first():
+        known = LabelTask.objects.filter(campaign=training.answers_from_id, gold_answer__isnull=False)
+        images = images.filter(pk__in=known.values("image"))
     return images
 
 

@@ -10,7 +10,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
-from annotation import scope
+from annotation import disputes, scope
 from annotation.models import (
     Annotator,
     Campaign,
@@ -20,6 +20,7 @@ from annotation.models import (
     LabelTask,
     TopUp,
 )
+from annotation.terms import agree
 from consent.models import User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
@@ -54,9 +55,9 @@ def change_campaign(*, campaign: Campaign, action: str) -> None:
 
 @transaction.atomic
 def top_up(*, campaign: Campaign, amount: Decimal, user: User) -> None:
-    """Add to the budget; Refused once the campaign is closed."""
+    """Add to the budget; Refused once the campaign is closed, unless a dispute may still have to be paid from it."""
     locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
-    if locked.state == C.CLOSED:
+    if locked.state == C.CLOSED and not disputes.waiting_in(locked):
         raise Refused("The campaign is closed. Make a new one for further work.")
     if locked.budget + amount > LARGEST_BUDGET:
         raise Refused(f"No budget can be larger than {LARGEST_BUDGET:,}. Add less.")
@@ -131,13 +132,18 @@ def find_invitation(*, token: str) -> Invitation:
 
 
 @transaction.atomic
-def accept_invitation(*, invitation: Invitation, user: User | None, password: str) -> Annotator:
-    """Make the invited person an annotator: `user` when they are signed in with that address, else a new account."""
+def accept_invitation(*, invitation: Invitation, user: User | None, password: str, terms_sha256: str) -> Annotator:
+    """Make the invited person an annotator: `user` when they are signed in with that address, else a new account.
+
+    They agreed to the terms with this hash; Refused if others are in force by now.
+    """
     now = timezone.now()
     if not Invitation.objects.filter(pk=invitation.pk, accepted_at=None).update(accepted_at=now):
         raise Refused("This invitation was used already. Sign in instead.")
     account = _account(invitation.email, user, password)
-    return Annotator.objects.get_or_create(user=account, defaults={"terms_accepted_at": now})[0]
+    annotator = Annotator.objects.get_or_create(user=account, defaults={"terms_accepted_at": now})[0]
+    agree(annotator=annotator, sha256=terms_sha256)
+    return annotator
 
 
 def _account(email: str, user: User | None, password: str) -> User:

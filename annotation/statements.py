@@ -21,7 +21,7 @@ def render_statement(payment: Payment) -> bytes:
 def _paper(payment: Payment) -> dict[str, Any]:
     return {
         "title": f"Statement of payment {payment.number}",
-        "payer": settings.PAYER["name"] or "Likeness",
+        "payer": _payer(payment) or "Likeness",
         "currency": payment.currency,
         "payment": [[name, value] for name, value in _facts(payment).items() if value],
         "sums": [
@@ -39,12 +39,17 @@ def _facts(payment: Payment) -> dict[str, str]:
     details = PaymentDetails.objects.filter(payment=payment).first()
     return {
         "Amount": f"{payment.amount} {payment.currency}",
-        "From": settings.PAYER["name"],
+        "From": _payer(payment),
         "To": details.name if details else "",
         "Account": f"ending in {details.iban[-SHOWN:]}" if details else "",
         "Reference": payment.pk.hex,
         "Payout run": str(payment.run_id),
     }
+
+
+def _payer(payment: Payment) -> str:
+    """Who paid it: as the run says, or for runs from before that was kept, the settings."""
+    return str((payment.run.payer or settings.PAYER)["name"])
 
 
 def _said(change: PaymentChange) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import comparison, gold, payouts, pull, push, retract, services
+from annotation import about_annotators, comparison, disputes, gold, payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -57,6 +57,13 @@ def retract_withdrawn() -> None:
 def forget_bank_details() -> None:
     """Forget accounts that nobody is paid by any more."""
     payouts.forget_bank_details()
+
+
+@shared_task
+def forget_former() -> None:
+    """Forget what people wrote in disputes and said about themselves who have no account any more."""
+    disputes.forget_words()
+    about_annotators.forget_former()
 
 
 @shared_task

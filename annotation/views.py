@@ -11,7 +11,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
 from django.db.models import Count
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -20,15 +19,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from annotation import labelstudio, push, services, tasks
+from annotation import disputes, labelstudio, push, services, tasks
 from annotation.access import annotator_of, campaigns_open_to, is_handed_to
 from annotation.accounts import ensure_account
 from annotation.balances import Balance, balances
 from annotation.comparison import comparison_facts
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
 from annotation.forecast import forecast
-from annotation.forms import CampaignForm, InviteForm, JoinForm, TopUpForm
+from annotation.forms import CampaignForm, InviteForm, TopUpForm
+from annotation.joining_models import TrainingSet
 from annotation.labelstudio import LabelStudioError
+from annotation.languages import name
 from annotation.models import (
     Annotation,
     Annotator,
@@ -41,6 +42,8 @@ from annotation.models import (
     MoneySum,
 )
 from annotation.payout_views import own_annotator, pay_facts
+from annotation.terms import has_agreed
+from annotation.training import trainings_of
 from annotation.wages import wage_of
 from collection.storage import open_clean
 from consent.hints import hint
@@ -137,6 +140,10 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "rests": found.state == Campaign.State.RUNNING and not Campaign.objects.open_today().filter(pk=found.pk),
         "today": timezone.localdate(),
         "wage": wage_of(found),
+        "disputes": disputes.waiting_in(found),
+        "languages": [name(one.language) for one in found.languages.order_by("language")],
+        "training": (training := TrainingSet.objects.filter(campaign=found).first()),
+        "training_passed": training.results.filter(passed=True).count() if training else 0,
         "top_ups": found.top_ups.select_related("made_by").order_by("-pk"),
         "top_up": TopUpForm(),
     }
@@ -170,43 +177,24 @@ def _invite(request: HttpRequest, form: InviteForm) -> bool:
     return True
 
 
-@form_page
-@never_cache
-def work_join(request: HttpRequest, token: str) -> HttpResponse:
-    """The agreement. Who holds the mailed link holds the mailbox, so the address counts as confirmed."""
-    user = request.user if isinstance(request.user, User) else None
-    try:
-        invitation = services.find_invitation(token=token)
-    except Refused as refusal:
-        return render(request, "annotation/invitation_over.html", {"refusal": refusal}, status=410)
-    form = JoinForm(request.POST or None, invitation=invitation, user=user)
-    if form.is_valid() and _join(request, form, user):
-        return redirect("work")
-    return render(request, "annotation/work_join.html", {"form": form, "invitation": invitation})
-
-
-def _join(request: HttpRequest, form: JoinForm, user: User | None) -> bool:
-    try:
-        annotator = services.accept_invitation(
-            invitation=form.invitation, user=user, password=form.cleaned_data.get("password1", "")
-        )
-    except Refused as refusal:
-        form.add_error(None, str(refusal))
-        return False
-    if user is None and annotator.user:
-        login(request, annotator.user, backend="django.contrib.auth.backends.ModelBackend")
-    return True
-
-
 @require_GET
 @never_cache
 @user_required
 def work(request: HttpRequest, user: User) -> HttpResponse:
     """Where an annotator goes to label, and sees what each piece of work brought."""
     annotator = own_annotator(user)
-    rows = annotator.annotations.select_related("task__campaign", "earning", "rejection").order_by("-made_at")[:SHOWN]
+    about = ("task__campaign", "earning", "rejection", "dispute__decision")
+    rows = list(annotator.annotations.select_related(*about).order_by("-made_at")[:SHOWN])
     pauses = annotator.pauses.filter(lifted_at=None).select_related("campaign")
-    facts = {"annotations": rows, "pauses": pauses, **pay_facts(annotator), **_way_in(annotator)}
+    facts = {
+        "annotations": rows,
+        "disputable": disputes.disputable(rows),
+        "pauses": pauses,
+        "agreed": has_agreed(annotator),
+        "languages": [name(one.language) for one in annotator.languages.order_by("language")],
+        "trainings": trainings_of(annotator, campaigns_open_to(annotator)),
+    }
+    facts |= pay_facts(annotator) | _way_in(annotator)
     return render(request, "annotation/work.html", facts)
 
 
@@ -217,7 +205,8 @@ def _way_in(annotator: Annotator) -> dict[str, Any]:
     except LabelStudioError as error:
         logger.warning("%s", error)
         return {"away": True}
-    projects = LabelProject.objects.filter(campaign__in=campaigns_open_to(annotator)).select_related("campaign")
+    campaigns = campaigns_open_to(annotator).filter(training_set=None)  # trainings have a page of their own
+    projects = LabelProject.objects.filter(campaign__in=campaigns).select_related("campaign")
     by_campaign = groupby(projects.order_by("campaign__name", "campaign", "pk"), key=lambda one: one.campaign)
     return {
         "campaigns": [(campaign, list(parts)) for campaign, parts in by_campaign],

@@ -244,6 +244,7 @@ CELERY_BEAT_SCHEDULE |= {
         ("collection.tasks.remove_leftovers", HOUR),
         ("collection.tasks.forget_digests", HOUR),
         ("annotation.tasks.forget_bank_details", HOUR),
+        ("annotation.tasks.forget_former", HOUR),
         ("exports.tasks.remind_recipients", HOUR),
         ("exports.tasks.report_quarter", HOUR),  # it makes one report a quarter
     )
@@ -382,6 +383,8 @@ REVIEW_CURRENCY = env.str("REVIEW_CURRENCY", "EUR")
 
 # --- Pay (annotation.payouts) --------------------------------------------------------------------
 
+HELD_AT_ONCE = env.int("HELD_AT_ONCE", 20)  # photographs that an annotator may hold without having answered them
+DISPUTE_DAYS = env.int("DISPUTE_DAYS", 30)  # after a judgement: how long its annotator may dispute it
 # Whom the bank debits for annotators' pay; all of it, or nothing while nobody is paid (annotation.checks).
 PAYER = {
     "name": env.str("PAYER_NAME", ""),
@@ -393,8 +396,10 @@ PAYER = {
     "town": env.str("PAYER_TOWN", ""),
     "country": env.str("PAYER_COUNTRY", ""),
 }
+# What one data manager may correct of somebody's pay in 30 days without a second person, in units of each currency.
+ADJUSTED_ALONE = Decimal(env.str("ADJUSTED_ALONE", "50.00"))
 PAYOUT_MINIMUM = Decimal(env.str("PAYOUT_MINIMUM", "20.00"))  # what a run proposes; its preparer may choose another
-PAYMENT_DETAILS_DAYS = env.int("PAYMENT_DETAILS_DAYS", 3650)  # after a payment: the account that it went to
+PAYMENT_DETAILS_DAYS = env.int("PAYMENT_DETAILS_DAYS", 3650)  # after its run was prepared: where a payment went
 
 # --- House --------------------------------------------------------------------------------------
 

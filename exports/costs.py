@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Count, Q, Sum
 
 from annotation.forecast import Forecast, forecast
-from annotation.models import Campaign, Earning, MoneySum
+from annotation.models import Annotation, Campaign, Earning, MoneySum
 from collection.holdings import cost_of, licence_rows, spent
 from collection.models import ReviewDecision
 from consent.models import Licence, PriceBasis
@@ -135,7 +135,9 @@ def campaign_costs() -> list[CampaignCosts]:
     """Every campaign, newest first."""
     campaigns = Campaign.objects.annotate(
         earned=MoneySum("tasks__earnings__amount"),
-        labelled=Count("tasks", filter=Q(tasks__earnings__isnull=False), distinct=True),
+        labelled=Count(
+            "tasks", filter=Q(tasks__earnings__annotation__verdict=Annotation.Verdict.ACCEPTED), distinct=True
+        ),
     )
     return [
         CampaignCosts(

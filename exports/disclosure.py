@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from allauth.account.models import EmailAddress
 from django.db.models import Model
 
+from annotation import about_annotators
+from annotation.dispute_models import Dispute
 from annotation.models import Annotation, Annotator, Earning
 from annotation.payout_models import Payee, Payment, PaymentDetails
 from collection import freezes, removals
@@ -41,6 +43,8 @@ REQUEST = (
 )  # fmt: skip
 
 
+ABOUT_ANNOTATOR = ("region", "age_band", "gender", "given_at")
+TRAINING = ("training_id", "attempt", "right", "of", "passed", "at")
 PHOTOGRAPH = (
     "id", "consent_id", "client_name", "status", "received_at", "taken_in", "byte_size", "width", "height",
 )  # fmt: skip
@@ -225,6 +229,13 @@ def _annotator(row: Annotator) -> Record:
     earned = Earning.objects.filter(annotator=row).order_by("earned_at")
     return {
         **values(row, "id", "terms_accepted_at"),
+        "work_terms": [
+            {**values(one, "at"), "version": one.terms.version, "sha256": one.terms.sha256, "text": one.terms.body}
+            for one in row.agreements.select_related("terms").order_by("at")
+        ],
+        "languages": list(row.languages.order_by("language").values_list("language", flat=True)),
+        "about_you": values(said, *ABOUT_ANNOTATOR) if (said := about_annotators.answers_of(row)) else None,
+        "training": [values(one, *TRAINING) for one in row.training_results.order_by("at")],
         "annotations": Annotation.objects.filter(annotator=row).count(),
         "earnings": [values(one, "amount", "currency", "earned_at") for one in earned],
         "bank_details": [values(one, *Payee.FIELDS, "given_at") for one in Payee.objects.filter(annotator=row)],
@@ -232,6 +243,17 @@ def _annotator(row: Annotator) -> Record:
             values(one, "amount", "currency", "reason", "made_at") for one in row.adjustments.order_by("made_at")
         ],
         "payments": [_payment(one) for one in row.payments.order_by("currency", "number")],
+        "disputes": [_dispute(one) for one in Dispute.objects.filter(annotation__annotator=row).order_by("at")],
+    }
+
+
+def _dispute(row: Dispute) -> Record:
+    """What they wrote, and what they were answered."""
+    said, decision = getattr(row, "said", None), getattr(row, "decision", None)
+    return {
+        **values(row, "annotation_id", "at"),
+        "words": said.words if said else "",
+        "decision": values(decision, "outcome", "answer", "at") if decision else None,
     }
 
 

@@ -1,9 +1,10 @@
 """Forms of the staff pages."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django import forms
 
+from annotation.models import Campaign
 from exports.models import Dataset
 
 
@@ -20,6 +21,11 @@ class DatasetForm(forms.ModelForm):
     class Meta:
         model = Dataset
         fields: ClassVar = ["slug", "title", "description", "purpose", "campaign", "terms"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What people are trained with is labelled by everybody once more: no labels to train anything with.
+        self.fields["campaign"].queryset = Campaign.objects.filter(training_set=None)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()

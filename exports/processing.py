@@ -107,7 +107,12 @@ def _labelling(campaign: Campaign) -> Record:
         "legal_basis": "the permission or licence of each photograph; contract with the annotators, Art. 6(1)(b) GDPR",
         "purposes": [_purpose(campaign.purpose)],
         "people": ["people in the photographs", f"annotators ({Annotator.objects.count()} registered)"],
-        "data": ["photographs without metadata", "labels, times, pay", "bank details of annotators"],
+        "data": [
+            "photographs without metadata",
+            "labels, times, pay, disputes, training",
+            "bank details of annotators",
+            "languages of annotators, and what they choose to say of themselves (region, age, gender)",
+        ],
         "recipients": [
             f"Label Studio at {settings.LABEL_STUDIO_URL}" if settings.LABEL_STUDIO_URL else "no labelling tool yet",
             *(["our bank: names, accounts, amounts of annotators"] if any(settings.PAYER.values()) else []),

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation import retract
+from annotation.joining_models import AnnotatorAbout
 from annotation.labelstudio import LabelStudioError
 from annotation.models import LabelTask
 from collection import erasure, storage
@@ -160,6 +161,13 @@ def _apply_demographics(facts: dict[str, Any]) -> LedgerEntry | None:
     return None
 
 
+def _apply_annotator_about(facts: dict[str, Any]) -> LedgerEntry | None:
+    deleted = AnnotatorAbout.objects.filter(annotator=facts["annotator"], given_at__lte=facts["at"]).delete()[0]
+    if not deleted:
+        raise Unknown
+    return None
+
+
 def _row(facts: dict[str, Any], moment: str) -> dict[str, Any]:
     values = {name: value for name, value in facts.items() if name != "kind"}
     return values | {moment: datetime.datetime.fromisoformat(values[moment])}
@@ -171,6 +179,7 @@ APPLY: dict[str, Callable[[dict[str, Any]], LedgerEntry | None]] = {
     "purpose": _apply_purpose_end,
     "account": _apply_account,
     "demographics": _apply_demographics,
+    "annotator_about": _apply_annotator_about,
 }
 
 

@@ -18,7 +18,8 @@ PROOF = {
     "ledgerentry ledgerleaf checkpoint purposewording purposeend checkpointcopy ledgertile",
     "collection": "transition removal modelrelease harmmatch harmreport reviewdecision reviewoutcome",
     "annotation": "annotation earning imageview topup goldanswer rejection adjustment payment paymentchange leftout "
-    "payoutrun",
+    "payoutrun dispute disputedecision workterms workagreement trainingset trainingresult "
+    "proposal proposaldecision",
     "exports": "release attestation item releasefile filepurge split download notice revocation "
     "acknowledgement noticemail certificate deviationreport gateexception deviationaction deviationactiondone",
 }

@@ -16,6 +16,7 @@ from annotation import labelstudio
 from annotation import tasks as annotation_tasks
 from annotation.models import Earning, LabelProject, LabelTask
 from annotation.services import accept_invitation, find_invitation, invite_annotator
+from annotation.terms import newest_terms
 from collection import tasks as collection_tasks
 from collection.models import Fingerprint, Image, ImageStatus
 from consent import audit
@@ -107,7 +108,12 @@ def test_one_image_from_signature_to_withdrawal(site, settings, client, tmp_path
     # 5. annotations and earnings; the webhook of each is a hint that the live server has noted
     invite_annotator(email="labeller@labels.test", invited_by=manager)
     token = mail.outbox[-1].body.split("/work/join/")[1].split("/")[0]
-    annotator = accept_invitation(invitation=find_invitation(token=token), user=None, password=PASSWORD)
+    annotator = accept_invitation(
+        invitation=find_invitation(token=token),
+        user=None,
+        password=PASSWORD,
+        terms_sha256=newest_terms().sha256,
+    )
     gateway, project = AtGateway(annotator).join(), LabelProject.objects.get().external_id
     for _ in tasks:
         given = gateway.next(project).json()

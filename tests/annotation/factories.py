@@ -10,11 +10,13 @@ from typing import Any
 from django.utils import timezone
 
 from annotation.config import starter_config
+from annotation.joining_models import WorkAgreement, WorkTerms
 from annotation.labelstudio import RemoteAnnotation
 from annotation.models import Annotator, Campaign, LabelTask
 from annotation.services import change_campaign, plan_tasks
 from collection.models import Image, ImageStatus
 from consent.models import Consent, User
+from consent.signing import sha256_hex
 from tests.collection.factories import store_clean
 from tests.consent.factories import make_consent, make_purpose, make_user
 
@@ -72,10 +74,16 @@ def make_pushed_task(campaign: Campaign | None = None) -> LabelTask:
     return task
 
 
-def make_annotator(label_studio_user: int | None = None, user: User | None = None) -> Annotator:
-    return Annotator.objects.create(
+def make_annotator(label_studio_user: int | None = None, user: User | None = None, agreed: bool = True) -> Annotator:
+    annotator = Annotator.objects.create(
         user=user or make_user(), terms_accepted_at=timezone.now(), label_studio_user=label_studio_user
     )
+    if agreed:  # without the ledger's entry, which terms.agree makes
+        terms = WorkTerms.objects.order_by("-version").first() or WorkTerms.objects.create(
+            version=1, body="Terms.", sha256=sha256_hex(b"Terms.")
+        )
+        WorkAgreement.objects.create(annotator=annotator, terms=terms)
+    return annotator
 
 
 def rating(value: Any = 4) -> dict[str, Any]:

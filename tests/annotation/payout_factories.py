@@ -67,7 +67,9 @@ def make_earner(amount: str = "30.00", currency: str = "EUR", with_details: bool
 
 
 def give(annotator: Annotator, amount: str, currency: str = "EUR", reason: str = "Because") -> None:
-    adjust_pay(annotator=annotator, amount=Decimal(amount), currency=currency, reason=reason, user=make_manager())
+    """A correction of any size: a second person agreed to it."""
+    two = {"user": make_manager(), "agreed_by": make_manager()}
+    adjust_pay(annotator=annotator, amount=Decimal(amount), currency=currency, reason=reason, **two)
 
 
 def prepare(minimum: str = "20", currency: str = "EUR", user: User | None = None) -> PayoutRun:

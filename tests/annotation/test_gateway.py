@@ -15,12 +15,14 @@ from django.utils import timezone
 
 from annotation import gateway_calls, tasks
 from annotation.accounts import account_of
-from annotation.gateway import CLOSED, PARAMETERS
+from annotation.gateway import CLOSED, LEADS_NOWHERE, PARAMETERS
 from annotation.gateway_views import AWAY
-from annotation.gold import pause_annotator
-from annotation.models import Annotation, Annotator, Campaign, Earning, Handout, LabelProject
+from annotation.gold import answer_gold, pause_annotator
+from annotation.models import Annotation, Annotator, Campaign, Earning, Handout, LabelProject, LabelTask
 from annotation.pull import sweep_updated
 from annotation.push import push_pending
+from annotation.services import change_campaign
+from annotation.training import make_training
 from consent.withdrawals import withdraw
 from tests.annotation.factories import good_result, make_annotator, make_campaign, make_user
 from tests.annotation.gate import AtGateway, at_nginx
@@ -105,6 +107,59 @@ def test_only_ones_own_annotation_and_draft_can_be_changed(ann, bob, project):
     assert ann.ask("PATCH", f"/api/drafts/{draft}", {"result": good_result(5)}).status_code == 200
     assert ann.ask("DELETE", f"/api/drafts/{draft}").status_code == 204
     assert ann.ask("PATCH", f"/api/annotations/{made}", {"result": good_result(2)}).status_code == 200
+
+
+def test_a_campaign_opens_once_its_training_is_passed(studio, campaign, ann, bob, project):
+    """The training itself is labelled in Label Studio, paid, and closed to whoever passed it."""
+    reviewer = make_user("", "reviewer")
+    for gold in campaign.tasks.all():
+        LabelTask.objects.filter(pk=gold.pk).update(is_gold=True)
+        answer_gold(task=LabelTask.objects.get(pk=gold.pk), result=good_result(4), user=reviewer)
+    training = make_training(
+        answers_from=campaign, size=2, attempts=1, pass_percent=100, places=5, user=reviewer
+    ).campaign
+    change_campaign(campaign=campaign, action="pause")
+    asking = make_campaign(training=training.training_set)
+    tasks.push_running()
+    first, then = (LabelProject.objects.get(campaign=one).external_id for one in (training, asking))
+    for who, stars in ((ann, 4), (bob, 1)):
+        assert refused(who.next(then), gateway_calls.NOT_YOUR_CAMPAIGN)
+        for _ in range(2):
+            answer = who.next(first)
+            assert answer.status_code == 200
+            assert who.annotate(answer.json()["id"], result=good_result(stars)).status_code == 201
+    tasks.sweep_updated()
+    assert ann.next(then).status_code == 200
+    assert refused(ann.next(first), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert refused(bob.next(then), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert refused(bob.next(first), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert Earning.objects.filter(task__campaign=training).count() == 4
+
+
+def test_whoever_holds_as_many_as_one_may_gets_those_again_first(ann, bob, project, settings):
+    settings.HELD_AT_ONCE = 1
+    first = ann.next(project).json()["id"]
+    with_draft = {"result": good_result(), "was_postponed": True}
+    assert ann.ask("POST", f"/api/tasks/{first}/drafts", with_draft).status_code == 201
+    for _ in range(2):
+        assert ann.next(project).json()["id"] == first
+    assert Handout.objects.filter(annotator=ann.annotator).count() == 1
+    assert bob.next(project).status_code == 200  # what somebody holds is theirs
+    assert ann.annotate(first).status_code == 201
+    second = ann.next(project).json()["id"]  # at once, before anything was fetched
+    assert second != first
+    assert ann.annotate(second, was_cancelled=True).status_code == 201
+    assert ann.next(project).status_code == 404  # none is left
+    assert not Handout.objects.filter(annotator=ann.annotator, answered_at=None).exists()
+
+
+def test_what_is_held_elsewhere_is_named(ann, project, campaign, settings):
+    settings.HELD_AT_ONCE = 1
+    other = make_campaign()
+    tasks.push_running()
+    assert ann.next(project).status_code == 200
+    elsewhere = LabelProject.objects.get(campaign=other).external_id
+    assert refused(ann.next(elsewhere), f"Answer or skip those of “{campaign.name}” first")
 
 
 def test_only_a_skip_can_be_taken_back(ann, project):
@@ -320,7 +375,7 @@ def test_refusals_are_logged_by_pseudonym(ann, caplog):
 
 # The only ones that answer, of some 340 addresses by seven methods; ids filled in as below.
 OPEN = {
-    ("GET", "/"), ("GET", "/projects/"), ("GET", "/user/login/"), ("GET", "/logout/"),
+    ("GET", "/"), ("GET", "/projects/"), ("GET", "/projects/1/"), ("GET", "/user/login/"), ("GET", "/logout/"),
     ("GET", "/api/version/"), ("GET", "/static/fonts/roboto/roboto.css"),
     ("GET", "/projects/1/data/"), ("GET", "/api/current-user/whoami"), ("GET", "/api/projects/1/"),
     ("GET", "/api/ml/"), ("GET", "/api/users/"), ("GET", "/api/dm/views/"),
@@ -375,6 +430,7 @@ def test_one_labels_through_either_carrier(carried, project):
     page = carried.ask("GET", f"/projects/{project}/data?labeling=1")
     assert file.headers["Content-Type"] == "application/javascript"
     assert "react-app" in page.content.decode()
+    assert f"{LEADS_NOWHERE}</head>" in page.content.decode()
     task = carried.next(project).json()["id"]
     made = carried.annotate(task, completed_by=1)
     assert made.json()["completed_by"] == carried.annotator.label_studio_user

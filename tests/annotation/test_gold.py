@@ -12,6 +12,7 @@ from annotation import gold
 from annotation.agreement import agreement, by_control, most_disputed, work_of_annotators
 from annotation.intake import record_annotation
 from annotation.models import Annotation, Campaign, Earning, GoldAnswer, ImageView, LabelTask, Pause, Rejection
+from annotation.quality_forms import NONE
 from annotation.selection import accepted_annotations
 from consent.refusals import Refused
 from consent.withdrawals import withdraw
@@ -113,6 +114,24 @@ def test_right_is_the_same_about_everything_that_the_reviewer_answered():
     assert not gold.is_right(good_result(4), [rating(1)])
     assert not gold.is_right([rating(4)], [rating(4), choices("glasses")])
     assert not gold.is_right(good_result(4), [box(x=60, width=5)])
+
+
+def test_none_of_these_is_an_answer_to_several_choices():
+    none = choices()
+    assert gold.is_right([rating(4), box()], [none])
+    assert not gold.is_right([choices("glasses")], [none])
+    assert gold.is_right([choices("glasses")], [rating(4)]) is False  # saying nothing of a rating is no answer to it
+
+
+def test_rejecting_wrong_answers_makes_nobodys_record_better(reviewer):
+    campaign, (weak,) = make_labelled(5, [lambda place: good_result(5 if place < 3 else 1)])
+    answer_all(campaign, reviewer)
+    before = gold.records(campaign)[weak.pk]
+    for annotation in Annotation.objects.all():
+        if annotation.result[0]["value"]["rating"] == 1:
+            gold.reject_annotation(annotation=annotation, reason="Wrong.", user=reviewer)
+    assert gold.records(campaign)[weak.pk] == before == gold.GoldRecord(right=3, of=5)
+    assert len(said(campaign)) == 3  # of datasets they are gone
 
 
 # --- Pauses --------------------------------------------------------------------------------------
@@ -268,6 +287,16 @@ def test_a_reviewer_answers_gold_and_is_led_to_the_next(client, reviewer):
     page = client.get(address(campaign)).content.decode()
     assert "2 photographs drawn, 2 answered" in page
     assert "1 of 2" in page
+
+
+def test_a_reviewer_says_that_nothing_of_a_list_is_to_be_seen(client, reviewer):
+    campaign, _ = make_labelled(1, [lambda place: [rating(5), box()]])
+    task = campaign.tasks.get()
+    both = {"action": "gold", "attributes": ["glasses", NONE]}
+    assert "not both" in client.post(address(campaign, task), both).content.decode()
+    client.post(address(campaign, task), {"action": "gold", "attributes": [NONE]})
+    assert GoldAnswer.objects.get().result == [choices()]
+    assert list(gold.records(campaign).values()) == [gold.GoldRecord(right=1, of=1)]
 
 
 @pytest.mark.parametrize("posted", [{"quality": "6"}, {"face": "Q"}, {"attributes": "monocle"}])

@@ -117,12 +117,12 @@ def test_the_banks_answer_is_written_down(client, manager):
     page = reverse("payment", args=[payment.pk])
     assert "Reversed" not in client.get(page).content.decode()
     assert "Say why" in client.post(page, {"new": "failed"}).content.decode()
-    client.post(page, {"new": "failed", "reason": "Account closed"})
+    client.post(page, {"new": "settled"})
     shown = client.get(page).content.decode()
-    assert "Account closed" in shown
-    assert "in the balance again" in shown
+    assert "Settled" in shown
+    assert manager.email in shown
     assert client.post(page, {"new": "settled"}).status_code == 200
-    assert Payment.objects.with_state().get().state == "failed"
+    assert Payment.objects.with_state().get().state == "settled"
 
 
 def test_a_file_of_a_run_whose_accounts_are_forgotten_is_refused(client, manager, settings):
@@ -175,7 +175,9 @@ def test_the_page_shows_each_payment_and_the_statement_says_how_it_came_about(cl
     annotator = make_earner("30.1234")
     give(annotator, "1.5")
     payment = make_run().payments.get()
-    record_outcome(payment=payment, new="failed", reason="Account closed", user=make_manager())
+    record_outcome(
+        payment=payment, new="failed", reason="Account closed", user=make_manager(), agreed_by=make_manager()
+    )
     client.force_login(annotator.user)
     shown = client.get(reverse("work")).content.decode()
     for said in ("Balance: <strong>31.6234 EUR", "31.62 EUR", "Failed", "Account closed"):

@@ -13,6 +13,7 @@ from django.db import IntegrityError, close_old_connections, connection, transac
 from django.utils import timezone
 
 from annotation.balances import Balance, balances
+from annotation.bank_files import write_pain001
 from annotation.checks import payer_is_whole
 from annotation.payout_models import (
     Adjustment,
@@ -27,6 +28,7 @@ from annotation.payout_models import (
 from annotation.payouts import (
     adjust_pay,
     approve_run,
+    bank_order,
     discard_run,
     forget_bank_details,
     give_payee,
@@ -107,6 +109,20 @@ def test_the_ledger_knows_amounts_and_no_accounts():
         assert secret not in json.dumps(told, ensure_ascii=False)
 
 
+def test_who_pays_is_what_the_run_was_prepared_with(settings):
+    make_earner()
+    run = make_run()
+    before = write_pain001(bank_order(run=run))
+    settings.PAYER = {**PAYER, "name": "Another Foundation", "iban": "IE29AIBK93115212345678"}
+    run.refresh_from_db()
+    assert bank_order(run=run).payer.name == PAYER["name"]
+    assert write_pain001(bank_order(run=run)) == before
+    settings.PAYER = dict.fromkeys(PAYER, "")
+    assert write_pain001(bank_order(run=run)) == before
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        PayoutRun.objects.update(payer=None)
+
+
 # --- Balances ------------------------------------------------------------------------------------
 
 
@@ -117,7 +133,9 @@ def test_a_balance_is_earnings_and_adjustments_less_payments_that_stand():
     assert balance(annotator) == Decimal("30.3234")
     run = make_run()
     assert balance(annotator) == Decimal("0.0034")
-    record_outcome(payment=run.payments.get(), new="failed", reason="Account closed", user=make_manager())
+    record_outcome(
+        payment=run.payments.get(), new="failed", reason="Account closed", user=make_manager(), agreed_by=make_manager()
+    )
     assert balance(annotator) == Decimal("30.3234")
 
 
@@ -131,8 +149,9 @@ def test_payments_are_whole_cents_and_the_rest_stays():
     assert balance(annotator) == 0
 
 
-def test_many_small_amounts_leave_nothing_over():
+def test_many_small_amounts_leave_nothing_over(settings):
     """Added as floats a thousand times 0.1 would be 99.9999999999986."""
+    settings.ADJUSTED_ALONE = 100
     annotator = make_earner("0.1")
     user = make_manager()
     for slip in range(999):
@@ -168,7 +187,9 @@ def test_nobody_writes_down_what_became_of_their_own_payment():
     run = prepare("20")
     approve_run(run=run, user=make_manager())
     with pytest.raises(Refused, match="own payment"):
-        record_outcome(payment=run.payments.get(), new="failed", reason="Again, please", user=earner.user)
+        record_outcome(
+            payment=run.payments.get(), new="failed", reason="Again, please", user=earner.user, agreed_by=make_manager()
+        )
     assert balance(earner) == 0
 
 
@@ -308,18 +329,18 @@ def test_the_banks_answer_moves_a_payment_step_by_step():
     approve_run(run=payment.run, user=make_manager())
     for wrong in ("prepared", "sent", "reversed", "nonsense", ""):
         with pytest.raises(Refused, match="sent already"):
-            record_outcome(payment=payment, new=wrong, reason="Because", user=user)
+            record_outcome(payment=payment, new=wrong, reason="Because", user=user, agreed_by=make_manager())
     record_outcome(payment=payment, new="settled", user=user)
     assert balance(annotator) == 0
     with pytest.raises(Refused, match="settled already"):
         record_outcome(payment=payment, new="settled", user=user)
     with pytest.raises(Refused, match="Say why"):
-        record_outcome(payment=payment, new="reversed", user=user)
-    record_outcome(payment=payment, new="reversed", reason="The bank sent it back", user=user)
+        record_outcome(payment=payment, new="reversed", user=user, agreed_by=make_manager())
+    record_outcome(payment=payment, new="reversed", reason="The bank sent it back", user=user, agreed_by=make_manager())
     assert balance(annotator) == 30
     for late in PaymentState.values:
         with pytest.raises(Refused):
-            record_outcome(payment=payment, new=late, reason="Because", user=user)
+            record_outcome(payment=payment, new=late, reason="Because", user=user, agreed_by=make_manager())
 
 
 def test_nobody_says_of_their_own_payment_that_it_failed():
@@ -327,14 +348,16 @@ def test_nobody_says_of_their_own_payment_that_it_failed():
     annotator = make_earner()
     payment = make_run().payments.get()
     with pytest.raises(Refused, match="your own payment"):
-        record_outcome(payment=payment, new="failed", reason="It never came", user=annotator.user)
+        record_outcome(
+            payment=payment, new="failed", reason="It never came", user=annotator.user, agreed_by=make_manager()
+        )
     assert balance(annotator) == 0
 
 
 def test_what_failed_is_paid_by_the_next_run_and_counted_on():
     annotator = make_earner()
     first = make_run().payments.get()
-    record_outcome(payment=first, new="failed", reason="Account closed", user=make_manager())
+    record_outcome(payment=first, new="failed", reason="Account closed", user=make_manager(), agreed_by=make_manager())
     second = make_run().payments.get()
     assert (first.number, second.number, second.paid_before, second.amount) == (1, 2, 0, 30)
     assert balance(annotator) == 0
@@ -344,7 +367,13 @@ def test_a_whole_run_is_settled_at_once_but_for_what_failed():
     for _ in range(3):
         make_earner()
     run = make_run()
-    record_outcome(payment=run.payments.first(), new="failed", reason="Account closed", user=make_manager())
+    record_outcome(
+        payment=run.payments.first(),
+        new="failed",
+        reason="Account closed",
+        user=make_manager(),
+        agreed_by=make_manager(),
+    )
     assert settle_run(run=run, user=make_manager()) == 2
     assert states() == ["failed", "settled", "settled"]
     with pytest.raises(Refused, match="No payment of this run is sent"):
@@ -466,7 +495,7 @@ def test_of_approving_and_discarding_at_once_one_holds():
         assert payment.state == ("sent" if run.approved_at else "failed")
         assert payment.number == turn
         if run.approved_at:
-            record_outcome(payment=payment, new="failed", reason="Next turn", user=users[0])
+            record_outcome(payment=payment, new="failed", reason="Next turn", user=users[0], agreed_by=make_manager())
         assert balance(annotator) == 30
 
 
@@ -492,7 +521,7 @@ def test_whatever_happens_in_whatever_order_nobody_gets_more_than_is_theirs(seed
                 settle_run(run=run, user=users[0])
             elif payment:
                 new = dice.choice(PaymentState.values)
-                record_outcome(payment=payment, new=new, reason="Because", user=users[0])
+                record_outcome(payment=payment, new=new, reason="Because", user=users[0], agreed_by=make_manager())
         except Refused:
             pass
         for person in people:

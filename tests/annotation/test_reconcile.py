@@ -33,7 +33,9 @@ def paid():
     give(second, "-1.5")
     run = make_run()
     payment = run.payments.get(annotator=second)
-    record_outcome(payment=payment, new="failed", reason="Account closed", user=make_manager())
+    record_outcome(
+        payment=payment, new="failed", reason="Account closed", user=make_manager(), agreed_by=make_manager()
+    )
     discard_run(run=prepare(), reason="Wrong day", user=make_manager())
     approve_run(run=prepare(), user=make_manager())
     return first

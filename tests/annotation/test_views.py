@@ -15,6 +15,7 @@ from annotation.access import hand_out
 from annotation.config import TEMPLATES, parse_config, starter_config
 from annotation.intake import record_annotation
 from annotation.models import Annotator, Campaign, Hint, ImageView, Invitation, LabelProject, LabelTask
+from annotation.terms import newest_terms
 from consent.withdrawals import withdraw
 from tests.annotation.conftest import SECRET
 from tests.annotation.factories import (
@@ -287,13 +288,18 @@ def invite(client, email="Ann@Example.org"):
     return link[1]
 
 
+def agreed():
+    """What the form sends of whoever agreed to the terms that it showed."""
+    return {"agree": "on", "terms": newest_terms().sha256}
+
+
 def test_an_invited_person_joins(client, manager):
     path = invite(client)
     assert mail.outbox[-1].to == ["ann@example.org"]
     client.logout()
-    assert "What you agree to" in client.get(path).content.decode()
-    response = client.post(path, {"password1": "a very long phrase 7", "agree": "on"})
-    assert response["Location"] == "/work/"
+    assert "what you agree to" in client.get(path).content.decode()
+    response = client.post(path, {"password1": "a very long phrase 7", **agreed()})
+    assert response["Location"] == "/work/languages/"
     annotator = Annotator.objects.get()
     assert annotator.user.email == "ann@example.org"
     assert annotator.user.emailaddress_set.get().verified
@@ -308,12 +314,13 @@ def test_an_invited_person_joins(client, manager):
         ({"agree": "on"}, "This field is required"),
         ({"password1": "12345", "agree": "on"}, "too short"),
         ({"password1": "ann@example.org", "agree": "on"}, "too similar"),
+        ({"password1": "a very long phrase 7", "agree": "on", "terms": "0" * 64}, "changed a moment ago"),
     ],
 )
 def test_joining_needs_the_agreement_and_a_password(client, manager, posted, says):
     path = invite(client)
     client.logout()
-    assert says in client.post(path, posted).content.decode()
+    assert says in client.post(path, {"terms": newest_terms().sha256, **posted}).content.decode()
     assert not Annotator.objects.exists()
 
 
@@ -321,10 +328,10 @@ def test_who_has_an_account_signs_in_first(client, manager):
     user = make_user("ann@example.org")
     path = invite(client)
     client.logout()
-    page = client.post(path, {"password1": "a very long phrase 7", "agree": "on"}).content.decode()
+    page = client.post(path, {"password1": "a very long phrase 7", **agreed()}).content.decode()
     assert "Sign in with it and open the invitation again" in page
     client.force_login(user)
-    assert client.post(path, {"agree": "on"})["Location"] == "/work/"
+    assert client.post(path, agreed())["Location"] == "/work/languages/"
     assert Annotator.objects.get().user == user
 
 
@@ -332,7 +339,7 @@ def test_somebody_else_signed_in_cannot_take_the_invitation_for_an_account(clien
     make_user("ann@example.org")
     path = invite(client)
     client.force_login(make_user("eve@example.org"))
-    assert "Sign in with it" in client.post(path, {"agree": "on"}).content.decode()
+    assert "Sign in with it" in client.post(path, agreed()).content.decode()
     assert not Annotator.objects.exists()
 
 

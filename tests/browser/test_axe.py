@@ -15,7 +15,13 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page
 
-from annotation.models import Campaign
+from annotation import terms
+from annotation.about_annotators import save_answers
+from annotation.access import hand_out
+from annotation.disputes import dispute_annotation
+from annotation.intake import record_annotation
+from annotation.models import Campaign, LabelProject
+from annotation.proposals import propose_return
 from collection import claims, harm_lists, harm_matches
 from collection.models import Image, ImageStatus, LibraryImport, Resemblance, Target
 from consent import desk, ledger
@@ -25,7 +31,10 @@ from consent.withdrawals import withdraw
 from exports.deviation_actions import add_action
 from exports.deviation_reports import report_quarter
 from exports.gate_exceptions import write_exception
+from tests.annotation.factories import good_result, make_campaign, make_pushed_task, rating, remote
 from tests.annotation.payout_factories import PAYER, earn, give, make_earner, make_run, prepare
+from tests.annotation.test_getting_in import make_groups
+from tests.annotation.test_training import make_trained
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.collection import monk
 from tests.collection.factories import make_call
@@ -59,7 +68,9 @@ PAGES = {
         "account_delete", "account_logout", "mfa_index", "photo_faces:crowded",
     ],
     "newcomer": ["about"],
-    "annotator": ["work", "payee"],
+    "annotator": [
+        "work", "payee", "dispute:refused", "work_terms", "work_languages", "work_about", "work_training:training",
+    ],
     "staff": [
         "staff", "forms", "form_publish", "form_compare", "text_page:text_id", "draft_start", "draft:draft_id",
         "draft_preview:draft_id", "draft_publish:draft_id", "purpose_add", "purpose_words:code", "purpose_end:code",
@@ -67,8 +78,9 @@ PAGES = {
         "review_times", "desk", "desk_request:request_id", "call_add", "call_list", "call_progress:slug",
         "call_edit:slug",
         "holdings", "library_import", "library_run:run", "records", "campaign_add", "campaign:campaign", "annotators",
-        "annotator_pay:payable", "payout_runs", "payout_run:payout_run", "payout_run:prepared_run", "payment:payment",
-        "quality:campaign", "label_review:campaign,task", "costs",
+        "annotator_pay:payable", "pay_proposals", "payout_runs", "payout_run:payout_run", "payout_run:prepared_run",
+        "payment:payment", "quality:campaign", "label_review:campaign,task", "costs",
+        "disputes", "dispute_decide:disputed", "work_terms_publish", "training_add:campaign", "group_labels:grouped",
         "datasets",
         "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case", "deviation_reports", "deviation_report:held_back", "deviation_report:quarter",
@@ -86,6 +98,7 @@ NOT_PAGES = {
     "payout_file", "statement",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",
     # only ever posted to
+    "work_about_delete",
     "exception_sign", "exception_drop",
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
     "review_leave", "review_beat", "review_undo", "library_cancel", "call_close",
@@ -140,14 +153,31 @@ def furnish() -> dict[str, object]:
     paid = make_run().payments.get()
     earn(annotator)
     prepared = prepare()
+    propose_return(payment=paid, new="failed", reason="The account is closed", user=make_manager())
+    task = make_pushed_task(make_campaign(images=1, sample_size=1))
+    refused, disputed = (
+        record_annotation(task=task, remote=remote(annotator.label_studio_user, result=[rating(stars)]))
+        for stars in (8, 9)
+    )
+    dispute_annotation(annotation=disputed, annotator=annotator, words="It is all as was asked.")
     campaign = Campaign.objects.first()
     assert campaign is not None
+    _, training, tasks = make_trained()
+    LabelProject.objects.create(campaign=training.campaign, external_id=1)
+    for task, stars in zip(tasks, (5, 1, 5), strict=False):
+        hand_out(annotator, task=task)
+        told = remote(annotator.label_studio_user, result=good_result(stars))
+        record_annotation(task=task, remote=told)
+    save_answers(annotator=annotator, region="europe")
+    terms.publish_terms(body=terms.OURS.read_text(), user=make_manager())
     return {
+        "training": training.pk, "grouped": make_groups(europe=6, asia=5).pk,
         "slug": call.slug, "form_slug": "faces", "act": act, "dataset": dataset.slug, "text_id": text.pk,
         "draft_id": draft.pk, "code": "research", "held": held_copy.pk, "request_id": request.pk,
         "queue": "held", "mine": mine.pk, "campaign": campaign.pk, "asking": "object", "annotator": annotator.user,
         "payable": annotator.pk, "payout_run": paid.run_id, "prepared_run": prepared.pk, "payment": paid.pk,
         "task": campaign.tasks.filter(earnings__isnull=False).first().pk, "crowded": crowded.pk, "run": run.pk,
+        "refused": refused.pk, "disputed": disputed.pk,
         "version": version, "next_version": next_version, "draft_release": draft_release.pk,
         "held_back": held_back.pk, "action": action.pk, "quarter": quarter.pk,
         "case": known.harm_matches.get().request_id,

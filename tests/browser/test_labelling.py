@@ -108,6 +108,12 @@ def campaign(studio):
 def test_an_annotator_labels_skips_goes_back_and_changes_their_mind(desk, campaign, studio):
     page = desk.page
     desk.begin(campaign)
+    header = page.locator("[class*=menu-header]").first
+    expect(header.get_by_text(campaign.name)).to_be_visible()
+    expect(header.get_by_role("link", name="Settings")).to_have_count(0)
+    for way in header.locator("a:visible").all():  # whatever leads on leads home
+        assert page.request.get(f"{settings.LABELLING_URL}{way.get_attribute('href')}", max_redirects=0).status == 302
+    expect(page.locator(".main-menu-trigger, [class*=menu-header__user]").locator("visible=true")).to_have_count(0)
     desk.draw_face()
     page.keyboard.press("2")  # glasses
     desk.rate(4)

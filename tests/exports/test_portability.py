@@ -18,6 +18,10 @@ from django.utils import timezone
 from PIL import Image as Picture
 from PIL import ImageOps
 
+from annotation.about_annotators import save_answers
+from annotation.disputes import dispute_annotation
+from annotation.intake import record_annotation
+from annotation.languages import set_languages
 from annotation.models import ImageView, LabelTask
 from annotation.payouts import give_payee
 from collection import freezes, pipeline, storage
@@ -32,7 +36,7 @@ from exports.models import Notice, Release
 from exports.notices import revoke_items
 from exports.throttle import PER_HOUR
 from tests.annotation import payout_factories
-from tests.annotation.factories import make_annotator, make_campaign
+from tests.annotation.factories import make_annotator, make_campaign, make_pushed_task, remote
 from tests.collection.factories import make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait, with_exif
 from tests.consent.factories import make_consent, make_contributor, make_user
@@ -116,10 +120,19 @@ def test_r17_access_says_what_somebody_who_labels_was_paid_and_where(client, set
     payout_factories.give(annotator, "-1", reason="Paid twice")
     give_payee(annotator=annotator, details=payout_factories.details())
     payout_factories.make_run()
+    refused = record_annotation(
+        task=make_pushed_task(make_campaign(images=1, sample_size=1)), remote=remote(7, result=[])
+    )
+    dispute_annotation(annotation=refused, annotator=annotator, words="I saw it.")
+    save_answers(annotator=annotator, region="europe")
+    set_languages(annotator=annotator, codes=["ga"])
     client.force_login(person.user)
     [told] = json.loads(download(client).read("data.json"))["labelling_for_pay"]
     assert told["bank_details"][0]["iban"] == payout_factories.IBAN
     assert told["corrections"][0]["reason"] == "Paid twice"
+    assert told["disputes"][0]["words"] == "I saw it."
+    assert (told["languages"], told["about_you"]["region"]) == (["ga"], "europe")
+    assert told["work_terms"][0]["version"] == 1
     [payment] = told["payments"]
     assert (payment["amount"], payment["paid_to"][0]["name"]) == ("30.00", "Ada Ní Bhriain")
     assert [change["new"] for change in payment["changes"]] == ["prepared", "sent"]

@@ -20,12 +20,15 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from annotation import about_annotators
+from annotation.joining_models import AnnotatorAbout
 from collection import storage
 from consent import audit, demographics, erasure_list, ledger
 from consent.models import Demographics, LedgerEntry, Withdrawal
 from consent.signing import create_file, create_key
 from consent.withdrawals import withdraw
 from exports import replay
+from tests.annotation.factories import make_annotator
 from tests.consent.factories import make_consent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -254,3 +257,12 @@ def test_answers_given_after_their_deletion_stay():
     demographics.save_answers(contributor=consent.contributor, gender="woman")
     assert replay.replay().unknown == 1
     assert Demographics.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_an_annotator_deleted_is_forgotten_again():
+    annotator = make_annotator()
+    about_annotators.save_answers(annotator=annotator, region="europe")
+    listed_alone("annotator_about", annotator=annotator.pk, at=timezone.now())
+    assert replay.replay().applied == 1
+    assert not AnnotatorAbout.objects.exists()
