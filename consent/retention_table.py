@@ -276,6 +276,7 @@ RULES = (
             "annotation.campaign",
             "annotation.topup",
             "exports.dataset",
+            "exports.definition",
             "exports.release",
             "exports.gateexception",
             "exports.deviationaction",

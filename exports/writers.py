@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.answers import Control
+from collection.models import Image
 from exports.labels import Label
 from exports.provenance import Row
 
@@ -42,7 +43,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "box": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 4, "_type": "List"},
     "point": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 2, "_type": "List"},
 }
-ReadImage = Callable[[Row], bytes]
+ReadImage = Callable[[Image], bytes]
 
 
 def column(control: Control) -> str:
@@ -90,7 +91,7 @@ def write_parquet(path: Path, rows: Iterable[Row], controls: Sequence[Control], 
         group: list[dict[str, Any]] = []
         for row in rows:
             name = f"{row.record['row_id']}.{row.record['format']}"
-            group.append({"image": {"bytes": read_image(row), "path": name}, **values(row, controls)})
+            group.append({"image": {"bytes": read_image(row.image), "path": name}, **values(row, controls)})
             if len(group) == ROW_GROUP:
                 writer.write_table(pa.Table.from_pylist(group, schema=layout))
                 group = []
@@ -105,7 +106,7 @@ def write_tar(path: Path, rows: Iterable[Row], controls: Sequence[Control], read
             key = row.record["row_id"]
             side = json.dumps(values(row, controls), sort_keys=True, separators=(",", ":")).encode()
             _add(tar, f"{key}.json", side)
-            _add(tar, f"{key}.{row.record['format']}", read_image(row))
+            _add(tar, f"{key}.{row.record['format']}", read_image(row.image))
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

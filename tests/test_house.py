@@ -19,7 +19,7 @@ PROOF = {
     "collection": "transition removal modelrelease harmmatch harmreport reviewdecision reviewoutcome",
     "annotation": "annotation earning imageview topup goldanswer rejection adjustment payment paymentchange leftout "
     "payoutrun",
-    "exports": "release attestation item releasefile filepurge split download notice revocation "
+    "exports": "definition release attestation item releasefile filepurge split download notice revocation "
     "acknowledgement noticemail certificate deviationreport gateexception deviationaction deviationactiondone",
 }
 TRIGGERS = {

@@ -24,6 +24,7 @@ NAMES = (
     "lookup",
     "labels",
     "gateway",
+    "releases",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -50,7 +50,7 @@ OURS = ("consent.urls", "collection.urls", "annotation.urls", "exports.urls")
 PAGES = {
     "anybody": [
         "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id",
-        "certificate:act", "dataset:dataset", "release_balance:dataset,version",
+        "certificate:act", "dataset:dataset", "release:dataset,version", "release_balance:dataset,version",
         "release_difference:dataset,next_version,version",
         "account_login", "account_signup", "account_reset_password",
     ],
@@ -70,7 +70,8 @@ PAGES = {
         "annotator_pay:payable", "payout_runs", "payout_run:payout_run", "payout_run:prepared_run", "payment:payment",
         "quality:campaign", "label_review:campaign,task", "costs",
         "datasets",
-        "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
+        "dataset_add", "dataset_staff:dataset", "dataset_define:dataset",
+        "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case", "deviation_reports", "deviation_report:held_back", "deviation_report:quarter",
         "exception_write:draft_release", "action_add:held_back", "action_done:action",
     ],
@@ -81,7 +82,8 @@ NOT_PAGES = {
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
     "review_times_csv", "model_release", "certificate_json", "library_report",
     "deviation_report_json", "deviation_report_pdf",
-    "pull_program", "records_json", "label_studio_webhook", "task_image", "my_data_download", "about_me_delete",
+    "pull_program", "records_json", "release_datacite", "label_studio_webhook", "task_image", "my_data_download",
+    "about_me_delete",
     "payout_file", "statement",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",
     # only ever posted to
