@@ -1,12 +1,13 @@
 """The forms of a call and its targets. They check what was typed; collection.calls decides what is allowed."""
 
 import datetime
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django import forms
 
 from collection.calls import MOST_TARGETS
-from collection.models import DIMENSIONS, Call
+from collection.models import DIMENSIONS, Call, Target
 from consent.demographics import ATTRIBUTES
 
 BLANK_ROWS = 3
@@ -100,7 +101,11 @@ _Targets = forms.formset_factory(
 
 def target_rows(data: Any = None, call: Call | None = None) -> TargetFormSet:
     """The targets of a call as rows, with some blank ones."""
-    targets = call.targets.order_by("pk") if call else ()
+    return rows_with(call.targets.order_by("pk") if call else (), data)
+
+
+def rows_with(targets: Iterable[Target], data: Any = None) -> TargetFormSet:
+    """These targets as rows, with some blank ones."""
     initial = [{name: getattr(target, name) for name in TargetForm.base_fields} for target in targets]
     rows = _Targets(data, initial=initial, prefix=PREFIX)
     rows.extra = 1 if initial else BLANK_ROWS

@@ -85,16 +85,23 @@ class Decoder:
     def pid(self) -> int:
         return self._process.pid
 
-    def ask(self, data: bytes, covers: Sequence[Box] = (), beat: Callable[[], object] = _nothing) -> Answer:
-        """Have `data` decoded, with these rectangles of it painted over; `beat` is called every BEAT that it takes.
+    def ask(
+        self,
+        data: bytes,
+        covers: Sequence[Box] = (),
+        beat: Callable[[], object] = _nothing,
+        side: int = 0,
+    ) -> Answer:
+        """Have `data` decoded, with these rectangles of it painted over, and a preview of at most `side` pixels (0: as
+        usual). `beat` is called every BEAT that it takes.
 
         Lost, and dead, if it does not answer in time; whatever interrupts us kills it too.
         """
         self._beat = beat
         deadline = time.monotonic() + self.limits.seconds
         try:
-            boxes = json.dumps([astuple(box) for box in covers]).encode()
-            self._send(len(boxes).to_bytes(4, "big") + boxes + len(data).to_bytes(8, "big"), deadline)
+            asked = json.dumps({"covers": [astuple(box) for box in covers], "side": side}).encode()
+            self._send(len(asked).to_bytes(4, "big") + asked + len(data).to_bytes(8, "big"), deadline)
             self._send(data, deadline)
             answer = json.loads(self._receive(int.from_bytes(self._receive(4, deadline), "big"), deadline))
             blobs = [self._receive(size, deadline) for size in answer.pop("sizes")]
@@ -197,12 +204,14 @@ class Idle:
 _idle = Idle()
 
 
-def ask(data: bytes, limits: Limits, covers: Sequence[Box] = (), beat: Callable[[], object] = _nothing) -> Answer:
+def ask(
+    data: bytes, limits: Limits, covers: Sequence[Box] = (), beat: Callable[[], object] = _nothing, side: int = 0
+) -> Answer:
     """Have `data` decoded by a decoder of this process, as Decoder.ask does. OSError if there can be none."""
     pool = _idle
     with pool.turns:
         one = pool.take(limits)
-        answer = one.ask(data, covers, beat)
+        answer = one.ask(data, covers, beat, side)
         if one.is_alive():
             pool.waiting.append(one)
     return answer

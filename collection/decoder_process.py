@@ -21,7 +21,7 @@ from PIL import Image, ImageCms
 
 from collection import masking, profiles
 from collection.boxes import Box
-from collection.decoding import ORIENTATION, PILLOW_FORMATS, BadImage, Opened, decode
+from collection.decoding import ORIENTATION, PILLOW_FORMATS, PREVIEW_SIDE, BadImage, Opened, decode
 
 NOBODY = 65534
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
@@ -46,17 +46,18 @@ def main() -> None:
     _give_up(megabytes)
     os.write(OUT, b"!")
     while head := os.read(IN, 4):
-        covers = [Box(*corners) for corners in json.loads(_read(int.from_bytes(head, "big")))]
+        asked = json.loads(_read(int.from_bytes(head, "big")))
+        covers = [Box(*corners) for corners in asked["covers"]]
         data = _read(int.from_bytes(_read(8), "big"))
         _allow_seconds(seconds / 2)
-        _write(*_answer(data, covers))
+        _write(*_answer(data, covers, asked["side"] or PREVIEW_SIDE))
 
 
-def _answer(data: bytes, covers: list[Box]) -> tuple[dict[str, object], list[bytes]]:
+def _answer(data: bytes, covers: list[Box], side: int) -> tuple[dict[str, object], list[bytes]]:
     try:
-        opened = decode(data)
+        opened = decode(data, side)
         if covers:
-            opened = replace(decode(masking.cover(opened.clean, covers)), taken_in=opened.taken_in)
+            opened = replace(decode(masking.cover(opened.clean, covers), side), taken_in=opened.taken_in)
     except BadImage as bad:
         return {"reason": bad.reason, "detail": str(bad)}, []
     except MemoryError:

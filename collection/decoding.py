@@ -101,9 +101,9 @@ def _sniff_brands(head: bytes) -> str | None:
     return "heic" if major in HEIF_BRANDS else None
 
 
-def decode(data: bytes) -> Opened:
+def decode(data: bytes, side: int = PREVIEW_SIDE) -> Opened:
     """Decode `data` once. BadImage unless it is one whole still picture of a kind that `sniff` knows, of at most 80
-    megapixels."""
+    megapixels. The preview has at most `side` pixels on its longer side."""
     kind = sniff(data[:64])
     if kind is None:
         raise BadImage("not_an_image")
@@ -111,7 +111,7 @@ def decode(data: bytes) -> Opened:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF, which we drop anyway
             stripped = STRIPPERS[kind](data) if kind in STRIPPERS else b""  # first: it sees a missing end
-            return _decode(data, kind, stripped)
+            return _decode(data, kind, stripped, side)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage("too_many_pixels", str(error)) from error
     except metadata.Truncated as error:
@@ -125,7 +125,7 @@ def decode(data: bytes) -> Opened:
         raise BadImage(reason, f"{type(error).__name__}: {error}"[:300]) from error
 
 
-def _decode(data: bytes, kind: str, stripped: bytes) -> Opened:
+def _decode(data: bytes, kind: str, stripped: bytes, side: int) -> Opened:
     with Image.open(io.BytesIO(data), formats=[PILLOW_FORMATS[kind]]) as picture:
         _refuse_unusable(picture, kind)
         width, height = picture.size
@@ -137,7 +137,7 @@ def _decode(data: bytes, kind: str, stripped: bytes) -> Opened:
         untouched = bool(stripped) and opaque and not foreign and _turn(exif) is None
         untouched = untouched and (profile is None or kind == "jpg")
         if untouched and kind == "jpg":
-            scale = PREVIEW_SIDE / max(width, height)
+            scale = side / max(width, height)
             picture.draft("RGB", (int(width * scale), int(height * scale)))  # decode at 1/2, 1/4 or 1/8: all we need
         if picture.format == "MPO":
             picture.seek(0)
@@ -153,7 +153,7 @@ def _decode(data: bytes, kind: str, stripped: bytes) -> Opened:
         width, height = pixels.size
     pixels_sha256 = _pixels_sha256(pixels, width, height)
     preview = pixels
-    preview.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX, reducing_gap=None)
+    preview.thumbnail((side, side), Image.Resampling.BOX, reducing_gap=None)
     return Opened(
         clean=clean,
         extension=extension,

@@ -15,8 +15,12 @@ __all__ = ("BadImage", "Opened", "open_safely", "sniff")
 HEAD = 64  # bytes that `sniff` wants to see
 
 
-def open_safely(data: bytes, covers: Sequence[Box] = (), beat: Callable[[], object] = lambda: None) -> Opened:
+def open_safely(
+    data: bytes, covers: Sequence[Box] = (), beat: Callable[[], object] = lambda: None, side: int = 0
+) -> Opened:
     """Decode `data` once, and once more with `covers` painted over for good if there are any.
+
+    The preview has at most `side` pixels on its longer side (0: decoding.PREVIEW_SIDE).
 
     `beat` is called every decoder.BEAT seconds that it takes.
     BadImage unless it is one whole still picture that `decoding.decode` takes.
@@ -27,10 +31,10 @@ def open_safely(data: bytes, covers: Sequence[Box] = (), beat: Callable[[], obje
         raise BadImage("not_an_image")
     limits = decoder.Limits(seconds=settings.DECODER_SECONDS, megabytes=settings.DECODER_MEMORY_MB)
     try:
-        answer, blobs = decoder.ask(data, limits, covers, beat)
+        answer, blobs = decoder.ask(data, limits, covers, beat, side)
     except decoder.Lost:
         try:
-            answer, blobs = decoder.ask(data, limits, covers, beat)
+            answer, blobs = decoder.ask(data, limits, covers, beat, side)
         except decoder.Lost as lost:
             raise BadImage("too_demanding", str(lost)) from lost
     if "reason" in answer:

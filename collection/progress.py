@@ -7,7 +7,7 @@ Numbers of people are withheld where fewer than five could be singled out, also 
 import datetime
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.core.cache import cache
@@ -148,7 +148,7 @@ def take_progress(call: Call) -> list[Progress]:
     if not targets:
         return []
     people = count_people(call)
-    shown = _shown(targets, people)
+    shown = shown_targets(targets, [person.said for person in people])
     return [_progress(target, people, visible) for target, visible in zip(targets, shown, strict=True)]
 
 
@@ -212,13 +212,13 @@ def _days_left(target: Target, mine: Sequence[Person], photographs: int) -> int 
     return max((int(left / lately * days) + 1 for left, lately in missing), default=0)
 
 
-def _shown(targets: Sequence[Target], people: Sequence[Person]) -> list[bool]:
-    """Which targets may be shown with their numbers."""
+def shown_targets(targets: Sequence[Target], said: Sequence[Mapping[str, str]]) -> list[bool]:
+    """Which targets may be shown with their numbers, if people said this of themselves. Broad targets come first."""
     used = {name: {target.asks()[name] for target in targets if name in target.asks()} for name in DIMENSIONS}
     used = {name: values for name, values in used.items() if values}
     cells = list(itertools.product(*(_answers(name, values) for name, values in used.items())))
     groups = [[cell for cell in cells if target.fits(dict(zip(used, cell, strict=True)))] for target in targets]
-    return showable(groups, Counter(_cell(person, used) for person in people))
+    return showable(groups, Counter(_cell(one, used) for one in said))
 
 
 def _answers(name: str, values: set[str]) -> list[str]:
@@ -227,8 +227,8 @@ def _answers(name: str, values: set[str]) -> list[str]:
     return [*sorted(values), *others, demographics.NOT_ANSWERED]
 
 
-def _cell(person: Person, used: dict[str, set[str]]) -> Cell:
+def _cell(answers: Mapping[str, str], used: dict[str, set[str]]) -> Cell:
     return tuple(
         said if said in values else OTHER if is_said(said) else demographics.NOT_ANSWERED
-        for said, values in ((person.said[name], values) for name, values in used.items())
+        for said, values in ((answers[name], values) for name, values in used.items())
     )

@@ -278,6 +278,7 @@ RULES = (
             "annotation.topup",
             "annotation.workterms",
             "exports.dataset",
+            "exports.definition",
             "exports.release",
             "exports.gateexception",
             "exports.deviationaction",

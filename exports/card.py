@@ -5,13 +5,18 @@ from collections.abc import Sequence
 
 from annotation.answers import Control
 from exports import gate
-from exports.croissant import MIME, licence_url, missing
-from exports.models import Release
+from exports.croissant import MIME, consolidation, licence_url, missing
+from exports.models import Definition, Format, Release
 from exports.summary import Summary
 from exports.writers import NUMBERS, TEXTS, column
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
-FEATURES = {"rating": ["dtype: float64"], "choices": ["dtype: string"], "box": ["list: float32", "length: 4"]}
+FEATURES = {
+    "rating": ["dtype: float64"],
+    "choices": ["dtype: string"],
+    "box": ["list: float32", "length: 4"],
+    "point": ["list: float32", "length: 2"],
+}
 
 
 def write(release: Release, summary: Summary) -> bytes:
@@ -51,32 +56,55 @@ def _features(controls: Sequence[Control]) -> list[str]:
 
 
 def _body(release: Release, summary: Summary) -> str:
-    dataset = release.dataset
     sections = {
-        "Motivation": f"{dataset.description}\n\nMade for one purpose, {dataset.purpose.name}: "
-        f"{dataset.purpose.description} Responsible: {', '.join(summary.controllers)}.",
-        "Composition": _composition(summary),
+        "Motivation": _motivation(release, summary),
+        "Composition": _composition(release, summary),
         "Collection process": _collection(summary),
-        "Preprocessing, cleaning, labelling": _labelling(summary),
-        "Uses": f"Only for {dataset.purpose.name.lower()}, and never to find out who a person is. "
-        f"No balance across groups is claimed: contributors chose themselves.\n\n{gate.card_text(release)}",
-        "Distribution": f"Terms: {dataset.terms}. Each recipient has a token and pulls with `exports/pull.py`; "
-        "`exports/verify.py` checks a copy without any access to us.",
-        "Maintenance": "People may withdraw at any time. Recipients then get a signed notice; the next pull takes the "
-        "rows out of the copy, and the next release is a new major version without them.",
+        "Preprocessing, cleaning, labelling": _labelling(release, summary),
+        "Uses": _uses(release),
+        "Distribution": _distribution(release),
+        "Maintenance": _maintenance(release, summary),
     }
     text = "".join(f"\n## {title}\n\n{content}\n" for title, content in sections.items())
-    return f"# {dataset.title}\n\nVersion {release.version}, as of {release.snapshot_at.date().isoformat()}.\n{text}"
+    head = f"Version {release.version}, as of {release.snapshot_at.date().isoformat()}."
+    return f"# {release.dataset.title}\n\n{head}\n{text}"
 
 
-def _composition(summary: Summary) -> str:
+def _motivation(release: Release, summary: Summary) -> str:
+    purpose = release.dataset.purpose
+    return (
+        f"{plain(release.definition.description)}\n\nMade for one purpose, {purpose.name}: {purpose.description} "
+        f"Responsible: {', '.join(summary.controllers)}."
+    )
+
+
+def _composition(release: Release, summary: Summary) -> str:
     splits = "".join(f"| {name} | {n} |\n" for name, n in summary.splits.items())
+    train, validation, test = release.definition.shares
     return (
         f"{summary.rows} photographs of {summary.subjects} persons "
         f"({', '.join(MIME[ext] for ext in summary.formats)}).\n\n| split | rows |\n|---|---|\n{splits}\n"
-        "Nobody is in two splits, and neither are near-duplicates. A photograph never changes its split. "
-        f"Subjects are pseudonyms of this dataset only. {missing(summary)}"
+        f"Of the persons {train} in a hundred go to train, {validation} to validation and {test} to test, by a salted "
+        "hash. Nobody is in two splits, and neither are near-duplicates. A photograph never changes its split. "
+        f"Subjects are pseudonyms of this dataset only.\n\nAsked for: {'; '.join(asked_for(release.definition))}. "
+        f"{missing(summary)}"
     )
+
+
+def asked_for(definition: Definition) -> list[str]:
+    """Which photographs a definition asks for, in words."""
+    words = [
+        f"photographs of the call “{definition.call}”" if definition.call else definition.get_basis_display().lower()
+    ]
+    if definition.territory:
+        words.append(f"good for {definition.territory}")
+    if definition.shorter_side:
+        words.append(f"at least {definition.shorter_side} pixels on the shorter side")
+    if definition.dataset.campaign:
+        words.append(f"labelled by at least {definition.least_annotators}")
+    if definition.least_agreement:
+        words.append(f"annotators agree on at least {definition.least_agreement} % of comparisons")
+    return words
 
 
 def _collection(summary: Summary) -> str:
@@ -89,12 +117,51 @@ def _collection(summary: Summary) -> str:
     )
 
 
-def _labelling(summary: Summary) -> str:
+def _labelling(release: Release, summary: Summary) -> str:
+    definition = release.definition
     clean = "Photographs were turned upright, stripped of all metadata, re-encoded and freed of duplicates."
+    if definition.longest_side:
+        clean += f" Those with more than {definition.longest_side} pixels on the longer side were made smaller (JPEG)."
     if not summary.annotations:
         return f"{clean} Labels: not applicable, this dataset has no labelling campaign."
     agreement = "".join(f"\n- {line}" for line in summary.agreement)
     return (
         f"{clean} {summary.annotators} paid annotators made {summary.annotations} annotations in Label Studio, "
-        f"{summary.per_item} per image. Ratings are means, choices majorities, boxes medians.\n{agreement}"
+        f"{summary.per_item} per image. {consolidation(definition)}\n{agreement}"
     )
+
+
+def _uses(release: Release) -> str:
+    limits = f"\n\nKnown limits: {plain(release.definition.limits)}" if release.definition.limits else ""
+    return (
+        f"Only for {release.dataset.purpose.name.lower()}, and never to find out who a person is. No balance across "
+        f"groups is claimed: contributors chose themselves.{limits}\n\n{gate.card_text(release)}"
+    )
+
+
+def _distribution(release: Release) -> str:
+    forms = ", ".join(["Parquet", *(Format(one).label.partition(":")[0] for one in release.definition.formats)])
+    return (
+        f"Terms: {release.dataset.terms}. Forms: {forms}. Each recipient has a token and pulls with `exports/pull.py`; "
+        "`exports/verify.py` checks a copy without any access to us."
+    )
+
+
+def _maintenance(release: Release, summary: Summary) -> str:
+    said = [
+        "People may withdraw at any time. Recipients then get a signed notice; the next pull takes the rows out of the "
+        "copy, and the next release is a new major version without them."
+    ]
+    if release.previous and (change := summary.change):
+        said.append(
+            f"Since {release.previous.version}: {len(change.added)} rows added, {len(change.removed)} removed, "
+            f"{len(change.relabelled)} with other labels, {change.kept} kept."
+        )
+    if release.notes:
+        said.append(f"Notes of this release: {plain(release.notes)}")
+    return "\n\n".join(said)
+
+
+def plain(text: str) -> str:
+    """What somebody typed, without lines that would begin a section or another header of the card."""
+    return "\n".join(line.lstrip("#").strip() if line.lstrip().startswith("#") else line for line in text.split("\n"))

@@ -4,7 +4,9 @@ Money of different currencies is never added. What reviewers cost follows from t
 REVIEW_HOURLY_COST; without that setting their hours are shown and cost nothing here.
 """
 
-from collections import defaultdict
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -115,12 +117,13 @@ def all_costs() -> list[Costs]:
     return sums.sorted()
 
 
-def hours_of_review(release: Release | None = None) -> Decimal:
-    """Measured hours at the review desk, of all photographs or of those of a release."""
+def hours_of_review(images: Container[uuid.UUID] | None = None) -> Decimal:
+    """Measured hours at the review desk, of all photographs or of these."""
     made = ReviewDecision.objects.all()
-    if release is not None:
-        made = made.filter(image__in=release.items.values("image"))
-    return Decimal(made.aggregate(seconds=Sum("seconds"))["seconds"] or 0) / HOUR
+    if images is None:
+        return Decimal(made.aggregate(seconds=Sum("seconds"))["seconds"] or 0) / HOUR
+    by_image = made.order_by().values_list("image").annotate(seconds=Sum("seconds"))
+    return Decimal(sum(seconds or 0 for image, seconds in by_image.iterator() if image in images)) / HOUR
 
 
 def cost_of_review(hours: Decimal) -> Decimal:
@@ -164,27 +167,29 @@ def dataset_costs() -> list[DatasetCosts]:
 
 
 def _of_release(release: Release) -> DatasetCosts:
-    """Labels as earned for its photographs, licences by photograph, review by measured time."""
+    images = dict(release.items.values_list("image", "image__licence"))
+    return DatasetCosts(release, len(images), costs_of_images(release.dataset, images))
+
+
+def costs_of_images(dataset: Dataset, images: Mapping[uuid.UUID, uuid.UUID | None]) -> list[Costs]:
+    """What photographs, by id with their licence if they have one, cost a dataset that holds them, by currency.
+
+    Labels as earned for them in its campaign, licences by photograph, review by measured time.
+    """
     sums = _Sums()
-    images = release.items.values("image")
-    paid = Earning.objects.filter(task__campaign=release.dataset.campaign_id, task__image__in=images)
-    for currency, amount in paid.order_by().values_list("currency").annotate(total=MoneySum("amount")):
-        sums.of(currency).labels += amount
-    for currency, amount in _licence_shares(release).items():
+    paid = Earning.objects.filter(task__campaign=dataset.campaign_id).order_by().values_list("task__image", "currency")
+    for image, currency, amount in paid.annotate(total=MoneySum("amount")).iterator():
+        if image in images:
+            sums.of(currency).labels += amount
+    for currency, amount in _licence_shares(Counter(filter(None, images.values()))).items():
         sums.of(currency).licences += amount
-    if review := cost_of_review(hours_of_review(release)):
+    if review := cost_of_review(hours_of_review(images)):
         sums.of(settings.REVIEW_CURRENCY).review += review
-    return DatasetCosts(release, release.items.count(), sums.sorted())
+    return sums.sorted()
 
 
-def _licence_shares(release: Release) -> dict[str, Decimal]:
-    """By currency. A flat price is shared by all photographs that use the licence up."""
-    counted = dict(
-        release.items.filter(image__licence__isnull=False)
-        .order_by()
-        .values_list("image__licence")
-        .annotate(Count("pk"))
-    )
+def _licence_shares(counted: Mapping[uuid.UUID, int]) -> dict[str, Decimal]:
+    """By currency, of so many photographs by licence. A flat price is shared by all that use the licence up."""
     used = {row.licence.pk: row.used for row in licence_rows()}
     shares: dict[str, Decimal] = defaultdict(Decimal)
     for licence in Licence.objects.filter(pk__in=counted):

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from annotation.answers import SIDES, Control
-from exports.models import Release
+from exports.models import Definition, Release
 from exports.summary import Summary
 from exports.writers import NUMBERS, TEXTS, column
 
@@ -39,7 +39,12 @@ CONTEXT: dict[str, Any] = {
     **{name: f"cr:{name}" for name in NAMES.split()},
 }
 MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-TYPES = {"parquet": "application/x-parquet", "tar": "application/x-tar"}
+TYPES = {
+    "parquet": "application/x-parquet",
+    "tar": "application/x-tar",
+    "zip": "application/zip",
+    "json": "application/json",
+}
 SPLIT_URLS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
 ABOUT = {
     "row_id": "Identifier of the image in this dataset.",
@@ -51,8 +56,8 @@ ABOUT = {
     "height": "Height in pixels.",
 }
 LABELS = {
-    "rating": ("sc:Float", "Mean rating of the annotators."),
-    "choices": ("sc:Text", "What most annotators chose; several choices are joined by |."),
+    "rating": ("sc:Float", "Rating of the annotators."),
+    "choices": ("sc:Text", "What annotators chose; several choices are joined by |."),
     "box": ("sc:Float", "Median box of the annotators: x, y, width, height in pixels."),
     "point": ("sc:Float", "Median point of the annotators: x, y in pixels."),
 }
@@ -67,7 +72,7 @@ def write(release: Release, summary: Summary, shards: Mapping[str, tuple[str, in
         **_general(release, summary),
         **_responsible_ai(release, summary),
         "distribution": _distribution(shards, summary.formats),
-        "recordSet": _record_sets(summary),
+        "recordSet": _record_sets(summary, tars=any(path.endswith(".tar") for path in shards)),
     }
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -86,7 +91,7 @@ def _general(release: Release, summary: Summary) -> dict[str, Any]:
     key = dataset.slug.replace("-", "_")
     return {
         "name": key,
-        "description": dataset.description,
+        "description": release.definition.description,
         "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "citeAs": f"@misc{{{key}, title={{{dataset.title} {release.version}}}, year={{{day[:4]}}}, url={{{url}}}}}",
         "license": licence_url(release),
@@ -120,24 +125,33 @@ def _responsible_ai(release: Release, summary: Summary) -> dict[str, Any]:
             "All metadata removed",
             "Re-encoded",
             "Duplicates left out",
+            *([f"At most {side} pixels on the longer side"] if (side := release.definition.longest_side) else []),
         ],
         "rai:dataManipulationProtocol": "None beyond preprocessing.",
         "rai:dataImputationProtocol": "None.",
         "rai:dataAnnotationProtocol": f"{summary.annotations} paid annotations by {summary.annotators} annotators; "
-        "ratings by mean, choices by majority, boxes by median.",
+        f"{consolidation(release.definition)}",
         "rai:dataAnnotationPlatform": ["Label Studio"] if summary.annotations else ["none"],
         "rai:dataAnnotationAnalysis": summary.agreement or ["No labels."],
         "rai:annotationsPerItem": summary.per_item,
         "rai:annotatorDemographics": ["Not collected"],
         "rai:machineAnnotationTools": ["none"],
         "rai:dataBiases": ["Contributors chose themselves; no balance across groups is claimed."],
-        "rai:dataLimitations": ["Not for identifying persons."],
+        "rai:dataLimitations": ["Not for identifying persons.", *filter(None, [release.definition.limits])],
         "rai:dataUseCases": [f"{purpose.name}: {purpose.description}"],
         "rai:dataSocialImpact": "Every person depicted agreed, or a licence with a model release covers them.",
         "rai:personalSensitiveInformation": ["Photographs of faces"],
         "rai:dataReleaseMaintenancePlan": "After a withdrawal recipients get a signed notice; the next release is a "
         "new major version.",
     }
+
+
+def consolidation(definition: Definition) -> str:
+    """How several answers became one label, in a sentence or two."""
+    return (
+        f"Several ratings become {definition.get_ratings_display()}, several choices "
+        f"{definition.get_choices_display()}, several boxes or points their median."
+    )
 
 
 def missing(summary: Summary) -> str:
@@ -155,13 +169,13 @@ def _distribution(shards: Mapping[str, tuple[str, int]], formats: Sequence[str])
         {**_file_set(f"tar-{ext}", f"{ext} members of the tar shards.", mime, f"*.{ext}"), "containedIn": tars}
         for ext, mime in [*((ext, MIME[ext]) for ext in formats), ("json", "application/json")]
     ]
-    return [*objects, parquet, *members]
+    return [*objects, parquet, *(members if tars else [])]
 
 
 def _file_object(path: str, sha256: str, size: int) -> dict[str, Any]:
-    name = path.rpartition("/")[2]
+    folder, _, name = path.rpartition("/")
     stem, _, ext = name.rpartition(".")
-    identifier = f"{ext}-{stem}"
+    identifier = f"{ext if ext in ('parquet', 'tar') else folder}-{stem}"
     return {
         "@type": "cr:FileObject",
         "@id": identifier,
@@ -184,8 +198,8 @@ def _file_set(identifier: str, about: str, mime: str, includes: str) -> dict[str
     }
 
 
-def _record_sets(summary: Summary) -> list[dict[str, Any]]:
-    return [_splits(), _images(summary.controls), *(_tar_images(ext) for ext in summary.formats)]
+def _record_sets(summary: Summary, *, tars: bool) -> list[dict[str, Any]]:
+    return [_splits(), _images(summary.controls), *(_tar_images(ext) for ext in summary.formats if tars)]
 
 
 def _splits() -> dict[str, Any]:

@@ -34,7 +34,7 @@ def make_report(*, release: Release, images: Collection[Image]) -> DeviationRepo
 
 
 def _section(release: Release, rows: list[dict[str, Any]]) -> Document:
-    scores = sorted(scales(release.dataset))
+    scores = sorted(scales(release))
     made = deviation_tables.tables(rows, scores, DIMENSIONS, STARS)
     before = _last_tables(release.dataset)
     dated = [{**table, "as_of": release.version} for table in made]

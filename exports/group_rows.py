@@ -19,14 +19,14 @@ from consent.demographics import ATTRIBUTES
 from consent.models import PREFER_NOT_TO_SAY, Demographics
 from exports.deviation import GroupReport, group_report
 from exports.labels import consolidate
-from exports.models import Dataset, Release
+from exports.models import Release
 
 STARS = "stars"  # the column with what each annotator said: {score: {annotator: stars}}
 
 
 def reports_of(release: Release) -> list[GroupReport]:
     """One report per score (each rating of the campaign, as 0 to 1) and attribute; none if nothing is rated."""
-    scores = scales(release.dataset)
+    scores = scales(release)
     rows = rows_of(release) if scores else []
     return [group_report(rows, score, attribute) for score in scores for attribute in DIMENSIONS]
 
@@ -43,28 +43,31 @@ def rows_of_images(release: Release, images: Collection[Image]) -> list[dict[str
 
     The images are those of the release, whose rights the caller has checked.
     """
-    said, labels = _answers(images), _labels(release, images)
+    said, labels = answers_of(images), _labels(release, images)
     return [{"subject": image.subject, **said.get(image.subject, {}), **labels[image.pk]} for image in images]
 
 
-def scales(dataset: Dataset) -> dict[str, int]:
-    """The ratings that the dataset's campaign asks for, each with its highest value."""
-    found = parse_config(dataset.campaign.config).values() if dataset.campaign else ()
+def scales(release: Release) -> dict[str, int]:
+    """The ratings that a release holds, each with its highest value."""
+    campaign, wanted = release.dataset.campaign, release.definition.controls
+    found = parse_config(campaign.config).values() if campaign else ()
     return {
-        control.name: control.max_rating for control in found if control.kind == "rating" and control.max_rating > 1
+        control.name: control.max_rating
+        for control in found
+        if control.kind == "rating" and control.max_rating > 1 and (control.name in wanted or not wanted)
     }
 
 
 def _labels(release: Release, images: Iterable[Image]) -> dict[Any, dict[str, Any]]:
     """By image: the consolidated ratings that the release holds, from 1..most stars to 0..1, and the single ones."""
-    highest = scales(release.dataset)
+    highest, rules = scales(release), release.definition.rules
     said: dict[Any, list[AcceptedAnnotation]] = defaultdict(list)
     if release.dataset.campaign and highest:
         for annotation in accepted_annotations(release.dataset.campaign, release.snapshot_at):
             said[annotation.image_id].append(annotation)
     labels: dict[Any, dict[str, Any]] = {}
     for image in images:
-        made = consolidate([one.result for one in said[image.pk]], image.width or 1, image.height or 1)
+        made = consolidate([one.result for one in said[image.pk]], image.width or 1, image.height or 1, rules)
         scores = {name: _share(str(made[name]), most) for name, most in highest.items() if name in made}
         labels[image.pk] = {**scores, STARS: {name: _stars(said[image.pk], name) for name in scores}}
     return labels
@@ -80,7 +83,7 @@ def _stars(said: Iterable[AcceptedAnnotation], name: str) -> dict[str, Any]:
     return {annotator: stars for annotator, stars in given if stars is not None}
 
 
-def _answers(images: Iterable[Image]) -> dict[str, dict[str, str | None]]:
+def answers_of(images: Iterable[Image]) -> dict[str, dict[str, str | None]]:
     """By subject: what they chose to say, until the day it is deleted. Whoever prefers not to say has not said it."""
     subjects = {image.subject for image in images}
     people = {image.consent.contributor_id for image in images if image.consent}

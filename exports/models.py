@@ -12,12 +12,14 @@ from django.utils import timezone
 from annotation.models import Campaign
 from collection.models import Image
 from consent.models import Checkpoint, Contributor, LedgerEntry, Purpose
+from exports.definition_models import Definition, Format
 from exports.deviation_models import DeviationAction, DeviationActionDone, DeviationReport, GateException
 
 __all__ = (
-    "AccessToken", "Acknowledgement", "Attestation", "Certificate", "CertificateMail", "Dataset", "DeviationAction",
-    "DeviationActionDone", "DeviationReport", "Download", "FilePurge", "GateException", "Item", "Notice", "NoticeDuty",
-    "NoticeMail", "Recipient", "Release", "ReleaseFile", "Revocation", "Split", "new_secret",
+    "AccessToken", "Acknowledgement", "Attestation", "Certificate", "CertificateMail", "Dataset", "Definition",
+    "DeviationAction", "DeviationActionDone", "DeviationReport", "Download", "FilePurge", "Format", "GateException",
+    "Item", "Notice", "NoticeDuty", "NoticeMail", "Recipient", "Release", "ReleaseFile", "Revocation", "Split",
+    "new_secret",
 )  # fmt: skip
 
 
@@ -27,7 +29,10 @@ def new_secret() -> str:
 
 
 class Dataset(models.Model):
-    """What an ML team subscribes to: a purpose and the campaign whose labels it carries."""
+    """What an ML team subscribes to: a purpose and the campaign whose labels it carries.
+
+    What its releases hold is said by its newest Definition; each release keeps the one that it was made by.
+    """
 
     slug = models.SlugField(unique=True)
     title = models.CharField(max_length=200)
@@ -57,8 +62,12 @@ class Release(models.Model):
         DISCARDED = "discarded"
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="releases")
+    definition = models.ForeignKey(Definition, on_delete=models.PROTECT, related_name="releases")
+    # The published release that it follows, pinned: its card says what changed since.
+    previous = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="next_drafts")
     number = models.PositiveIntegerField()
     version = models.CharField(max_length=20)  # SemVer
+    notes = models.TextField(blank=True)  # for people who use it, by whoever drafted it
     state = models.CharField(max_length=10, choices=State, default=State.BUILDING)
     snapshot_at = models.DateTimeField()  # rights and labels as of this moment
     drafted_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="drafted_releases")

@@ -4,7 +4,6 @@ continued by the next one."""
 import logging
 from collections.abc import Iterable
 
-from django.core.files.storage import storages
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -14,8 +13,8 @@ from consent.clock import trusted_now
 from consent.keys import signing_key
 from consent.models import LedgerEntry
 from consent.signing import canonical_json, sign_dsse, utc_text
+from exports import release_files
 from exports.models import (
-    FilePurge,
     Item,
     Notice,
     Release,
@@ -92,10 +91,8 @@ def revoked_files() -> QuerySet[ReleaseFile]:
 
 
 def _purge_files() -> None:
-    storage = storages["releases"]
-    for file in revoked_files().filter(purge__isnull=True):
-        storage.delete(file.key)
-        FilePurge.objects.get_or_create(file=file)
+    for file in revoked_files().filter(purge__isnull=True).select_related("release__dataset"):
+        release_files.purge(file)
     left = ReleaseFile.objects.filter(release__state=Release.State.DISCARDED, purge__isnull=True)
     for release in Release.objects.filter(pk__in=left.values("release")).select_related("dataset"):
         delete_discarded(release)  # killed between discarding it and deleting its bytes

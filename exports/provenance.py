@@ -18,7 +18,8 @@ from consent.keys import signing_key
 from consent.models import Checkpoint, Consent, LedgerEntry, Licence
 from consent.signing import canonical_json, sign_dsse, utc_text
 from exports.labels import consolidate
-from exports.models import Attestation, Dataset, Release
+from exports.models import Attestation, Dataset, Definition, Release
+from exports.pictures import Facts
 from exports.pseudonyms import commitment, keyed
 from exports.selection import Candidate, Said
 
@@ -39,23 +40,22 @@ class Row:
         return canonical_json(self.record).encode()
 
 
-def make_row(dataset: Dataset, candidate: Candidate, split: str, basis: dict[str, Any]) -> Row:
-    """The row of one image under one basis (as `basis_record` describes it)."""
-    image = candidate.image
-    assert image.width is not None  # noqa: S101 -- a CHECK constraint: accepted images have a size
-    assert image.height is not None  # noqa: S101
+def make_row(definition: Definition, candidate: Candidate, picture: Facts, split: str, basis: dict[str, Any]) -> Row:
+    """The row of one image, which is `picture` in this release, under one basis (as `basis_record` describes it)."""
+    image, dataset = candidate.image, definition.dataset
+    said = [one.result for one in candidate.said]
     record = {
         "row_id": keyed(dataset, "row", image.pk),
-        "image_sha256": image.clean_sha256,
+        "image_sha256": picture.sha256,
         "original_sha256": image.sha256,
         "subject": keyed(dataset, "subject", image.subject),
         "split": split,
-        "width": image.width,
-        "height": image.height,
-        "format": image.clean_format,
+        "width": picture.width,
+        "height": picture.height,
+        "format": picture.format,
         "basis": basis,
-        "labels": consolidate([said.result for said in candidate.said], image.width, image.height),
-        "annotations": [_annotation(dataset, said) for said in candidate.said],
+        "labels": consolidate(said, picture.width, picture.height, definition.rules),
+        "annotations": [_annotation(dataset, one) for one in candidate.said],
     }
     return Row(image, record)
 

@@ -17,8 +17,10 @@ server refused or could not be reached; 4 the version holds photographs that wer
 
 import argparse
 import base64
+import csv
 import hashlib
 import http.client
+import io
 import json
 import os
 import re
@@ -27,6 +29,7 @@ import sys
 import tarfile
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -41,7 +44,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 OK, BAD, USAGE, REFUSED, WITHDRAWN = range(5)
 SUMS, STATEMENT, REMOVED = "SHA256SUMS", "statement.dsse.json", "removed.jsonl"
-CROISSANT, CARD, ROWS = "croissant.json", "README.md", "rows.jsonl"
+CROISSANT, CARD, ROWS, METADATA = "croissant.json", "README.md", "rows.jsonl", "metadata.csv"
 NOTICE_TYPE = "application/vnd.likeness.notice+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 NAME = r"[A-Za-z0-9_-][\w.-]*"  # of a file or folder of a release: never hidden, never ".."
@@ -220,6 +223,12 @@ def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[
             _rewrite_parquet(target / path, gone)
         elif path.endswith(".tar"):
             _rewrite_tar(target / path, gone)
+        elif path.endswith(".zip"):
+            _rewrite_zip(target / path, gone)
+        elif path.startswith("coco/"):
+            _rewrite_coco(target / path, gone)
+        elif path.startswith("label-studio/"):
+            _rewrite_tasks(target / path, gone)
     lines = (target / ROWS).read_text().splitlines(keepends=True)
     _replace(target / ROWS, "".join(line for line in lines if json.loads(line)["row_id"] not in gone).encode())
     removed = [{**row, "notice": number} for number, named in rows.items() for row in named]
@@ -259,6 +268,43 @@ def _rewrite_tar(path: Path, gone: set[str]) -> None:
                 if member.name.partition(".")[0] not in gone:
                     new.addfile(member, old.extractfile(member))
     fresh.replace(path)
+
+
+def _rewrite_zip(path: Path, gone: set[str]) -> None:
+    with zipfile.ZipFile(path) as old:
+        if not any(name.partition(".")[0] in gone for name in old.namelist()):
+            return
+        lines = list(csv.reader(io.StringIO(old.read(METADATA).decode(), newline="")))
+        kept, place = io.StringIO(newline=""), lines[0].index("row_id")
+        csv.writer(kept).writerows(line for line in lines if line[place] not in gone)
+        fresh = path.with_name(path.name + ".new")
+        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as new:
+            for member in old.infolist():
+                if member.filename == METADATA:
+                    new.writestr(member, kept.getvalue())
+                elif member.filename.partition(".")[0] not in gone:
+                    new.writestr(member, old.read(member))
+    fresh.replace(path)
+
+
+def _rewrite_coco(path: Path, gone: set[str]) -> None:
+    document = json.loads(path.read_text())
+    lost = {image["id"] for image in document["images"] if image["row_id"] in gone}
+    if lost:
+        document["images"] = [image for image in document["images"] if image["id"] not in lost]
+        document["annotations"] = [one for one in document["annotations"] if one["image_id"] not in lost]
+        _replace(path, _compact(document))
+
+
+def _rewrite_tasks(path: Path, gone: set[str]) -> None:
+    tasks = json.loads(path.read_text())
+    kept = [task for task in tasks if task["data"]["row_id"] not in gone]
+    if len(kept) < len(tasks):
+        _replace(path, _compact(kept))
+
+
+def _compact(value: Any) -> bytes:
+    return (json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 
 def _patch_documents(target: Path) -> None:

@@ -42,8 +42,8 @@ from consent.models import (
 )
 from consent.signing import sha256_hex
 from consent.withdrawals import withdraw_all
-from exports import certificates, notices
-from exports.models import FilePurge, ReleaseFile
+from exports import certificates, notices, release_files
+from exports.models import ReleaseFile
 
 log = logging.getLogger(__name__)
 AT_ONCE = 500
@@ -195,8 +195,8 @@ def _sweep(outcome: Outcome, closed: bool) -> None:
     if settings.LABEL_STUDIO_URL:
         outcome.problems += _retract()
     notices.revoke_items()
-    for purge in FilePurge.objects.select_related("file").iterator(AT_ONCE):
-        outcome.files += _delete_again(storages["releases"], purge.file.key)
+    for key in release_files.purged_keys():
+        outcome.files += _delete_again(storages["releases"], key)
     if closed:
         outcome.files += sum(_delete_again(storages["releases"], key) for key in list(_unknown_release_files()))
     certificates.issue_due()

@@ -1,26 +1,31 @@
-"""What a dataset may hold at a moment, with its labels, and why the rest is left out."""
+"""What a release may hold at a moment, with its labels, and why the rest is left out: each image for one reason."""
 
 import datetime
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
+from annotation.answers import Result, answer, answered
 from annotation.models import Campaign
+from annotation.quality import is_same
 from annotation.selection import accepted_annotations
 from collection.models import Image, ImageQuerySet, ImageStatus, Transition
-from exports.models import Dataset
+from consent.licensing import WORLD
+from exports.models import Dataset, Definition
 
 
 @dataclass(frozen=True)
 class Said:
-    """One annotator's accepted annotation of one image, and what it was paid."""
+    """One annotator's accepted annotation of one image, as far as the definition asks for it, and what it was paid."""
 
     annotator: str
     result: list[dict[str, Any]]
-    result_sha256: str
+    result_sha256: str  # of all of it
     made_at: datetime.datetime
     amount: str
     currency: str
@@ -36,22 +41,39 @@ class Candidate:
 
 @dataclass
 class Selection:
-    """What may be in a release, and how many images are left out for which reason."""
+    """What may be in a release, and how many images are left out for which reason: together all there were."""
 
     candidates: list[Candidate]
     left_out: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why images are left out, and how many for that reason, the commonest first."""
+        return self.left_out.most_common()
 
-def eligible(dataset: Dataset, at: datetime.datetime) -> Selection:
-    """The images whose basis covers the dataset's purpose at `at`, labelled by then if the dataset has a campaign."""
+    @property
+    def lost(self) -> int:
+        return self.left_out.total()
+
+    @property
+    def total(self) -> int:
+        return len(self.candidates) + self.lost
+
+
+def eligible(definition: Definition, at: datetime.datetime) -> Selection:
+    """The images that the definition asks for and whose basis covers the dataset's purpose at `at`."""
+    dataset = definition.dataset
     usable = accepted_by(at).open_for(dataset.purpose_id, at).select_related("consent__text__form", "licence")
     images = list(usable.order_by("pk"))
     left_out = _reasons(dataset, len(images), at)
-    if dataset.campaign is None:
-        return Selection([Candidate(image) for image in images], left_out)
-    said = _said(dataset.campaign, at)
-    candidates = [Candidate(image, tuple(said[image.pk])) for image in images if image.pk in said]
-    left_out["no accepted label yet"] = len(images) - len(candidates)
+    said = said_by_image(definition, at)
+    candidates = []
+    for image in images:
+        candidate = Candidate(image, tuple(said.get(image.pk, ())))
+        if reason := misfit(definition, candidate):
+            left_out[reason] += 1
+        else:
+            candidates.append(candidate)
     return Selection(candidates, +left_out)
 
 
@@ -68,28 +90,101 @@ def not_usable(dataset: Dataset, image_ids: Iterable[Any]) -> int:
     return len(wanted - usable)
 
 
-def _said(campaign: Campaign, at: datetime.datetime) -> dict[Any, list[Said]]:
-    """By image: what each annotator said, in an order that does not tell who is who."""
-    by_image: dict[Any, list[Said]] = defaultdict(list)
-    for annotation in accepted_annotations(campaign, at):
-        by_image[annotation.image_id].append(
-            Said(
-                annotator=str(annotation.annotator_id),
-                result=annotation.result,
-                result_sha256=annotation.result_sha256,
-                made_at=annotation.made_at,
-                amount=str(annotation.amount),
-                currency=annotation.currency,
+def _reasons(dataset: Dataset, usable: int, at: datetime.datetime) -> Counter[str]:
+    """Images that are not usable, by reason: by the status that each had at `at`, whatever became of it since."""
+    later = Transition.objects.filter(image=OuterRef("pk"), at__gt=at).order_by("pk").values("old")[:1]
+    there = Image.objects.filter(received_at__lte=at).annotate(stood=Coalesce(Subquery(later), F("status")))
+    counts = dict(there.order_by().values_list("stood").annotate(n=Count("pk")))
+    reasons = Counter({ImageStatus(status).label.lower(): n for status, n in counts.items()})
+    accepted = reasons.pop(ImageStatus.ACCEPTED.label.lower(), 0)
+    reasons[f"basis does not cover {dataset.purpose_id}"] = accepted - usable
+    return +reasons
+
+
+# --- What a definition asks for ------------------------------------------------------------------
+
+
+def misfit(definition: Definition, candidate: Candidate) -> str:
+    """Why a definition does not want an image that may be used: the first reason; empty if it does."""
+    return next((reason for wanted, reason in _rules(definition) if not wanted(candidate)), "")
+
+
+def _rules(definition: Definition) -> list[tuple[Callable[[Candidate], bool], str]]:
+    return [*_rules_for_images(definition), *(_rules_for_labels(definition) if definition.dataset.campaign else ())]
+
+
+def _rules_for_images(definition: Definition) -> list[tuple[Callable[[Candidate], bool], str]]:
+    rules: list[tuple[Callable[[Candidate], bool], str]] = []
+    if definition.call_id is not None:
+        rules.append((lambda one: one.image.call_id == definition.call_id, "of another call, or of none"))
+    if definition.basis == Campaign.Basis.CONSENT:
+        rules.append((lambda one: one.image.consent_id is not None, "licensed, not contributed"))
+    if definition.basis == Campaign.Basis.LICENCE:
+        rules.append((lambda one: one.image.licence_id is not None, "contributed, not licensed"))
+    if land := definition.territory:
+        rules.append((lambda one: _covers(one.image, land), f"licence does not cover {land}"))
+    if side := definition.shorter_side:
+        rules.append(
+            (lambda one: min(one.image.width or 0, one.image.height or 0) >= side, f"shorter side under {side} pixels")
+        )
+    return rules
+
+
+def _covers(image: Image, land: str) -> bool:
+    """A consent is for a purpose wherever that is followed; a licence names the countries it is good for."""
+    return image.licence is None or bool({WORLD, land} & set(image.licence.territory.split(",")))
+
+
+def _rules_for_labels(definition: Definition) -> list[tuple[Callable[[Candidate], bool], str]]:
+    rules: list[tuple[Callable[[Candidate], bool], str]] = [(lambda one: bool(one.said), "no accepted label yet")]
+    if (least := definition.least_annotators) > 1:
+        rules.append((lambda one: len(one.said) >= least, f"labelled by fewer than {least} annotators"))
+    if percent := definition.least_agreement:
+        rules.append(
+            (
+                lambda one: agreement([said.result for said in one.said]) * 100 >= percent,
+                f"annotators agree on less than {percent} %",
             )
         )
+    return rules
+
+
+def agreement(results: Sequence[Result]) -> float:
+    """The share, 0 to 1, of comparisons between two annotators that say the same of one image, over all controls.
+
+    Ratings one step apart, boxes that overlap by half and points within 5 % of the side say the same
+    (`annotation.quality.is_same`). 1 if nothing can be compared.
+    """
+    same = []
+    for control in answered(results):
+        said = [value for one in results if (value := answer(one, control)) is not None]
+        same += [is_same(control.kind, a, b) for a, b in combinations(said, 2)]
+    return sum(same) / len(same) if same else 1.0
+
+
+# --- Labels --------------------------------------------------------------------------------------
+
+
+def said_by_image(definition: Definition, at: datetime.datetime) -> Mapping[Any, list[Said]]:
+    """What each annotator had said by `at` of what the definition asks for, in an order that does not tell who is who.
+
+    Images of which nobody said anything are missing.
+    """
+    campaign = definition.dataset.campaign
+    by_image: dict[Any, list[Said]] = defaultdict(list)
+    for annotation in accepted_annotations(campaign, at) if campaign else ():
+        said = Said(
+            annotator=str(annotation.annotator_id),
+            result=annotation.result,
+            result_sha256=annotation.result_sha256,
+            made_at=annotation.made_at,
+            amount=str(annotation.amount),
+            currency=annotation.currency,
+        )
+        if definition.controls:
+            asked = [item for item in said.result if item.get("from_name") in definition.controls]
+            if not asked:
+                continue
+            said = replace(said, result=asked)
+        by_image[annotation.image_id].append(said)
     return {image: sorted(said, key=lambda one: (one.result_sha256, one.annotator)) for image, said in by_image.items()}
-
-
-def _reasons(dataset: Dataset, usable: int, at: datetime.datetime) -> Counter[str]:
-    """Images that are not usable, by reason."""
-    accepted = accepted_by(at).filter(status=ImageStatus.ACCEPTED).count()
-    reasons = Counter({f"basis does not cover {dataset.purpose_id}": accepted - usable})
-    others = Image.objects.exclude(status=ImageStatus.ACCEPTED).values("status").annotate(n=Count("pk"))
-    for row in others:
-        reasons[ImageStatus(row["status"]).label.lower()] = row["n"]
-    return +reasons

@@ -3,58 +3,69 @@
 import datetime
 import logging
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
-from django.core.files import File
-from django.core.files.storage import storages
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from collection.models import Freeze, Image, ImageStatus
-from collection.storage import open_clean
 from consent import ledger, merkle
 from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
-from exports import deviation_reports, gate, provenance, selection, splits
-from exports.assembly import SUMS, Built, Plan, all_paths, make_plan, rows_root, shard_name, write_files
-from exports.models import Dataset, DeviationReport, FilePurge, Item, Release, ReleaseFile, Revocation
+from exports import deviation_reports, gate, provenance, release_files, selection, splits
+from exports.assembly import SUMS, Built, Plan, make_plan, rows_root, shard_name, write_files
+from exports.definitions import kept_definition
+from exports.differences import foreseen
+from exports.drafts import LEFT_OUT_BY_SPLIT, foresee, with_splits
+from exports.models import Dataset, DeviationReport, Item, Release, ReleaseFile
+from exports.pictures import Pictures
 
 __all__ = ("Refused", "build_release", "discard_release", "draft_release", "publish_release")
 
 log = logging.getLogger(__name__)
 LEASE = datetime.timedelta(seconds=30)  # a build that is silent for so long was killed
-RENEW_SECONDS = 5.0
 LONGEST_WAIT = datetime.timedelta(minutes=5)
-LEFT_OUT_BY_SPLIT = "would put one person or near-duplicates in two splits"
+READ_WITH = (  # a build's release
+    "dataset__purpose", "dataset__campaign", "definition__dataset__campaign", "previous__dataset__campaign",
+    "previous__definition__dataset__campaign",
+)  # fmt: skip
 
 
 # --- Draft ---------------------------------------------------------------------------------------------------------
 
 
-def draft_release(*, dataset: Dataset, user: User) -> Release:
-    """A release to be built, as of now. Replaces a draft that waits for publication."""
+def draft_release(*, dataset: Dataset, user: User, notes: str = "") -> Release:
+    """A release to be built, as of now, by the dataset's current definition. Replaces a draft that waits.
+
+    `notes` are for people who use the release; they go into its card.
+    """
     if dataset.releases.filter(state=Release.State.BUILDING).exists():
         raise Refused("A release of this dataset is being built. Wait until it is done, then draft again.")
+    definition = kept_definition(dataset=dataset, user=user)
     snapshot_at = timezone.now()
-    found = selection.eligible(dataset, snapshot_at)
-    if not found.candidates:
-        why = "; ".join(f"{n}: {reason}" for reason, n in found.left_out.items()) or "there are no images yet"
+    draft = foresee(definition, snapshot_at)
+    if not draft.candidates:
+        left_out = draft.selection.left_out
+        why = "; ".join(f"{n}: {reason}" for reason, n in left_out.items()) or "there are no images yet"
         raise Refused(f"No image may go into {dataset.title} now ({why}).")
     for waiting in dataset.releases.filter(state=Release.State.BUILT):
         discard_release(release=waiting, reason="replaced by a newer draft")
     number = (dataset.releases.aggregate(last=Max("number"))["last"] or 0) + 1
-    version = next_version(dataset, {candidate.image.pk for candidate in found.candidates})
     try:
         with transaction.atomic():
             return Release.objects.create(
-                dataset=dataset, number=number, version=version, snapshot_at=snapshot_at, drafted_by=user
+                dataset=dataset,
+                definition=definition,
+                previous=draft.previous,
+                number=number,
+                version=draft.step.version,
+                notes=notes.strip(),
+                snapshot_at=snapshot_at,
+                drafted_by=user,
             )
     except IntegrityError:  # the same number or version: somebody drafted at the same moment
         raise Refused("Somebody else drafted a release of this dataset at the same moment. Look at theirs.") from None
@@ -73,22 +84,14 @@ def redraft_release(*, release: Release) -> Release:
     last: int = release.dataset.releases.aggregate(last=Max("number"))["last"]
     return Release.objects.create(
         dataset=release.dataset,
+        definition=release.definition,
+        previous=release.previous,
         number=last + 1,
         version=release.version,
+        notes=release.notes,
         snapshot_at=release.snapshot_at,
         drafted_by=release.drafted_by,
     )
-
-
-def next_version(dataset: Dataset, image_ids: set[Any]) -> str:
-    """1.0.0 first; a new major version when rows of the last release are gone or withdrawn; else a new minor one."""
-    last = dataset.releases.filter(state=Release.State.PUBLISHED).order_by("-number").first()
-    if last is None:
-        return "1.0.0"
-    major, minor, _ = (int(part) for part in last.version.split("."))
-    revoked = Revocation.objects.filter(item__release=last).exists()
-    gone = set(last.items.values_list("image_id", flat=True)) - image_ids
-    return f"{major + 1}.0.0" if revoked or gone else f"{major}.{minor + 1}.0"
 
 
 # --- Build ---------------------------------------------------------------------------------------------------------
@@ -102,7 +105,7 @@ def build_release(*, release_id: int) -> None:
     )
     if not claimed:
         return
-    release = Release.objects.select_related("dataset__purpose", "dataset__campaign").get(pk=release_id)
+    release = Release.objects.select_related(*READ_WITH).get(pk=release_id)
     try:
         _build(release)
     except Refused as refusal:
@@ -113,75 +116,54 @@ def build_release(*, release_id: int) -> None:
 
 
 def _build(release: Release) -> None:
-    plan = plan_release(release)
-    checkpoint = provenance.sealed_checkpoint(release)
-    if checkpoint is None:
-        raise RuntimeError("the ledger is being sealed by another process; tried again soon")
-    deviation_reports.make_report(release=release, images=[row.image for row in plan.rows])
     with tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name:
-        folder = Path(name)
-        files = write_files(release, plan, checkpoint, folder, _reader(release))
-        _store(release, files, folder)
-    _record(release, plan, files)
+        folder, sized = Path(name, "release"), Path(name, "sized")
+        folder.mkdir()
+        sized.mkdir()
+        pictures = Pictures(release.definition.longest_side, sized, beat=lambda: _keep_lease(release))
+        plan = plan_release(release, pictures)
+        checkpoint = provenance.sealed_checkpoint(release)
+        if checkpoint is None:
+            raise RuntimeError("the ledger is being sealed by another process; tried again soon")
+        deviation_reports.make_report(release=release, images=[row.image for row in plan.rows])
+        files = write_files(release, plan, checkpoint, folder, pictures.read)
+        keys = release_files.store(release, files, folder)
+    _record(release, plan, files, keys)
 
 
-def plan_release(release: Release) -> Plan:
+def plan_release(release: Release, pictures: Pictures) -> Plan:
     """What the release holds: selection as of its snapshot, splits and attested bases (both recorded on the way)."""
-    dataset = release.dataset
-    found = selection.eligible(dataset, release.snapshot_at)
+    dataset, definition = release.dataset, release.definition
+    found = selection.eligible(definition, release.snapshot_at)
     images = [candidate.image.pk for candidate in found.candidates]
     if lost := selection.not_usable(dataset, images):
         raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
-    names = splits.assign(dataset, images, release.snapshot_at)
+    names = splits.assign(dataset, images, release.snapshot_at, definition.shares)
     describe = provenance.describer(dataset, release.snapshot_at)
-    chosen = [candidate for candidate in found.candidates if candidate.image.pk in names]
-    if not chosen:
+    chosen = with_splits(found, names)
+    if not chosen.candidates:
         raise Refused(f"Nothing is left: every image {LEFT_OUT_BY_SPLIT}.")
-    found.left_out += Counter({LEFT_OUT_BY_SPLIT: len(images) - len(chosen)})
-    bases = {basis.pk: basis for basis in (provenance.basis_of(candidate.image) for candidate in chosen)}
+    bases = {basis.pk: basis for basis in (provenance.basis_of(candidate.image) for candidate in chosen.candidates)}
     provenance.attest(release, [(basis, describe(basis)) for basis in bases.values()])
-    return make_plan(
-        found,
-        (
-            provenance.make_row(dataset, one, names[one.image.pk], describe(provenance.basis_of(one.image)))
-            for one in chosen
-        ),
+    rows = (
+        provenance.make_row(
+            definition, one, pictures.look(one.image), names[one.image.pk], describe(provenance.basis_of(one.image))
+        )
+        for one in chosen.candidates
     )
+    change = (
+        foreseen(candidates=chosen.candidates, rules=definition.rules, earlier=release.previous)
+        if release.previous
+        else None
+    )
+    return make_plan(chosen, rows, change)
 
 
-def _reader(release: Release) -> Callable[[provenance.Row], bytes]:
-    """Reads one image at a time, checks its hash, and keeps the lease of this build."""
-    renewed = time.monotonic()
-
-    def read(row: provenance.Row) -> bytes:
-        nonlocal renewed
-        if time.monotonic() - renewed > RENEW_SECONDS:
-            renewed = time.monotonic()
-            Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
-                next_attempt_at=timezone.now() + LEASE
-            )
-        with open_clean(row.image) as file:
-            content: bytes = file.read()
-        if sha256_hex(content) != row.record["image_sha256"]:
-            raise ValueError(f"the stored bytes of image {row.image.pk} are not those that were accepted")
-        return content
-
-    return read
+def _keep_lease(release: Release) -> None:
+    Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(next_attempt_at=timezone.now() + LEASE)
 
 
-def storage_key(release: Release, path: str) -> str:
-    """Where a file of a release is in the `releases` storage."""
-    return f"{release.dataset.slug}/{release.pk}/{path}"
-
-
-def _store(release: Release, files: list[Built], folder: Path) -> None:
-    storage = storages["releases"]
-    for built in files:
-        with (folder / built.path).open("rb") as file:
-            storage.save(storage_key(release, built.path), File(file))
-
-
-def _record(release: Release, plan: Plan, files: list[Built]) -> None:
+def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str, str]) -> None:
     """The rows of a release, all at once; another process that built the same bytes may have been first."""
     sums = next(built.sha256 for built in files if built.path == SUMS)
     with transaction.atomic():
@@ -195,7 +177,7 @@ def _record(release: Release, plan: Plan, files: list[Built]) -> None:
             ReleaseFile(
                 release=release,
                 path=built.path,
-                key=storage_key(release, built.path),
+                key=keys[built.path],
                 sha256=built.sha256,
                 size=built.size,
                 shard=built.shard,
@@ -320,8 +302,4 @@ def discard_release(*, release: Release, reason: str) -> bool:
 
 def delete_discarded(release: Release) -> None:
     """Delete the bytes of a discarded release."""
-    storage = storages["releases"]
-    for path in all_paths():
-        storage.delete(storage_key(release, path))
-    files = release.files.filter(purge__isnull=True)
-    FilePurge.objects.bulk_create([FilePurge(file=file) for file in files], ignore_conflicts=True)
+    release_files.delete_own(release)

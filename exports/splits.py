@@ -7,7 +7,7 @@ the newcomers are left out; what still joins two splits after that keeps only it
 
 import datetime
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from collection.models import Image, Resemblance
@@ -16,24 +16,35 @@ from exports.pseudonyms import fraction
 
 NAMES = ("train", "validation", "test")
 Edge = tuple[Any, Any]  # two image ids
+Shares = tuple[int, int, int]  # per cent of the clusters in each of NAMES
+USUAL: Shares = (70, 15, 15)
 
 
-def assign(dataset: Dataset, image_ids: Iterable[Any], at: datetime.datetime) -> dict[Any, str]:
+def assign(dataset: Dataset, image_ids: Iterable[Any], at: datetime.datetime, shares: Shares = USUAL) -> dict[Any, str]:
     """The split of each image; images that would join two splits are missing. Records what is new."""
-    wanted = set(image_ids)
-    recorded = dict(Split.objects.filter(dataset=dataset).values_list("image_id", "name"))
-    edges = list(Resemblance.objects.filter(found_at__lte=at).values_list("image_id", "original_id"))
-    subjects = _subjects(wanted | set(recorded) | {image for edge in edges for image in edge})
-    splits = _settle(dataset, wanted, recorded, edges, subjects)
+    splits = foresee(dataset, image_ids, at, shares)
+    recorded = set(Split.objects.filter(dataset=dataset).values_list("image_id", flat=True))
     fresh = [Split(dataset=dataset, image_id=image, name=name) for image, name in splits.items()]
     Split.objects.bulk_create([row for row in fresh if row.image_id not in recorded], batch_size=500)
     return splits
 
 
-def name_for(dataset: Dataset, cluster: str) -> str:
-    """70 % train, 15 % validation, 15 % test."""
-    number = fraction(dataset, cluster)
-    return "train" if number < 0.70 else "validation" if number < 0.85 else "test"
+def foresee(
+    dataset: Dataset, image_ids: Iterable[Any], at: datetime.datetime, shares: Shares = USUAL
+) -> dict[Any, str]:
+    """What `assign` would say, without recording anything."""
+    wanted = set(image_ids)
+    recorded = dict(Split.objects.filter(dataset=dataset).values_list("image_id", "name"))
+    edges = list(Resemblance.objects.filter(found_at__lte=at).values_list("image_id", "original_id"))
+    subjects = _subjects(wanted | set(recorded) | {image for edge in edges for image in edge})
+    return _settle(lambda cluster: name_for(dataset, cluster, shares), wanted, recorded, edges, subjects)
+
+
+def name_for(dataset: Dataset, cluster: str, shares: Shares = USUAL) -> str:
+    """The split of a cluster of which nothing is recorded. With other shares, what is recorded stays where it is."""
+    percent = fraction(dataset, cluster) * 100
+    train, validation, _ = shares
+    return "train" if percent < train else "validation" if percent < train + validation else "test"
 
 
 def clusters(subjects: dict[Any, str], edges: Iterable[Edge]) -> dict[str, str]:
@@ -53,7 +64,11 @@ def clusters(subjects: dict[Any, str], edges: Iterable[Edge]) -> dict[str, str]:
 
 
 def _settle(
-    dataset: Dataset, wanted: set[Any], recorded: dict[Any, str], edges: list[Edge], subjects: dict[Any, str]
+    draw: Callable[[str], str],
+    wanted: set[Any],
+    recorded: dict[Any, str],
+    edges: list[Edge],
+    subjects: dict[Any, str],
 ) -> dict[Any, str]:
     cluster_of = clusters(subjects, edges)
     taken = _recorded_splits(recorded, subjects, cluster_of)
@@ -64,7 +79,7 @@ def _settle(
         if len(taken[cluster]) > 1:
             merged.add(image)
         else:
-            splits[image] = next(iter(taken[cluster]), None) or name_for(dataset, cluster)
+            splits[image] = next(iter(taken[cluster]), None) or draw(cluster)
     return splits | _settle_merged(merged, recorded, edges, subjects)
 
 

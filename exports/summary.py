@@ -8,6 +8,7 @@ from typing import Any
 from annotation.agreement import LEVELS, ratings_of
 from annotation.answers import Control, answer
 from annotation.quality import krippendorff_alpha
+from exports.differences import Difference
 from exports.provenance import Row
 from exports.selection import Candidate
 from exports.splits import NAMES
@@ -32,10 +33,15 @@ class Summary:
     controllers: list[str]
     controls: list[Control]
     left_out: dict[str, int]
+    change: Difference | None  # since the release before
 
 
 def summarize(
-    rows: Sequence[Row], candidates: Sequence[Candidate], controls: list[Control], left_out: Counter[str]
+    rows: Sequence[Row],
+    candidates: Sequence[Candidate],
+    controls: list[Control],
+    left_out: Counter[str],
+    change: Difference | None,
 ) -> Summary:
     """`candidates` are those of the rows, in any order."""
     records = [row.record for row in rows]
@@ -58,6 +64,7 @@ def summarize(
         controllers=sorted({_responsible(row) for row in rows}),
         controls=controls,
         left_out=dict(sorted(left_out.items())),
+        change=change,
     )
 
 

@@ -7,11 +7,13 @@ from exports import (
     api_pages,
     contributor_views,
     costs_views,
+    definition_views,
     depicted_views,
     deviation_views,
     difference_views,
     my_data_views,
     openness_views,
+    release_views,
     views,
 )
 
@@ -32,6 +34,7 @@ urlpatterns: list[URLPattern] = [
     path("staff/datasets/", views.dataset_list, name="datasets"),
     path("staff/datasets/new/", views.dataset_add, name="dataset_add"),
     path("staff/datasets/<slug:slug>/", views.dataset_staff, name="dataset_staff"),
+    path("staff/datasets/<slug:slug>/definition/", definition_views.dataset_define, name="dataset_define"),
     path("staff/releases/<int:pk>/publish/", views.release_publish, name="release_publish"),
     path("staff/reports/", deviation_views.deviation_reports_list, name="deviation_reports"),
     path("staff/reports/<int:pk>/", deviation_views.deviation_report, name="deviation_report"),
@@ -44,6 +47,8 @@ urlpatterns: list[URLPattern] = [
     path("staff/exceptions/<int:pk>/drop/", deviation_views.exception_drop, name="exception_drop"),
     path("staff/recipients/new/", views.recipient_add, name="recipient_add"),
     path("datasets/<slug:slug>/", views.dataset_page, name="dataset"),
+    path("datasets/<slug:slug>/<str:version>/", release_views.release_page, name="release"),
+    path("datasets/<slug:slug>/<str:version>/datacite.json", release_views.release_datacite, name="release_datacite"),
     path("datasets/<slug:slug>/<str:version>/balance/", deviation_views.release_balance, name="release_balance"),
     path(
         "datasets/<slug:slug>/<str:version>/since/<str:earlier>/",

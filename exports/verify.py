@@ -1,12 +1,13 @@
 """Check a pulled release without any access to its makers: `python -m exports.verify DIR --key PEM`.
 
 Checks sums, signatures, ledger proofs, that each basis covered the purpose, that the rows are those that were signed
-(but for withdrawn ones, which signed notices name), images and labels in both forms, that nobody is in two splits.
+(but for withdrawn ones, which signed notices name), images and labels in every form, that nobody is in two splits.
 No network. Prints the first thing that is wrong and exits with 1; 0 if all is well, 2 for wrong arguments.
 """
 
 import argparse
 import base64
+import csv
 import hashlib
 import json
 import lzma
@@ -14,48 +15,23 @@ import re
 import struct
 import sys
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from consent import merkle
 from consent.signing import BadSignature, load_public_key, open_dsse, open_note, sha256_hex
+from exports import verify_forms
+from exports.pulled import REMOVED, ROWS, Release, Wrong
 
-SUMS, STATEMENT, REMOVED = "SHA256SUMS", "statement.dsse.json", "removed.jsonl"
-CROISSANT, CARD, ROWS = "croissant.json", "README.md", "rows.jsonl"
+SUMS, STATEMENT = "SHA256SUMS", "statement.dsse.json"
+CROISSANT, CARD = "croissant.json", "README.md"
 CHECKPOINT, ATTESTATIONS = "checkpoint.txt", "attestations.jsonl"
 STATEMENT_TYPE, NOTICE_TYPE = "application/vnd.in-toto+json", "application/vnd.likeness.notice+json"
 SPLITS = ("train", "validation", "test")
-PLAIN = ("row_id", "split", "image_sha256", "subject", "format", "width", "height")
-
-
-class Wrong(Exception):
-    """What is wrong, by name."""
-
-
-@dataclass
-class Release:
-    """A pulled release as far as it has been read."""
-
-    folder: Path
-    key: Ed25519PublicKey
-    sums: dict[str, str] = field(default_factory=dict)
-    signed: dict[str, str] = field(default_factory=dict)  # path to sha256, from the statement
-    predicate: dict[str, Any] = field(default_factory=dict)
-    revoked: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to what a signed notice says of it
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to record
-    attested: dict[str, dict[str, Any]] = field(default_factory=dict)  # basis id to what the ledger says of it
-
-    def text(self, path: str) -> str:
-        try:
-            return (self.folder / path).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Wrong(f"{path}: cannot be read ({error})") from error
 
 
 def verify(folder: Path, key: Ed25519PublicKey) -> Release:
@@ -73,8 +49,8 @@ def verify(folder: Path, key: Ed25519PublicKey) -> Release:
             IndexError,
             EOFError,
             ArithmeticError,
-            RecursionError,
-            NotImplementedError,
+            RuntimeError,
+            csv.Error,
             StopIteration,
             struct.error,
             zlib.error,
@@ -84,6 +60,8 @@ def verify(folder: Path, key: Ed25519PublicKey) -> Release:
             raise Wrong(f"{name}: not in the expected form ({type(error).__name__}: {error})") from error
         except tarfile.TarError as error:
             raise Wrong(f"webdataset: not a tar file ({error})") from error
+        except zipfile.BadZipFile as error:
+            raise Wrong(f"folder: not a zip file ({error})") from error
     return release
 
 
@@ -130,7 +108,7 @@ def check_signed_files(release: Release) -> None:
 
 
 def _may_be_rewritten(path: str) -> bool:
-    return path in {ROWS, CROISSANT, CARD} or path.endswith((".parquet", ".tar"))
+    return path in {ROWS, CROISSANT, CARD} or verify_forms.holds_rows(path)
 
 
 def check_notices(release: Release) -> None:
@@ -143,7 +121,7 @@ def check_notices(release: Release) -> None:
             raise Wrong(f"{path}: about another release")
         release.revoked |= {row["row_id"]: row for row in notice["rows"]}
     if REMOVED in release.sums:
-        removed = {row["row_id"]: row for row in _lines(release, REMOVED)}
+        removed = {row["row_id"]: row for row in release.lines(REMOVED)}
         for row_id in sorted(removed.keys() ^ release.revoked.keys()):
             what = "removed without a signed notice" if row_id in removed else "named in a notice but not removed"
             raise Wrong(f"{REMOVED}: row {row_id} is {what}")
@@ -182,7 +160,7 @@ def check_checkpoint(release: Release) -> None:
 
 def check_attestations(release: Release) -> None:
     size, root = release.predicate["checkpoint"]["size"], bytes.fromhex(release.predicate["checkpoint"]["root"])
-    for number, entry in enumerate(_lines(release, ATTESTATIONS), start=1):
+    for number, entry in enumerate(release.lines(ATTESTATIONS), start=1):
         leaf = merkle.leaf_hash(entry["leaf"].encode())
         proof = [bytes.fromhex(step) for step in entry["proof"]]
         if not merkle.verify_inclusion(leaf, entry["index"], size, proof, root):
@@ -214,93 +192,7 @@ def check_splits(release: Release) -> None:
             raise Wrong(f"{ROWS}: row {row_id}: its subject is in two splits")
 
 
-# --- Images and labels ---------------------------------------------------------------------------------------------
-
-
-def check_parquet(release: Release) -> None:
-    _check_form(release, ".parquet", _parquet_rows)
-
-
-def check_webdataset(release: Release) -> None:
-    _check_form(release, ".tar", _tar_rows)
-
-
-def _check_form(release: Release, ending: str, read: Any) -> None:
-    """Every row once, in the shard of its split, with the bytes and labels of its record."""
-    seen = set()
-    for path in sorted(path for path in release.sums if path.endswith(ending)):
-        for row_id, content, values in read(release.folder / path):
-            record = release.rows.get(row_id)
-            if row_id in release.revoked:
-                raise Wrong(f"{path}: row {row_id} was withdrawn (a notice names it) but is still there")
-            if record is None or row_id in seen:
-                raise Wrong(f"{path}: row {row_id} is {'there twice' if record else f'not in {ROWS}'}")
-            if not Path(path).name.startswith(f"{record['split']}-"):
-                raise Wrong(f"{path}: row {row_id} belongs in split {record['split']}")
-            if sha256_hex(content) != record["image_sha256"]:
-                raise Wrong(f"{path}: row {row_id}: the image is not the one of its record")
-            _check_values(path, row_id, record, values)
-            seen.add(row_id)
-    for row_id in release.rows:
-        if row_id not in seen:
-            raise Wrong(f"row {row_id} is in {ROWS} but in no {ending} file")
-
-
-def _check_values(path: str, row_id: str, record: dict[str, Any], values: dict[str, Any]) -> None:
-    expected = {name: record[name] for name in PLAIN} | {"basis": record["basis"]["id"]}
-    labels = {name.removeprefix("label_"): value for name, value in values.items() if name.startswith("label_")}
-    for name in sorted({*values} - {*expected} - {f"label_{label}" for label in labels}):
-        raise Wrong(f"{path}: row {row_id}: {name} is in no record")
-    for name, value in expected.items():
-        if values.get(name) != value:
-            raise Wrong(f"{path}: row {row_id}: {name} is not the one of its record")
-    for name in sorted({*labels, *record["labels"]}):
-        if not _same_label(labels.get(name), record["labels"].get(name)):
-            raise Wrong(f"{path}: row {row_id}: label {name} is not the one of its record")
-
-
-def _same_label(value: Any, label: Any) -> bool:
-    """Records hold numbers as text; Parquet holds boxes as 32-bit floats, the tar as the shortest decimal."""
-    if isinstance(label, list):
-        return isinstance(value, list) and [_float32(side) for side in value] == [_float32(side) for side in label]
-    if isinstance(value, float | int):
-        return label is not None and float(label) == value
-    return bool(value == label)
-
-
-def _float32(number: Any) -> float:
-    return float(struct.unpack("f", struct.pack("f", float(number)))[0])
-
-
-Read = Iterator[tuple[str, bytes, dict[str, Any]]]
-
-
-def _parquet_rows(path: Path) -> Read:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=16):
-            for row in batch.to_pylist():
-                image = row.pop("image")
-                yield row["row_id"], image["bytes"], row
-
-
-def _tar_rows(path: Path) -> Read:
-    with tarfile.open(path) as tar:
-        members = list(tar)
-        for member in members:
-            if not member.isfile():  # a link would lead whoever unpacks the shard astray
-                raise Wrong(f"webdataset/{path.name}: {member.name} is not a file")
-        if len(members) % 2:
-            raise Wrong(f"webdataset/{path.name}: a row lacks its image or its values")
-        for side, image in zip(members[::2], members[1::2], strict=True):
-            values = json.loads(_content(tar, side))
-            if (side.name, image.name) != (f"{values['row_id']}.json", f"{values['row_id']}.{values['format']}"):
-                raise Wrong(f"webdataset/{path.name}: {side.name} and {image.name} are not one row")
-            yield values["row_id"], _content(tar, image), values
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    return file.read() if file else b""
+# --- Documents ------------------------------------------------------------------------------------------------------
 
 
 def check_croissant(release: Release) -> None:
@@ -339,18 +231,17 @@ CHECKS = (
     check_attestations,
     check_basis,
     check_splits,
-    check_parquet,
-    check_webdataset,
+    verify_forms.check_parquet,
+    verify_forms.check_webdataset,
+    verify_forms.check_folder,
+    verify_forms.check_coco,
+    verify_forms.check_label_studio,
     check_croissant,
     check_card,
 )
 
 
 # --- Command line --------------------------------------------------------------------------------------------------
-
-
-def _lines(release: Release, path: str) -> list[Any]:
-    return [json.loads(line) for line in release.text(path).splitlines()]
 
 
 def _sha256(path: Path) -> str:

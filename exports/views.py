@@ -14,13 +14,18 @@ from consent.hints import hint
 from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, role_required, staff_user
-from exports import pull, selection, services, tasks
+from exports import pull, services, tasks
 from exports.api import gone_items
+from exports.definitions import current_definition
+from exports.drafts import foresee
 from exports.forms import DatasetForm, RecipientForm
 from exports.models import Dataset, Notice, Release
 from exports.notice_mails import answers
+from exports.preview import look_at
 from exports.services import withheld_items
 from exports.tokens import issue_recipient_token
+
+MOST_NOTES = 20_000  # characters
 
 
 @require_GET
@@ -47,7 +52,7 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("purpose", "campaign"), slug=slug)
     if request.method == "POST":
         return _draft(request, dataset)
-    found = selection.eligible(dataset, timezone.now())
+    draft = foresee(current_definition(dataset), timezone.now())
     releases = (
         dataset.releases.select_related("drafted_by", "deviation_report")
         .annotate(rows=Count("items"))
@@ -55,8 +60,8 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     )
     context = {
         "dataset": dataset,
-        "eligible": len(found.candidates),
-        "left_out": dict(found.left_out),
+        "draft": draft,
+        "look": look_at(draft),
         "releases": [(release, withheld_items(release).count()) for release in releases],
         "answers": answers(dataset),
     }
@@ -68,7 +73,9 @@ def _draft(request: HttpRequest, dataset: Dataset) -> HttpResponse:
         messages.error(request, "There is no such action. Choose one of the buttons.")
         return redirect("dataset_staff", dataset.slug)
     try:
-        release = services.draft_release(dataset=dataset, user=staff_user(request))
+        release = services.draft_release(
+            dataset=dataset, user=staff_user(request), notes=request.POST.get("notes", "")[:MOST_NOTES]
+        )
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
@@ -106,7 +113,7 @@ def recipient_add(request: HttpRequest) -> HttpResponse:
 def dataset_page(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("purpose"), slug=slug)
     published = dataset.releases.filter(state=Release.State.PUBLISHED).order_by("-number")
-    releases = list(published.select_related("dataset", "deviation_report"))
+    releases = list(published.select_related("dataset", "definition", "deviation_report"))
     context = {
         "dataset": dataset,
         "releases": [

@@ -20,7 +20,7 @@ PROOF = {
     "annotation": "annotation earning imageview topup goldanswer rejection adjustment payment paymentchange leftout "
     "payoutrun dispute disputedecision workterms workagreement trainingset trainingresult "
     "proposal proposaldecision",
-    "exports": "release attestation item releasefile filepurge split download notice revocation "
+    "exports": "definition release attestation item releasefile filepurge split download notice revocation "
     "acknowledgement noticemail certificate deviationreport gateexception deviationaction deviationactiondone",
 }
 TRIGGERS = {

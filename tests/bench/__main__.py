@@ -27,6 +27,7 @@ NAMES = (
     "gateway",
     "labelling_day",
     "label_kills",
+    "releases",
 )
 
 for name in sys.argv[1:] or NAMES:

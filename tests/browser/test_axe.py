@@ -59,7 +59,7 @@ OURS = ("consent.urls", "collection.urls", "annotation.urls", "exports.urls")
 PAGES = {
     "anybody": [
         "home", "calls", "call:slug", "openness", "verify", "depicted", "depicted_received:request_id",
-        "certificate:act", "dataset:dataset", "release_balance:dataset,version",
+        "certificate:act", "dataset:dataset", "release:dataset,version", "release_balance:dataset,version",
         "release_difference:dataset,next_version,version", "api",
         "account_login", "account_signup", "account_reset_password",
     ],
@@ -82,7 +82,8 @@ PAGES = {
         "payment:payment", "quality:campaign", "label_review:campaign,task", "costs",
         "disputes", "dispute_decide:disputed", "work_terms_publish", "training_add:campaign", "group_labels:grouped",
         "datasets",
-        "dataset_add", "dataset_staff:dataset", "recipient_add", "fairness", "review_faces:crowded", "screening",
+        "dataset_add", "dataset_staff:dataset", "dataset_define:dataset",
+        "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case", "deviation_reports", "deviation_report:held_back", "deviation_report:quarter",
         "exception_write:draft_release", "action_add:held_back", "action_done:action",
     ],
@@ -93,7 +94,8 @@ NOT_PAGES = {
     "photo_original", "photo_thumb", "staff_preview", "desk_preview", "harm_preview", "review_full",
     "review_times_csv", "model_release", "certificate_json", "library_report",
     "deviation_report_json", "deviation_report_pdf",
-    "pull_program", "api_schema", "records_json", "label_studio_webhook", "task_image", "my_data_download",
+    "pull_program", "api_schema", "records_json", "release_datacite", "label_studio_webhook", "task_image",
+    "my_data_download",
     "about_me_delete",
     "payout_file", "statement",
     "upload_bytes", "upload_arrived", "uploads_create", "uploads_sign", "label_photograph",

@@ -9,9 +9,9 @@ from consent.keys import public_key
 from consent.signing import public_pem
 from consent.withdrawals import withdraw
 from exports import pull
-from exports.models import Notice
+from exports.models import Format, Notice
 from exports.notices import revoke_items
-from tests.exports.factories import export_to, make_labelled_dataset, make_published
+from tests.exports.factories import define_forms, export_to, make_labelled_dataset, make_published
 
 
 class _Undo(Exception):
@@ -25,7 +25,9 @@ def exported(django_db_setup, django_db_blocker, tmp_path_factory):
     with django_db_blocker.unblock():
         try:
             with transaction.atomic():
-                release = make_published(make_labelled_dataset(people=5, each=2, slug="portraits"))
+                dataset = make_labelled_dataset(people=5, each=2, slug="portraits")
+                define_forms(dataset, *Format)
+                release = make_published(dataset)
                 export_to(release, folder)
                 withdraw(consent=release.items.filter(split="train").first().image.consent)
                 revoke_items()

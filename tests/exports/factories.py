@@ -18,7 +18,8 @@ from collection.models import Image, ImageStatus
 from consent import demographics
 from consent.models import Consent, Licence, User
 from consent.roles import DATA_MANAGER
-from exports.models import Dataset, Recipient, Release
+from exports.definitions import define
+from exports.models import Dataset, Definition, Recipient, Release
 from exports.services import build_release, draft_release, publish_release
 from exports.tokens import issue_token
 from tests.annotation.factories import make_annotator
@@ -137,6 +138,12 @@ def make_rated_dataset(stars: dict[str, int], people: int = 7, each: int = 3, **
                 image = make_image(consent)
                 annotate(image, campaign, worker, result(rating))
     return make_dataset(campaign=campaign)
+
+
+def define_forms(dataset: Dataset, *forms: str) -> Definition:
+    """The dataset's next releases have these forms beside Parquet."""
+    fields = {"description": dataset.description, "formats": list(forms)}
+    return define(dataset=dataset, user=make_manager(), fields=fields, targets=())
 
 
 def make_manager() -> User:

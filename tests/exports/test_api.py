@@ -146,9 +146,9 @@ def test_the_token_is_not_stored():
 
 def test_what_is_not_published_is_not_there(read, release):
     make_image(consent=release.items.first().image.consent)
-    assert make_built(release.dataset).version == "1.1.0"
-    assert read("1.1.0/").status_code == 404
-    assert read("1.1.0/files/SHA256SUMS").status_code == 404
+    assert make_built(release.dataset).version == "1.0.1"
+    assert read("1.0.1/").status_code == 404
+    assert read("1.0.1/files/SHA256SUMS").status_code == 404
     assert read("1.0.0/files/nothing").status_code == 404
     assert len(read().json()["releases"]) == 1
 

@@ -15,6 +15,7 @@ from consent.withdrawals import withdraw
 from exports import assembly, services
 from exports.models import FilePurge, Item, Release
 from exports.notices import revoke_items
+from exports.pictures import Pictures
 from exports.services import Refused, build_release, draft_release, publish_release
 from tests.consent.factories import make_consent, make_licence
 from tests.exports.factories import (
@@ -42,8 +43,10 @@ def files_of(release, folder):
 def plan_bytes(release, folder):
     """Build the files again, from nothing but the database and the clean images."""
     folder.mkdir()
-    plan = services.plan_release(release)
-    assembly.write_files(release, plan, release.checkpoint, folder, services._reader(release))
+    sized = folder.with_name(f"{folder.name}-sized")
+    sized.mkdir()
+    pictures = Pictures(release.definition.longest_side, sized)
+    assembly.write_files(release, services.plan_release(release, pictures), release.checkpoint, folder, pictures.read)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -86,7 +86,8 @@ def test_every_release_states_that_the_gate_ran(dataset, tmp_path):
 def test_nothing_is_published_without_a_report(far):
     Release.objects.filter(pk=far.pk).update(state="discarded")
     bare = Release.objects.create(
-        dataset=far.dataset, number=9, version="9.0.0", snapshot_at=far.snapshot_at, drafted_by=far.drafted_by,
+        dataset=far.dataset, definition=far.definition, number=9, version="9.0.0", snapshot_at=far.snapshot_at,
+        drafted_by=far.drafted_by,
         state="built", sums_sha256="0" * 64, rows_root="0" * 64,
     )  # fmt: skip
     with pytest.raises(Refused, match="has no deviation report"):

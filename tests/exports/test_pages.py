@@ -34,7 +34,7 @@ def test_from_dataset_to_published_release(client):
     page = client.post("/staff/datasets/new/", FIELDS, follow=True)
     assert page.redirect_chain == [("/staff/datasets/portraits/", 302)]
     assert "<strong>1</strong> photograph may go into it now" in page.content.decode()
-    assert "1: basis does not cover research" in page.content.decode()
+    assert '<td>basis does not cover research</td><td class="number">1</td>' in page.content.decode()
     page = client.post("/staff/datasets/portraits/", {"action": "draft"}, follow=True)
     assert "1.0.0 is being built" in page.content.decode()
     tasks.build_due()

@@ -1,0 +1,127 @@
+"""The forms that labels have beside Parquet and tar: a zip with a CSV, COCO JSON, Label Studio JSON.
+
+The same rows give the same bytes: no times, no owners, keys in one order, one row at a time.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotation import config
+from annotation.answers import Control
+from consent.sheets import csv_line
+from exports import label_forms
+from exports.provenance import Row
+from exports.writers import Add
+
+METADATA = "metadata.csv"
+OLDEST = (1980, 1, 1, 0, 0, 0)  # the zero of zip files
+
+
+@contextmanager
+def open_folder(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
+    """A zip that unpacks to photographs and metadata.csv, which Hugging Face's imagefolder reads as it is."""
+    names = [control.name for control in controls]
+    lines = [csv_line(*label_forms.csv_columns(names))]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # photographs are compressed already
+
+        def add(row: Row, content: bytes) -> None:
+            archive.writestr(_member(label_forms.file_name(row.record)), content)
+            lines.append(csv_line(*label_forms.csv_cells(row.record, names)))
+
+        yield add
+        archive.writestr(_member(METADATA), "".join(lines))
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, date_time=OLDEST)
+    member.create_system, member.external_attr = 3, 0o644 << 16
+    return member
+
+
+def write_coco(path: Path, rows: Sequence[Row], controls: Sequence[Control]) -> None:
+    """COCO's object detection form, with keypoints where points were asked for. Photographs are those of the folder."""
+    boxes = [control.name for control in controls if control.kind == "box"]
+    points = [control.name for control in controls if control.kind == "point"]
+    with path.open("w", encoding="utf-8") as file:
+        file.write('{"annotations":[')
+        _write_all(file, _annotations(rows, boxes, points))
+        file.write(f'],"categories":{compact(label_forms.coco_categories(boxes, points))},"images":[')
+        _write_all(file, (label_forms.coco_image(row.record, number) for number, row in enumerate(rows, start=1)))
+        file.write(f'],"info":{compact({"description": path.stem})},"licenses":[]}}\n')
+
+
+def _annotations(rows: Sequence[Row], boxes: Sequence[str], points: Sequence[str]) -> Iterator[dict[str, Any]]:
+    count = 0
+    for number, row in enumerate(rows, start=1):
+        for found in label_forms.coco_annotations(row.record, boxes, points):
+            count += 1
+            yield {"id": count, "image_id": number, **found}
+
+
+# --- Label Studio --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What Label Studio wants to know of a label besides its value."""
+
+    from_name: str
+    to_name: str
+    type: str
+    label: str  # of a box or a point
+
+
+def frames_of(xml: str) -> dict[str, Frame]:
+    """By the name of a label in releases: where it belongs in a labelling config."""
+    found = {}
+    for control in config.parse_config(xml).values():
+        labels = control.values if control.kind == "keypointlabels" else ("",)
+        for label in labels:
+            named = label or (control.values[0] if control.kind == "rectanglelabels" else "")
+            frame = Frame(control.name, control.target, control.kind, named)
+            found[config.label_name(control.name, label)] = frame
+    return found
+
+
+def write_tasks(path: Path, rows: Iterable[Row], frames: Mapping[str, Frame]) -> None:
+    """Tasks with one annotation each, as Label Studio imports them under the campaign's config."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write("[")
+        _write_all(file, (_task(row.record, frames) for row in rows))
+        file.write("]\n")
+
+
+def _task(record: dict[str, Any], frames: Mapping[str, Frame]) -> dict[str, Any]:
+    results = [
+        {
+            "id": name,
+            "from_name": frames[name].from_name,
+            "to_name": frames[name].to_name,
+            "type": frames[name].type,
+            "original_width": record["width"],
+            "original_height": record["height"],
+            "image_rotation": 0,
+            "value": label_forms.task_value(frames[name].type, label, frames[name].label, record),
+        }
+        for name, label in sorted(record["labels"].items())
+        if label and name in frames
+    ]
+    return {"data": label_forms.task_data(record), "annotations": [{"result": results}]}
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def compact(value: Any) -> str:
+    """JSON in the one form that pull writes it in as well, when rows are taken out."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _write_all(file: Any, values: Iterable[Any]) -> None:
+    for number, value in enumerate(values):
+        file.write(f",{compact(value)}" if number else compact(value))

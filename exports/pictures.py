@@ -1,0 +1,70 @@
+"""The bytes of a release's photographs: as they are, or made smaller once into the folder of the build."""
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image as Picture
+
+from collection.imaging import open_safely
+from collection.models import Image
+from collection.storage import open_clean
+from consent.signing import sha256_hex
+
+RENEW_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a row says of its photograph's file."""
+
+    sha256: str
+    width: int
+    height: int
+    format: str  # file extension without the dot
+
+
+class Pictures:
+    """Photographs with at most `longest_side` pixels on the longer side (None: as they are), one at a time.
+
+    Those that are larger are made smaller by a decoder apart (ADR 0015) and wait in `folder` until they are read.
+    `beat` is called now and then. The same photograph gives the same bytes, with the same Pillow.
+    """
+
+    def __init__(self, longest_side: int | None, folder: Path, beat: Callable[[], object] = lambda: None) -> None:
+        self.longest_side, self.folder, self.beat = longest_side, folder, beat
+        self.renewed = time.monotonic()
+
+    def look(self, image: Image) -> Facts:
+        """What the photograph is in this release."""
+        assert image.width is not None  # noqa: S101 -- a CHECK constraint: accepted images have a size
+        assert image.height is not None  # noqa: S101
+        if self.longest_side is None or max(image.width, image.height) <= self.longest_side:
+            return Facts(image.clean_sha256, image.width, image.height, image.clean_format)
+        kept = self._kept(image)
+        if not kept.exists():
+            kept.write_bytes(open_safely(self._clean(image), beat=self.beat, side=self.longest_side).preview)
+        content = kept.read_bytes()
+        with Picture.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
+        return Facts(sha256_hex(content), width, height, "jpg")
+
+    def read(self, image: Image) -> bytes:
+        """Its bytes, as `look` described them. ValueError if what is stored is not what was accepted."""
+        kept = self._kept(image)
+        return kept.read_bytes() if kept.exists() else self._clean(image)
+
+    def _kept(self, image: Image) -> Path:
+        return self.folder / f"{image.pk.hex}.jpg"
+
+    def _clean(self, image: Image) -> bytes:
+        if time.monotonic() - self.renewed > RENEW_SECONDS:
+            self.renewed = time.monotonic()
+            self.beat()
+        with open_clean(image) as file:
+            content: bytes = file.read()
+        if sha256_hex(content) != image.clean_sha256:
+            raise ValueError(f"the stored bytes of image {image.pk} are not those that were accepted")
+        return content

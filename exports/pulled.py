@@ -1,0 +1,38 @@
+"""A pulled release as `verify` reads it. No Django."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+REMOVED, ROWS = "removed.jsonl", "rows.jsonl"
+
+
+class Wrong(Exception):
+    """What is wrong, by name."""
+
+
+@dataclass
+class Release:
+    """A pulled release as far as it has been read."""
+
+    folder: Path
+    key: Ed25519PublicKey
+    sums: dict[str, str] = field(default_factory=dict)
+    signed: dict[str, str] = field(default_factory=dict)  # path to sha256, from the statement
+    predicate: dict[str, Any] = field(default_factory=dict)
+    revoked: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to what a signed notice says of it
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to record
+    attested: dict[str, dict[str, Any]] = field(default_factory=dict)  # basis id to what the ledger says of it
+
+    def text(self, path: str) -> str:
+        try:
+            return (self.folder / path).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Wrong(f"{path}: cannot be read ({error})") from error
+
+    def lines(self, path: str) -> list[Any]:
+        """What a .jsonl file holds."""
+        return [json.loads(line) for line in self.text(path).splitlines()]

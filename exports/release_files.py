@@ -1,0 +1,74 @@
+"""The bytes of releases in storage: stored once, shared by releases that hold the same, deleted with what is in them.
+
+A file with rows that an earlier published release of the dataset holds byte for byte is not stored again: the later
+release names the earlier one's key. Both lose it together, since the same rows are in both (docs/decisions/0029).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.core.files import File
+from django.core.files.storage import storages
+from django.db.models import Exists, OuterRef
+
+from exports.assembly import Built, all_paths
+from exports.models import FilePurge, Release, ReleaseFile
+
+
+def storage_key(release: Release, path: str) -> str:
+    """Where a file of a release is in the `releases` storage, unless an earlier release has the same bytes."""
+    return f"{release.dataset.slug}/{release.pk}/{path}"
+
+
+def store(release: Release, files: Iterable[Built], folder: Path) -> dict[str, str]:
+    """Put the files of a build into storage; path to key."""
+    storage, keys = storages["releases"], {}
+    for built in files:
+        shared = _shared_key(release, built) if built.carries_rows else None
+        keys[built.path] = shared or storage_key(release, built.path)
+        if not shared:
+            with (folder / built.path).open("rb") as file:
+                storage.save(keys[built.path], _OnDisk(file))
+    return keys
+
+
+class _OnDisk(File):
+    """A file that the storage may move instead of copying, if it is on the same disk."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)
+
+
+def _shared_key(release: Release, built: Built) -> str | None:
+    published = ReleaseFile.objects.filter(
+        release__dataset=release.dataset_id, release__state=Release.State.PUBLISHED, purge__isnull=True
+    )
+    same = published.filter(sha256=built.sha256, size=built.size, shard=built.shard, carries_rows=True)
+    return same.order_by("pk").values_list("key", flat=True).first()
+
+
+def purge(file: ReleaseFile) -> None:
+    """Delete the bytes of a file with a row that nobody may have any more, wherever this release has them.
+
+    Every release that shares them holds the same row. A second builder that was late may have left a copy of its own.
+    """
+    storage = storages["releases"]
+    for key in {file.key, storage_key(file.release, file.path)}:
+        storage.delete(key)
+    FilePurge.objects.get_or_create(file=file)
+
+
+def delete_own(release: Release) -> None:
+    """Delete the bytes of a release that was given up, but for those that published ones share."""
+    storage = storages["releases"]
+    for path in all_paths():
+        storage.delete(storage_key(release, path))
+    files = release.files.filter(purge__isnull=True)
+    FilePurge.objects.bulk_create([FilePurge(file=file) for file in files], ignore_conflicts=True)
+
+
+def purged_keys() -> Iterable[str]:
+    """Keys whose bytes must not be there: of purged files, unless a file that is not purged shares them."""
+    held = ReleaseFile.objects.filter(key=OuterRef("file__key"), purge__isnull=True)
+    gone = FilePurge.objects.filter(~Exists(held)).values_list("file__key", flat=True)
+    return gone.distinct().iterator(500)

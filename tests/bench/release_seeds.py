@@ -1,0 +1,83 @@
+"""What the benchmark of builds puts into an installation, and the build itself, each in a process of its own."""
+
+import json
+import os
+import random
+import resource
+import sys
+import time
+import uuid
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from django.conf import settings
+
+from collection.models import Image, ImageStatus
+from consent.models import Licence, Purpose
+from consent.signing import sha256_hex
+from exports.models import Dataset, Release
+from exports.services import build_release, draft_release
+from tests.collection.factories import store_clean
+from tests.consent.factories import make_licence, make_user
+
+BYTES = 30 * 1024
+PER_PERSON = 5
+
+
+def photographs(count: str) -> Any:
+    """So many accepted photographs of BYTES each under one licence. Their bytes are noise: a build does not look."""
+    licence = Licence.objects.first() or make_licence(purposes=["research"])
+    dice = random.Random(Image.objects.count())
+    rows = []
+    for number in range(int(count)):
+        content, image_id = dice.randbytes(BYTES), uuid.UUID(int=dice.getrandbits(128), version=4)
+        subject = f"{licence.pk}:{number // PER_PERSON}:{count}"
+        rows.append(
+            Image(
+                id=image_id, licence=licence, subject=subject, external_id=f"{count}/{number}.jpg",
+                status=ImageStatus.ACCEPTED, sha256=sha256_hex(b"original" + content), byte_size=BYTES,
+                clean_key=store_clean(image_id, subject, content, "jpg"), clean_sha256=sha256_hex(content),
+                clean_format="jpg", width=640, height=480,
+            )
+        )  # fmt: skip
+    Image.objects.bulk_create(rows, batch_size=500)
+    return {"photographs": Image.objects.count()}
+
+
+def draft() -> Any:
+    """A dataset with a draft of everything there is."""
+    dataset = Dataset.objects.create(
+        slug=f"bench-{Dataset.objects.count()}", title="Bench", description="For the benchmark.",
+        purpose=Purpose.objects.get(pk="research"), terms="LicenseRef-Bench",
+    )  # fmt: skip
+    return {
+        "release": draft_release(
+            dataset=dataset, user=make_user(f"{Dataset.objects.count()}@example.org", "data manager")
+        ).pk
+    }
+
+
+def build(pk: str) -> Any:
+    """Seconds and the most memory that one build took, and where the files are."""
+    begun, worked = time.perf_counter(), time.process_time()
+    build_release(release_id=int(pk))
+    seconds, worked = time.perf_counter() - begun, time.process_time() - worked
+    release = Release.objects.get(pk=pk)
+    assert release.state == Release.State.BUILT, release.last_error
+    place = settings.STORAGES["releases"]["OPTIONS"]["location"]
+    return {
+        "seconds": seconds,
+        "worked": worked,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rows": release.items.count(),
+        "folder": f"{place}/{release.dataset.slug}/{release.pk}",
+    }
+
+
+if __name__ == "__main__":
+    name, *words = sys.argv[1:]
+    print(json.dumps(globals()[name](*words), default=str))
