@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
@@ -13,7 +12,7 @@ from django.views.decorators.http import require_GET
 from collection import removals
 from collection.face_marks import holding_faces
 from collection.freezes import frozen_images
-from collection.models import Image, ImageStatus
+from collection.models import Image, ImageQuerySet, ImageStatus
 from collection.reasons import describe
 from collection.screening import without_face
 from collection.views import SHOWN
@@ -32,22 +31,27 @@ EXPLAINED = {ImageStatus.REJECTED, ImageStatus.DUPLICATE, ImageStatus.NEEDS_REVI
 @never_cache
 @contributor_required
 def photos(request: HttpRequest, contributor: Contributor) -> HttpResponse:
-    """Every photograph of this contributor: where it stands and why, who saw it, what holds it, who pulled that.
-
-    Erased ones have no picture any more: they are one line, and on request (`?erased`) a page of where they went.
-    """
+    """Every photograph of this contributor that is there: where it stands and why, who saw it, what holds it, who
+    pulled that. Erased ones, which have no picture any more, are one line."""
     own = Image.objects.filter(consent__contributor=contributor)
-    of_erased, gone = "erased" in request.GET, Q(status=ImageStatus.PURGED)
-    shown = own.filter(gone if of_erased else ~gone).order_by("-received_at", "pk")
-    page = Paginator(shown.prefetch_related("transitions"), PER_PAGE).get_page(request.GET.get("page"))
+    erased = own.filter(status=ImageStatus.PURGED).count()
+    return _page(request, contributor, own.exclude(status=ImageStatus.PURGED), of_erased=False, erased=erased)
+
+
+@require_GET
+@never_cache
+@contributor_required
+def photos_erased(request: HttpRequest, contributor: Contributor) -> HttpResponse:
+    """What stays of this contributor's erased photographs: why they went, and where they had been."""
+    erased = Image.objects.filter(consent__contributor=contributor, status=ImageStatus.PURGED)
+    return _page(request, contributor, erased, of_erased=True)
+
+
+def _page(request: HttpRequest, contributor: Contributor, images: ImageQuerySet, **context: Any) -> HttpResponse:
+    ordered = images.order_by("-received_at", "pk").prefetch_related("transitions")
+    page = Paginator(ordered, PER_PAGE).get_page(request.GET.get("page"))
     rows = _rows(contributor, list(page.object_list))
-    context = {
-        "page": page,
-        "rows": rows,
-        "removable": any(row["removable"] for row in rows),
-        "of_erased": of_erased,
-        "erased": own.filter(gone).count(),
-    }
+    context |= {"page": page, "rows": rows, "removable": any(row["removable"] for row in rows)}
     return render(request, "exports/photos.html", context)
 
 

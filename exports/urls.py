@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     path("me/data/download", my_data_views.my_data_download, name="my_data_download"),
     path("me/data/<slug:question>/", my_data_views.my_data_ask, name="my_data_ask"),
     path("me/photos/", contributor_views.photos, name="photos"),
+    path("me/photos/erased/", contributor_views.photos_erased, name="photos_erased"),
     path("certificates/<uuid:act>/", contributor_views.certificate, name="certificate"),
     path("certificates/<uuid:act>.json", contributor_views.certificate_json, name="certificate_json"),
     path("pull.py", views.pull_program, name="pull_program"),

@@ -64,8 +64,8 @@ PAGES = {
         "account_login", "account_signup", "account_reset_password",
     ],
     "contributor": [
-        "me", "photos", "withdraw", "sign:form_slug", "upload:slug", "my_data", "my_data_ask:asking", "about_me",
-        "account_delete", "account_logout", "mfa_index", "photo_faces:crowded",
+        "me", "photos", "photos_erased", "withdraw", "sign:form_slug", "upload:slug", "my_data", "my_data_ask:asking",
+        "about_me", "account_delete", "account_logout", "mfa_index", "photo_faces:crowded",
     ],
     "newcomer": ["about"],
     "annotator": [

@@ -329,7 +329,7 @@ def test_nobody_is_told_that_a_list_of_known_harm_has_it(client, mailoutbox):
     person = image.consent.contributor
     client.force_login(person.user)
     told = [
-        client.get("/me/photos/?erased").content.decode(),
+        client.get("/me/photos/erased/").content.decode(),
         page(client, image.removals.get().act),
         json.dumps([one for name, one in disclose(person, {}).items() if name != "retention"]),
     ]

@@ -124,7 +124,7 @@ def test_erased_ones_are_one_line_and_a_page_of_where_they_went(client, consent)
     assert "3 photographs were erased." in before
     assert before.count("<li class=") == 1
     assert str(left.pk) in before
-    erased = page(client, "?erased")
+    erased = page(client, "erased/")
     assert (erased.count("<li class="), erased.count("permission was withdrawn")) == (3, 3)
     assert str(left.pk) not in erased
     assert '<span class="badge quiet">dropped</span>' in erased
