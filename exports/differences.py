@@ -13,8 +13,6 @@ from consent.refusals import Refused
 from exports.labels import Label, consolidate
 from exports.models import Item, Release
 
-COUNTS_KEPT = 86_400  # seconds; anybody may ask, and it takes a look at every label
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -41,20 +39,27 @@ def difference(*, release: Release, earlier: Release) -> Difference:
     )
 
 
-def count_difference(*, release: Release, earlier: Release) -> dict[str, int]:
-    """How many rows were added, removed, relabelled and kept."""
-    key = f"difference-{earlier.pk}-{release.pk}"
-    counts: dict[str, int] | None = cache.get(key)
-    if counts is None:
-        found = difference(release=release, earlier=earlier)
-        counts = {
-            "added": len(found.added),
-            "removed": len(found.removed),
-            "relabelled": len(found.relabelled),
-            "kept": found.kept,
-        }
-        cache.set(key, counts, COUNTS_KEPT)
+def kept_counts(*, release: Release, earlier: Release) -> dict[str, int] | None:
+    """What `count_difference` found when it was last asked; None if it has to look again."""
+    counts: dict[str, int] | None = cache.get(_key(release, earlier))
     return counts
+
+
+def count_difference(*, release: Release, earlier: Release) -> dict[str, int]:
+    """How many rows were added, removed, relabelled and kept. It looks at every label, and what it finds is kept."""
+    found = difference(release=release, earlier=earlier)
+    counts = {
+        "added": len(found.added),
+        "removed": len(found.removed),
+        "relabelled": len(found.relabelled),
+        "kept": found.kept,
+    }
+    cache.set(_key(release, earlier), counts, timeout=None)  # neither release ever changes
+    return counts
+
+
+def _key(release: Release, earlier: Release) -> str:
+    return f"difference-{earlier.sums_sha256}-{release.sums_sha256}"
 
 
 def _items(release: Release) -> dict[uuid.UUID, Item]:
