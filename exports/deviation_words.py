@@ -136,7 +136,8 @@ def _topic(table: Mapping[str, Any], section: Mapping[str, Any]) -> Topic:
             "numbers would tell of them. The gate goes by the newest ones."
         )
     scores = [_mean_plot(table, score) for score in table["scores"]]
-    return Topic(table["title"], (_share_plot(table), *scores), tuple(notes))
+    plots = () if table.get("kept_back") else (_share_plot(table), *scores)
+    return Topic(table["title"], plots, tuple(notes))
 
 
 def _share_plot(table: Mapping[str, Any]) -> Plot:

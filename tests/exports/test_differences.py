@@ -89,7 +89,7 @@ def test_strangers_cannot_have_every_pair_compared(client, three, monkeypatch):
         pages = [f"/datasets/portraits/{pair}/" for pair in ("2.1.0/since/1.0.0", "2.1.0/since/2.0.0")]
         assert [client.get(page).status_code for page in pages] == [200, 429]
         assert client.get(pages[0]).status_code == 200
-        assert "Open this page again within the hour" in client.get(pages[1]).content.decode()
+        assert "Open this page again in the next hour" in client.get(pages[1]).content.decode()
     with time_machine.travel("2030-01-01T13:00:00Z", tick=False):
         assert client.get(pages[1]).status_code == 200
 

@@ -8,10 +8,11 @@ import pytest
 from consent import demographics
 from consent.withdrawals import withdraw
 from exports.deviation_tables import tables
+from exports.deviation_words import part
 from exports.gate_exceptions import sign_exception, write_exception
 from exports.models import DeviationReport
 from exports.services import build_release, publish_release
-from exports.steady_tables import Shown, tells
+from exports.steady_tables import Shown, kept_back, tells
 from tests.annotation.factories import make_annotator
 from tests.consent.factories import make_consent
 from tests.exports.factories import (
@@ -187,3 +188,12 @@ def test_who_may_have_answered_otherwise_then_is_nobody_who_is_known_to_have_cha
     now = people("2", "abcde", stars=5) + people("2", "fgh") + NINE
     then = Shown(shown(TWO + NINE).table, [{**row, "unsure": row["subject"] == "a"} for row in TWO + NINE], (32, 16))
     assert tells(shown(now), then, "stars")
+
+
+def test_a_table_that_is_kept_back_says_so_and_draws_nothing():
+    back = {**kept_back(shown(TWO + NINE).table), "as_of": "1.0.0"}
+    gate = {"verdict": "passes", "over": [], "largest": None}
+    section = {"title": "P", "version": "1.0.0", "gate": gate, "tables": [back], "rows": 32, "people": 16}
+    [topic] = part(section).topics
+    assert topic.plots == ()
+    assert "beside the table of another dataset" in topic.notes[0]
