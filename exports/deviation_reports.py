@@ -4,7 +4,7 @@ A report is about whole groups by self-report; it is kept for good, with its has
 """
 
 import datetime
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -16,10 +16,13 @@ from consent import ledger
 from consent.models import LedgerEntry
 from consent.signing import canonical_json, sha256_hex, utc_text
 from exports import deviation_tables
-from exports.group_rows import STARS, rows_of, rows_of_images, scales
+from exports.group_rows import STARS, rows_as_reported, rows_of, rows_of_images, scales
 from exports.models import Dataset, DeviationReport, Release
+from exports.pseudonyms import keyed
+from exports.steady_tables import Shown, kept_back, tells
 
 Document = dict[str, Any]
+Columns = tuple[str, ...]
 
 
 # --- Of a release --------------------------------------------------------------------------------
@@ -35,20 +38,63 @@ def make_report(*, release: Release, images: Collection[Image]) -> DeviationRepo
 
 def _section(release: Release, rows: list[dict[str, Any]]) -> Document:
     scores = sorted(scales(release))
+    total = (len(rows), len({row["subject"] for row in rows}))
     made = deviation_tables.tables(rows, scores, DIMENSIONS, STARS)
-    before = _last_tables(release.dataset)
     dated = [{**table, "as_of": release.version} for table in made]
+    held = _telling(release, [Shown(table, rows, total) for table in dated])
+    before = _last_tables(release.dataset)
+    shown = [
+        before.get(columns_of(table)) or kept_back(table) if columns_of(table) in held else table for table in dated
+    ]
     return {
         "dataset": release.dataset.slug,
         "title": release.dataset.title,
         "version": release.version,
-        "rows": len(rows),
-        "people": len({row["subject"] for row in rows}),
+        "rows": total[0],
+        "people": total[1],
         "limits": deviation_tables.LIMITS,
         "scores": scores,
-        "gate": deviation_tables.judge(rows, scores, DIMENSIONS, made),
-        "tables": [deviation_tables.steady(table, before.get(tuple(table["columns"]))) for table in dated],
+        "gate": deviation_tables.judge(
+            rows, scores, DIMENSIONS, [table for table in dated if columns_of(table) not in held], _sealer(release)
+        ),
+        "tables": shown,
     }
+
+
+def columns_of(table: Document) -> Columns:
+    return tuple(table["columns"])
+
+
+def _telling(release: Release, fresh: Collection[Shown]) -> set[Columns]:
+    """The columns of those fresh tables that would tell of fewer than SMALL people beside any that was shown before.
+
+    Of any dataset: two of them may hold the same people but for one. Each earlier release is looked at once.
+    """
+    held: set[Columns] = set()
+    for earlier, made_at, section in _fresh_before(release):
+        open_ones = [one for one in fresh if columns_of(one.table) not in held]
+        theirs = {columns_of(table): table for table in section["tables"] if table["as_of"] == section["version"]}
+        if not any(columns_of(one.table) in theirs for one in open_ones):
+            continue
+        rows, total = rows_as_reported(earlier, made_at), (section["rows"], section["people"])
+        for one in open_ones:
+            table = theirs.get(columns_of(one.table))
+            if table and tells(one, Shown(table, rows, total), STARS):
+                held.add(columns_of(one.table))
+    return held
+
+
+def _fresh_before(release: Release) -> Iterator[tuple[Release, datetime.datetime, Document]]:
+    """Every earlier report of a release that was built, with when it was made: those of quarters repeat its tables."""
+    reports = DeviationReport.objects.filter(release__items__isnull=False).exclude(release=release).distinct()
+    for report in reports.select_related("release__dataset__campaign").order_by("pk").iterator():
+        assert report.release is not None  # noqa: S101 -- it has items
+        yield report.release, report.made_at, report.content
+
+
+def _sealer(release: Release) -> Callable[[str], str]:
+    """Makes of what the gate found in withheld groups a mark that only drafts of the same snapshot share."""
+    return lambda found: keyed(release.dataset, "gate", f"{utc_text(release.snapshot_at)} {found}")
 
 
 def _last_tables(dataset: Dataset) -> dict[tuple[str, ...], Document]:
@@ -105,8 +151,22 @@ def report_quarter(*, today: datetime.date | None = None) -> DeviationReport | N
     quarter = last_quarter(today or timezone.now().date())
     if report := DeviationReport.objects.filter(quarter=quarter).first():
         return report
-    found = [_section(release, rows_of(release)) for release in _newest_releases(before=_end_of(quarter))]
+    found = [_section_now(release) for release in _newest_releases(before=_end_of(quarter))]
     return _keep({"kind": "quarter", "quarter": quarter, "datasets": found}, quarter=quarter) if found else None
+
+
+def _section_now(release: Release) -> Document:
+    """The section of a published release at the end of a quarter: its own tables, and the gate on what is left of it.
+
+    Tables of those who are left would tell, beside the release's own, who withdrew.
+    """
+    rows, scores = rows_of(release), sorted(scales(release))
+    report = DeviationReport.objects.filter(release=release).first()
+    section = report.content if report else _section(release, rows)
+    gate = deviation_tables.judge(rows, scores, DIMENSIONS, [], _sealer(release))
+    people = len({row["subject"] for row in rows})
+    kept = {name: value for name, value in section.items() if name not in ("kind", "snapshot_at")}
+    return {**kept, "rows": len(rows), "people": people, "gate": gate}
 
 
 def last_quarter(today: datetime.date) -> str:
@@ -153,10 +213,11 @@ def withdrawal_effect(release: Release) -> list[Document]:
     report = DeviationReport.objects.filter(release=release).first()
     if report is None:
         return []
-    now = deviation_tables.tables(rows_of(release), [], DIMENSIONS, STARS)
-    then = {tuple(table["columns"]): table for table in report.content["tables"]}
+    rows = rows_of(release, labels=False)  # this page is looked at: no label is asked for
+    now = deviation_tables.tables(rows, [], DIMENSIONS, STARS)
+    then = {columns_of(table): table for table in report.content["tables"]}
     return [
-        deviation_tables.difference(table, then[tuple(table["columns"])])
+        deviation_tables.difference(table, then[columns_of(table)])
         for table in now
-        if len(table["columns"]) == 1 and tuple(table["columns"]) in then
+        if len(table["columns"]) == 1 and columns_of(table) in then
     ]

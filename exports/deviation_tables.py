@@ -5,7 +5,7 @@ remains beside them is small, with all that people may work out from the tables 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -211,11 +211,18 @@ def _answers(cells: Iterable[tuple[Any, Any]]) -> set[tuple[int, Any]]:
 # --- The gate ------------------------------------------------------------------------------------
 
 
-def judge(rows: Sequence[Row], scores: Iterable[str], attributes: Sequence[str], shown: Sequence[Table]) -> Table:
+def judge(
+    rows: Sequence[Row],
+    scores: Iterable[str],
+    attributes: Sequence[str],
+    shown: Sequence[Table],
+    seal: Callable[[str], str] = str,
+) -> Table:
     """The gate's verdict on all groups of one or two attributes, withheld ones too; those it does not name.
 
     `verdict` is "nothing rated", "too few to tell", "passes" or "too far apart"; `over` the largest gap of each score
-    and attributes that is too large, `higher`, `lower` and `gap` empty where a group is withheld.
+    and attributes that is too large. Where a group is not in the tables `shown`, `higher`, `lower` and `gap` are empty,
+    and `sealed` is what `seal` makes of them: a mark by which the same finding is known again.
     """
     scores = list(scores)
     every = [(name,) for name in attributes] + list(combinations(attributes, 2))
@@ -235,6 +242,7 @@ def judge(rows: Sequence[Row], scores: Iterable[str], attributes: Sequence[str],
                 "higher": label(gap.higher, columns) if named else "",
                 "lower": label(gap.lower, columns) if named else "",
                 "gap": decimals(gap.gap) if named else "",
+                "sealed": "" if named else seal(f"{score} {columns} {gap.higher} {gap.lower} {gap.gap:.4f}"),
             }
             judged.append(finding)
             over += [finding] if is_too_far(gap) else []
@@ -248,21 +256,15 @@ def judge(rows: Sequence[Row], scores: Iterable[str], attributes: Sequence[str],
 # --- Against an earlier report -------------------------------------------------------------------
 
 
-def steady(table: Table, before: Table | None) -> Table:
-    """The earlier table, where a group gained or lost fewer than SMALL people since: their difference would tell who.
-
-    `as_of` of a table says whose numbers it shows.
-    """
-    if before is None or not _tells(table, before):
-        return table
-    return before
-
-
 def _tells(table: Table, before: Table) -> bool:
-    """Whether a group grew or shrank by fewer than SMALL people. One that is not shown may have had up to SMALL - 1."""
-    now, then = ({line["group"]: line["people"] for line in one["lines"]} for one in (table, before))
-    hidden = SMALL - 1
-    return any(0 < abs(now.get(group, hidden) - then.get(group, hidden)) < SMALL for group in {*now, *then})
+    """Whether a group differs by fewer than SMALL people, or by photographs of as many as before.
+
+    A group that is not shown may have had up to SMALL - 1.
+    """
+    now, then = ({line["group"]: (line["people"], line["n"]) for line in one["lines"]} for one in (table, before))
+    hidden = (SMALL - 1, None)
+    pairs = [(now.get(group, hidden), then.get(group, hidden)) for group in {*now, *then}]
+    return any(one != other and abs(one[0] - other[0]) < SMALL for one, other in pairs)
 
 
 def difference(table: Table, before: Table) -> Table:

@@ -120,18 +120,24 @@ def change(found: Mapping[str, Any]) -> Change:
 
 def _topic(table: Mapping[str, Any], section: Mapping[str, Any]) -> Topic:
     notes = []
-    if table["withheld"] is None:
+    if table.get("kept_back"):
+        notes.append(
+            f"Not shown: beside the table of another dataset it would tell of fewer than {SMALL} people. The gate goes "
+            "by its numbers all the same."
+        )
+    elif table["withheld"] is None:
         notes.append(f"Groups of fewer than {SMALL} people are withheld.")
     elif table["withheld"]:
         groups = "One group is" if table["withheld"] == 1 else f"{table['withheld']} groups are"
         notes.append(f"{groups} withheld: of fewer than {SMALL} people, or needed so that none can be worked out.")
     if table["as_of"] != section["version"]:
         notes.append(
-            f"As of {table['as_of']}: since then fewer than {SMALL} people of a group came or went, and newer numbers "
-            "would tell who they are. The gate goes by the newest ones."
+            f"As of {table['as_of']}: since then something changed for fewer than {SMALL} people of a group, and newer "
+            "numbers would tell of them. The gate goes by the newest ones."
         )
     scores = [_mean_plot(table, score) for score in table["scores"]]
-    return Topic(table["title"], (_share_plot(table), *scores), tuple(notes))
+    plots = () if table.get("kept_back") else (_share_plot(table), *scores)
+    return Topic(table["title"], plots, tuple(notes))
 
 
 def _share_plot(table: Mapping[str, Any]) -> Plot:

@@ -12,8 +12,6 @@ from exports.models import Item, Release
 from exports.pseudonyms import keyed
 from exports.selection import Candidate, Said, said_by_image
 
-COUNTS_KEPT = 86_400  # seconds; anybody may ask, and it takes a look at every label
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -60,14 +58,21 @@ def foreseen(*, candidates: Iterable[Candidate], rules: Rules, earlier: Release)
     return _compare(now, _rows_of(earlier))
 
 
-def count_difference(*, release: Release, earlier: Release) -> dict[str, int]:
-    """How many rows were added, removed, relabelled and kept."""
-    key = f"difference-{earlier.pk}-{release.pk}"
-    counts: dict[str, int] | None = cache.get(key)
-    if counts is None:
-        counts = difference(release=release, earlier=earlier).counts()
-        cache.set(key, counts, COUNTS_KEPT)
+def kept_counts(*, release: Release, earlier: Release) -> dict[str, int] | None:
+    """What `count_difference` found when it was last asked; None if it has to look again."""
+    counts: dict[str, int] | None = cache.get(_key(release, earlier))
     return counts
+
+
+def count_difference(*, release: Release, earlier: Release) -> dict[str, int]:
+    """How many rows were added, removed, relabelled and kept. It looks at every label, and what it finds is kept."""
+    counts = difference(release=release, earlier=earlier).counts()
+    cache.set(_key(release, earlier), counts, timeout=None)  # neither release ever changes
+    return counts
+
+
+def _key(release: Release, earlier: Release) -> str:
+    return f"difference-{earlier.sums_sha256}-{release.sums_sha256}"
 
 
 def _compare(now: _Rows, then: _Rows) -> Difference:

@@ -38,7 +38,7 @@ def in_words(finding: dict[str, Any]) -> str:
     """`quality by Gender: Woman 0.08 above Man`, never naming a group that is withheld."""
     where = f"{finding['score']} by {finding['title']}"
     if not finding["gap"]:
-        return f"{where}: a group that is not shown, because it or another one is small"
+        return f"{where}: a group that is not shown, because it or another one is small or hardly changed"
     return f"{where}: {finding['higher']} {float(finding['gap']):.3f} above {finding['lower']}"
 
 
@@ -54,10 +54,13 @@ def standing_exception(release: Release) -> GateException | None:
 
 
 def _covers(exception: GateException, finding: dict[str, Any]) -> bool:
-    """Whether whoever signed saw this gap of the same groups, or a larger one."""
+    """Whether whoever signed saw this gap of the same groups, or a larger one; of groups not shown, just this one."""
     same = ("score", "columns", "higher", "lower")
     seen = exception.release.deviation_report.content["gate"]["over"]
-    return any(all(one[name] == finding[name] for name in same) and one["gap"] >= finding["gap"] for one in seen)
+    alike = [one for one in seen if all(one[name] == finding[name] for name in same)]
+    if not finding["gap"]:
+        return bool(finding.get("sealed")) and any(one.get("sealed") == finding["sealed"] for one in alike)
+    return any(float(one["gap"]) >= float(finding["gap"]) for one in alike)
 
 
 def card_text(release: Release) -> str:

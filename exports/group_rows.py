@@ -4,6 +4,7 @@ It joins what people said about themselves with labels, in memory only: nothing 
 leave it, small ones withheld.
 """
 
+import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from decimal import Decimal
@@ -20,6 +21,7 @@ from consent.models import PREFER_NOT_TO_SAY, Demographics
 from exports.deviation import GroupReport, group_report
 from exports.labels import consolidate
 from exports.models import Release
+from exports.steady_tables import UNSURE
 
 STARS = "stars"  # the column with what each annotator said: {score: {annotator: stars}}
 
@@ -31,11 +33,29 @@ def reports_of(release: Release) -> list[GroupReport]:
     return [group_report(rows, score, attribute) for score in scores for attribute in DIMENSIONS]
 
 
-def rows_of(release: Release) -> list[dict[str, Any]]:
-    """A row per image that is in the release and still usable for its purpose."""
+def rows_of(release: Release, *, labels: bool = True) -> list[dict[str, Any]]:
+    """A row per image that is in the release and still usable for its purpose; without `labels`, no scores."""
     items = release.items.values("image")
     usable = Image.objects.usable_for(release.dataset.purpose_id).filter(pk__in=items)
-    return rows_of_images(release, list(usable.select_related("consent")))
+    images = list(usable.select_related("consent"))
+    if labels:
+        return rows_of_images(release, images)
+    said = answers_of(images)
+    return [{"subject": image.subject, **said.get(image.subject, {})} for image in images]
+
+
+def rows_as_reported(release: Release, made_at: datetime.datetime) -> list[dict[str, Any]]:
+    """The rows from which a report was made then, as far as they may still be used: labels are as of the snapshot.
+
+    Answers are today's. Whoever gave none, or gave them after the report, is UNSURE: they may have said otherwise then.
+    """
+    items = release.items.values("image")
+    usable = Image.objects.usable_for(release.dataset.purpose_id).filter(pk__in=items)
+    images = list(usable.select_related("consent"))
+    people = {image.consent.contributor_id for image in images if image.consent}
+    since = Demographics.objects.filter(pk__in=people, given_at__lte=made_at).values_list("pk", flat=True)
+    sure = set(map(str, since)) | set(licensed_attributes.said_of({image.subject for image in images}))
+    return [{**row, UNSURE: row["subject"] not in sure} for row in rows_of_images(release, images)]
 
 
 def rows_of_images(release: Release, images: Collection[Image]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ import re
 import shutil
 import sys
 import tarfile
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -49,6 +50,7 @@ NOTICE_TYPE = "application/vnd.likeness.notice+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 NAME = r"[A-Za-z0-9_-][\w.-]*"  # of a file or folder of a release: never hidden, never ".."
 TRIES = 5
+TOO_MANY, LONGEST_PAUSE = 429, 60  # HTTP status; seconds
 LARGEST_ANSWER = 1 << 28  # bytes of JSON, or of SHA256SUMS
 
 
@@ -87,9 +89,23 @@ class Server:
         if data is not None:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(self.url + quote(path), data=data, headers=headers)  # noqa: S310 -- http(s) only
+        for _ in range(TRIES):
+            try:
+                return self._ask(request, path)
+            except urllib.error.HTTPError as busy:  # too many requests: the server says when to come back
+                pause = busy.headers.get("Retry-After", "")
+                seconds = min(int(pause), LONGEST_PAUSE) if pause.isdecimal() else LONGEST_PAUSE
+                say(f"{self.url} asks to wait {seconds} s")
+                time.sleep(seconds)
+        raise Trouble(REFUSED, f"{self.url} has too many requests of this token. Try again later.")
+
+    def _ask(self, request: urllib.request.Request, path: str) -> Any:
+        """One request; HTTPError if it came too early (429)."""
         try:
             return self.opener.open(request, timeout=60)
         except urllib.error.HTTPError as error:
+            if error.code == TOO_MANY:
+                raise
             code = WITHDRAWN if error.code == 410 else REFUSED
             raise Trouble(code, f"{self.url}{path} answered {error.code}: {_detail(error)}") from error
         except (OSError, http.client.HTTPException) as error:

@@ -1,4 +1,4 @@
-"""How often strangers may send us something without an account.
+"""How often strangers may send us something, or have us count something, without an account.
 
 Per address in the cache, which all processes share and which forgets by itself: an address is personal data and has no
 place in the database. Two requests in the same instant may count as one, so the limit for everybody together is counted
@@ -16,6 +16,24 @@ from consent.models import RightsRequest
 PER_HOUR = 5  # from one address
 PER_DAY = 100  # from everybody
 HOUR = 3600
+COMPARED_PER_HOUR = 30  # pairs of releases, for everybody together: each takes a look at every label of both
+
+
+def counted(key: str, *, seconds: int) -> int:
+    """Count one more under this key, which is forgotten after so many seconds: how many there are now.
+
+    Two at the same instant may count as one.
+    """
+    cache.add(key, 0, seconds)
+    try:
+        return cache.incr(key)
+    except ValueError:  # the cache made room
+        return 1
+
+
+def may_compare() -> bool:
+    """Count one more comparison of two releases; False if it is one too many in this hour."""
+    return counted(f"compared-{timezone.now():%Y%m%d%H}", seconds=HOUR) <= COMPARED_PER_HOUR
 
 
 def may_send(address: str) -> bool:

@@ -1,9 +1,11 @@
 """What changed between two releases, row by row."""
 
 import pytest
+import time_machine
 
 from consent.refusals import Refused
 from consent.withdrawals import withdraw
+from exports import throttle
 from exports.differences import count_difference, difference
 from exports.pseudonyms import keyed
 from tests.exports.factories import (
@@ -78,6 +80,18 @@ def test_the_api_names_rows_to_recipients_and_the_page_counts_them_for_everybody
         assert not [row for row in new + gone + again if row in page]
     assert client.get("/datasets/portraits/1.0.0/since/2.1.0/").status_code == 404
     assert "/datasets/portraits/2.1.0/since/2.0.0/" in client.get("/datasets/portraits/").content.decode()
+
+
+def test_strangers_cannot_have_every_pair_compared(client, three, monkeypatch):
+    """Each comparison looks at every label of two releases; what was counted before is shown without."""
+    monkeypatch.setattr(throttle, "COMPARED_PER_HOUR", 1)
+    with time_machine.travel("2030-01-01T12:00:00Z", tick=False):
+        pages = [f"/datasets/portraits/{pair}/" for pair in ("2.1.0/since/1.0.0", "2.1.0/since/2.0.0")]
+        assert [client.get(page).status_code for page in pages] == [200, 429]
+        assert client.get(pages[0]).status_code == 200
+        assert "Open this page again in the next hour" in client.get(pages[1]).content.decode()
+    with time_machine.travel("2030-01-01T13:00:00Z", tick=False):
+        assert client.get(pages[1]).status_code == 200
 
 
 def test_what_is_not_published_is_not_compared(client, three):

@@ -5,11 +5,12 @@ import json
 import pytest
 from django.db import IntegrityError, transaction
 
-from consent import ledger
+from consent import demographics, ledger
 from consent.keys import public_key
 from consent.models import LedgerEntry
 from consent.refusals import Refused
 from consent.signing import open_dsse, sha256_hex
+from exports import gate
 from exports.gate_exceptions import EXCEPTION_TYPE, drop_exception, sign_exception, write_exception
 from exports.models import DeviationReport, GateException, Release
 from exports.services import build_release, publish_release
@@ -153,6 +154,23 @@ def test_an_exception_covers_no_larger_gap_than_was_signed(far):
     build_release(release_id=draft.pk)
     with pytest.raises(Refused, match=r"0\.260 above"):
         publish_release(release=draft, user=make_manager())
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_an_exception_about_a_withheld_group_covers_no_other_finding(opens):
+    """Nobody who signs can see the gap: what they signed is this one finding, and no other of groups not shown."""
+    dataset = make_rated_dataset({"2": 5, "9": 2}, people=4, each=7)
+    release = make_built(dataset)
+    draft = sign_exception(
+        exception=write_exception(release=release, user=make_manager(), **WORDS), user=make_manager()
+    )
+    assert release.deviation_report.content["gate"]["over"][0]["gap"] == ""
+    if not opens:  # somebody of the withheld group changed their answer meanwhile: another finding, not shown either
+        person = demographics.Demographics.objects.filter(skin_tone="9").first().contributor
+        demographics.save_answers(contributor=person, skin_tone="2")
+    build_release(release_id=draft.pk)
+    draft.refresh_from_db()
+    assert (gate.refusal(draft) == "") is opens
 
 
 def test_another_draft_needs_another_exception(far):

@@ -78,6 +78,20 @@ def test_it_is_one_file_that_needs_nothing_of_ours(live_server, release, tmp_pat
     assert verify.main([str(target), "--key", str(pem)]) == 0
 
 
+def test_it_waits_when_the_server_asks_it_to(pulling, target, pem, settings, monkeypatch):
+    generous, waited = settings.API_PER_MINUTE, []
+
+    def wait(seconds):
+        waited.append(seconds)
+        settings.API_PER_MINUTE = generous
+
+    monkeypatch.setattr("time.sleep", wait)
+    settings.API_PER_MINUTE = {**generous, "files": 3}
+    assert pulling() == pull.OK
+    assert [0 < seconds <= 60 for seconds in waited] == [True]
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
 @pytest.mark.parametrize("have", [0, 1, 1000, "all", "too much"])
 def test_a_killed_pull_goes_on(have, pulling, target, pem):
     assert pulling() == pull.OK
