@@ -13,7 +13,7 @@ from annotation.models import Annotation
 NO_ANSWER = ""
 LEAVE_OUT = (NO_ANSWER, "Leave this out")
 NONE = "\N{EMPTY SET}"  # no config of ours names a choice so
-NONE_OF_THESE = (NONE, "None of these is to be seen")
+NONE_OF_THESE = (NONE, "To tick nothing is right")
 
 
 class SeveralField(forms.MultipleChoiceField):

@@ -16,7 +16,7 @@ def fill(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
     sent = annotation.objects.filter(task=OuterRef("task"), annotator=OuterRef("annotator"))
     handout.objects.filter(Exists(sent), answered_at=None).update(answered_at=timezone.now())
     if any(settings.PAYER.values()):
-        apps.get_model("annotation", "PayoutRun").objects.filter(payer=None).update(payer=settings.PAYER)
+        apps.get_model("annotation", "PayoutRun").objects.filter(payer__isnull=True).update(payer=settings.PAYER)
 
 
 class Migration(migrations.Migration):
