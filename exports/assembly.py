@@ -1,7 +1,8 @@
 """The files of a release, written into a folder: shards, then the documents about them, then the sums of all."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from exports.provenance import Row, attestation_lines, sign_statement
 from exports.selection import Candidate, Selection
 from exports.splits import NAMES
 from exports.summary import Summary, summarize
-from exports.writers import ReadImage
+from exports.writers import Add, ReadImage
 
 STATEMENT, SUMS = "statement.dsse.json", "SHA256SUMS"
 
@@ -105,25 +106,34 @@ def shard_path(form: str, split: str) -> str:
     return PATHS[form].format(split)
 
 
-def _write_shards(release: Release, plan: Plan, split: str, folder: Path, read_image: ReadImage) -> Iterable[Built]:
+def _write_shards(release: Release, plan: Plan, split: str, folder: Path, read_image: ReadImage) -> Iterator[Built]:
     rows = plan.rows_of(split)
-    for form in (PARQUET, *(form for form in Format if form in release.definition.formats)):
-        path = folder / shard_path(form, split)
+    paths = {form: folder / shard_path(form, split) for form in _forms_of(release)}
+    for path in paths.values():
         path.parent.mkdir(exist_ok=True)
-        if form == Format.COCO:
-            label_files.write_coco(path, rows, plan.controls)
-        elif form == Format.LABEL_STUDIO:
-            campaign = release.dataset.campaign
-            label_files.write_tasks(path, rows, label_files.frames_of(campaign.config) if campaign else {})
-        else:
-            WITH_PHOTOGRAPHS[form](path, rows, plan.controls, read_image)
+    with ExitStack() as opened:
+        adders = [opened.enter_context(OPEN[form](path, plan.controls)) for form, path in paths.items() if form in OPEN]
+        for row in rows:
+            content = read_image(row.image)
+            for add in adders:
+                add(row, content)
+    if Format.COCO in paths:
+        label_files.write_coco(paths[Format.COCO], rows, plan.controls)
+    if Format.LABEL_STUDIO in paths and (campaign := release.dataset.campaign):
+        label_files.write_tasks(paths[Format.LABEL_STUDIO], rows, label_files.frames_of(campaign.config))
+    for form in paths:
         yield _built(folder, shard_path(form, split), shard=shard_name(split), carries_rows=True)
 
 
-WITH_PHOTOGRAPHS: dict[str, Callable[[Path, Iterable[Row], Sequence[Control], ReadImage], None]] = {
-    PARQUET: writers.write_parquet,
-    Format.WEBDATASET: writers.write_tar,
-    Format.FOLDER: label_files.write_folder,
+def _forms_of(release: Release) -> list[str]:
+    return [PARQUET, *(form for form in Format if form in release.definition.formats)]
+
+
+# Forms with photographs in them, which are read once for all.
+OPEN: dict[str, Callable[[Path, Sequence[Control]], AbstractContextManager[Add]]] = {
+    PARQUET: writers.open_parquet,
+    Format.WEBDATASET: writers.open_tar,
+    Format.FOLDER: label_files.open_folder,
 }
 
 

@@ -6,6 +6,7 @@ The same rows give the same bytes: no times, no owners, keys in one order, one r
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,24 @@ from annotation.answers import Control
 from consent.sheets import csv_line
 from exports import label_forms
 from exports.provenance import Row
-from exports.writers import ReadImage
+from exports.writers import Add
 
 METADATA = "metadata.csv"
 OLDEST = (1980, 1, 1, 0, 0, 0)  # the zero of zip files
 
 
-def write_folder(path: Path, rows: Iterable[Row], controls: Sequence[Control], read_image: ReadImage) -> None:
+@contextmanager
+def open_folder(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
     """A zip that unpacks to photographs and metadata.csv, which Hugging Face's imagefolder reads as it is."""
     names = [control.name for control in controls]
     lines = [csv_line(*label_forms.csv_columns(names))]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # photographs are compressed already
-        for row in rows:
-            archive.writestr(_member(label_forms.file_name(row.record)), read_image(row.image))
+
+        def add(row: Row, content: bytes) -> None:
+            archive.writestr(_member(label_forms.file_name(row.record)), content)
             lines.append(csv_line(*label_forms.csv_cells(row.record, names)))
+
+        yield add
         archive.writestr(_member(METADATA), "".join(lines))
 
 

@@ -28,8 +28,15 @@ def store(release: Release, files: Iterable[Built], folder: Path) -> dict[str, s
         keys[built.path] = shared or storage_key(release, built.path)
         if not shared:
             with (folder / built.path).open("rb") as file:
-                storage.save(keys[built.path], File(file))
+                storage.save(keys[built.path], _OnDisk(file))
     return keys
+
+
+class _OnDisk(File):
+    """A file that the storage may move instead of copying, if it is on the same disk."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)
 
 
 def _shared_key(release: Release, built: Built) -> str | None:

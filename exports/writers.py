@@ -1,13 +1,14 @@
 """The two forms in which a release carries images: Parquet (Hugging Face layout) and WebDataset tar.
 
-The same rows give the same bytes (with the same pyarrow). Images are read one at a time; a Parquet row group holds at
-most ROW_GROUP of them.
+The same rows give the same bytes (with the same pyarrow). Rows come one at a time, so that each photograph is read once
+for all forms; a Parquet row group holds at most ROW_GROUP of them.
 """
 
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "point": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 2, "_type": "List"},
 }
 ReadImage = Callable[[Image], bytes]
+Add = Callable[[Row, bytes], None]  # a row with its photograph
 
 
 def column(control: Control) -> str:
@@ -84,29 +86,41 @@ def schema(controls: Sequence[Control]) -> pa.Schema:
     return pa.schema(fields, metadata={b"huggingface": json.dumps({"info": {"features": features(controls)}}).encode()})
 
 
-def write_parquet(path: Path, rows: Iterable[Row], controls: Sequence[Control], read_image: ReadImage) -> None:
-    """One Parquet shard."""
+@contextmanager
+def open_parquet(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
+    """One Parquet shard, to which rows are added one after the other."""
     layout = schema(controls)
+    group: list[dict[str, Any]] = []
+
     with pq.ParquetWriter(path, layout, **PARQUET_OPTIONS) as writer:
-        group: list[dict[str, Any]] = []
-        for row in rows:
+
+        def add(row: Row, content: bytes) -> None:
             name = f"{row.record['row_id']}.{row.record['format']}"
-            group.append({"image": {"bytes": read_image(row.image), "path": name}, **values(row, controls)})
+            group.append({"image": {"bytes": content, "path": name}, **values(row, controls)})
             if len(group) == ROW_GROUP:
-                writer.write_table(pa.Table.from_pylist(group, schema=layout))
-                group = []
-        if group:
+                flush()
+
+        def flush() -> None:
             writer.write_table(pa.Table.from_pylist(group, schema=layout))
+            group.clear()
+
+        yield add
+        if group:
+            flush()
 
 
-def write_tar(path: Path, rows: Iterable[Row], controls: Sequence[Control], read_image: ReadImage) -> None:
+@contextmanager
+def open_tar(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
     """One WebDataset shard: <row_id>.json and <row_id>.<format> for each row."""
     with tarfile.open(path, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for row in rows:
+
+        def add(row: Row, content: bytes) -> None:
             key = row.record["row_id"]
             side = json.dumps(values(row, controls), sort_keys=True, separators=(",", ":")).encode()
             _add(tar, f"{key}.json", side)
-            _add(tar, f"{key}.{row.record['format']}", read_image(row.image))
+            _add(tar, f"{key}.{row.record['format']}", content)
+
+        yield add
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -63,14 +63,15 @@ def draft() -> Any:
 
 def build(pk: str) -> Any:
     """Seconds and the most memory that one build took, and where the files are."""
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     build_release(release_id=int(pk))
-    seconds = time.perf_counter() - begun
+    seconds, worked = time.perf_counter() - begun, time.process_time() - worked
     release = Release.objects.get(pk=pk)
     assert release.state == Release.State.BUILT, release.last_error
     place = settings.STORAGES["releases"]["OPTIONS"]["location"]
     return {
         "seconds": seconds,
+        "worked": worked,
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "rows": release.items.count(),
         "folder": f"{place}/{release.dataset.slug}/{release.pk}",

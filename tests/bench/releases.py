@@ -26,8 +26,9 @@ def main() -> None:
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             copied = seconds_to_copy(folder)
             print(
-                f"{there:>7,} photographs, {size / 1e6:,.0f} MB: built in {made['seconds']:.1f} s with at most "
-                f"{made['megabytes']:.0f} MB of memory; cp {copied:.1f} s; {copied / made['seconds']:.2f} of its speed"
+                f"{there:>7,} photographs, {size / 1e6:,.0f} MB: built in {made['seconds']:.1f} s "
+                f"({made['worked']:.1f} s of processor time) with at most {made['megabytes']:.0f} MB of memory; "
+                f"cp {copied:.1f} s; {copied / made['seconds']:.2f} of its speed"
             )
             shutil.rmtree(folder)
 
