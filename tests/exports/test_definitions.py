@@ -170,14 +170,17 @@ def test_other_shares_move_nothing_that_has_its_split():
     dataset = make_dataset()
     for _ in range(20):
         make_image()
-    make_published(dataset)
-    before = dict(Split.objects.values_list("image", "name"))
+    before = splits_of(make_published(dataset))
     change(dataset, train_percent=10, validation_percent=80)
     fresh = [make_image() for _ in range(30)]
-    make_published(dataset)
-    after = dict(Split.objects.values_list("image", "name"))
+    after = splits_of(make_published(dataset))
     assert {image: after[image] for image in before} == before
     assert [after[image.pk] for image in fresh].count("validation") > 15
+    assert dict(Split.objects.values_list("image", "name")) == after
+
+
+def splits_of(release):
+    return dict(release.items.values_list("image", "split"))
 
 
 def test_to_foresee_is_to_record_nothing():
