@@ -11,6 +11,7 @@ from annotation.services import may_be_seen, plan_tasks
 from collection.models import Freeze, Image, Removal
 from consent.models import Consent, PurposeEnd, RightsRequest
 from consent.withdrawals import withdraw
+from exports.definitions import current_definition
 from exports.selection import eligible
 from tests.annotation.factories import make_campaign
 from tests.collection.factories import make_image
@@ -93,9 +94,9 @@ def test_r01_r09_an_expired_consent_is_usable_for_nothing_from_that_second_on():
     end = image.consent.expires_at
     assert standing(image, at=end - datetime.timedelta(microseconds=1)) == ALL
     assert standing(image, at=end) == set()
-    dataset = make_dataset()
-    assert [one.image for one in eligible(dataset, end - DAY).candidates] == [image]
-    assert eligible(dataset, end).candidates == []
+    definition = current_definition(make_dataset())
+    assert [one.image for one in eligible(definition, end - DAY).candidates] == [image]
+    assert eligible(definition, end).candidates == []
 
 
 # --- Freezing and removing -----------------------------------------------------------------------

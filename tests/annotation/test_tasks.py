@@ -13,7 +13,10 @@ pytestmark = pytest.mark.django_db
 
 def test_every_sweep_of_the_beat_table_exists():
     names = {name for name in settings.CELERY_BEAT_SCHEDULE if name.startswith("annotation.")}
-    expected = "push_running pull_hinted sweep_updated retract_withdrawn pause_weak forget_bank_details forget_former compare_studio"
+    expected = (
+        "push_running pull_hinted sweep_updated retract_withdrawn pause_weak forget_bank_details forget_former "
+        "compare_studio"
+    )
     assert names == {f"annotation.tasks.{name}" for name in expected.split()}
     assert {getattr(tasks, name.rpartition(".")[2]).name for name in names} == names
 
