@@ -16,18 +16,9 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from annotation.answers import Control, Result, answer, answered
-from annotation.models import (
-    Annotation,
-    Annotator,
-    Campaign,
-    Earning,
-    GoldAnswer,
-    LabelTask,
-    LabelTaskQuerySet,
-    Pause,
-    Rejection,
-)
+from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask, LabelTaskQuerySet
 from annotation.quality import is_same
+from annotation.quality_models import GoldAnswer, Pause, Rejection
 from annotation.selection import AcceptedAnnotation, accepted_annotations
 from consent.mailing import try_to_send
 from consent.models import User

@@ -27,20 +27,11 @@ from annotation.comparison import comparison_facts
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
 from annotation.forecast import forecast
 from annotation.forms import CampaignForm, InviteForm, TopUpForm
+from annotation.handout_models import ImageView
 from annotation.joining_models import TrainingSet
 from annotation.labelstudio import LabelStudioError
 from annotation.languages import name
-from annotation.models import (
-    Annotation,
-    Annotator,
-    Campaign,
-    Earning,
-    ImageView,
-    Invitation,
-    LabelProject,
-    LabelTask,
-    MoneySum,
-)
+from annotation.models import Annotation, Annotator, Campaign, Earning, Invitation, LabelProject, LabelTask, MoneySum
 from annotation.payout_views import own_annotator, pay_facts
 from annotation.terms import has_agreed
 from annotation.training import trainings_of
