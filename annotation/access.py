@@ -7,8 +7,9 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from annotation.gold import paused_for
+from annotation.handout_models import Handout
 from annotation.languages import spoken_by
-from annotation.models import Annotator, Campaign, Earning, Handout, LabelProject, LabelTask
+from annotation.models import Annotator, Campaign, Earning, LabelProject, LabelTask
 from annotation.services import may_be_seen
 from annotation.terms import has_agreed
 from annotation.training import may_be_looked_at, passed_by, still_to_do

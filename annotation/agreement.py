@@ -10,16 +10,14 @@ from statistics import fmean, median
 from typing import Any
 
 from annotation.answers import Control, answer, answered
-from annotation.drift import Drift, drift_of_annotators
-from annotation.models import Annotation, Annotator, Campaign, LabelTask
+from annotation.drift import Answers, Drift, claimed_seconds, drift_of_annotators
+from annotation.models import Annotator, Campaign, LabelTask
 from annotation.quality import alpha_interval, box_overlap, dawid_skene, is_same, krippendorff_alpha
 from annotation.selection import AcceptedAnnotation
 
 LEVELS = {"rating": "ordinal", "choices": "nominal"}
 # K. Krippendorff, Content Analysis (2004), p. 241: conclusions from 0.8, tentative ones from 0.667.
 RELIABLE, TENTATIVE = 0.8, 0.667
-
-Answers = Mapping[uuid.UUID, Mapping[uuid.UUID, Any]]  # by image: by annotator what they said
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -
     """What each annotator did of what was `said` in the campaign, those first who agree least with the others."""
     answers = by_control(said)
     same, right = same_as_others(answers), _probably_right(answers)
-    seconds, drift = _seconds(campaign), drift_of_annotators(campaign, said, answers)
+    seconds = {who: median(claimed) for who, claimed in claimed_seconds(campaign).items()}
+    drift = drift_of_annotators(campaign, said, answers)
     people = Annotator.objects.select_related("user").in_bulk({one.annotator_id for one in said})
     count: dict[uuid.UUID, int] = defaultdict(int)
     for one in said:
@@ -148,15 +147,6 @@ def _probably_right(answers: Mapping[Control, Answers]) -> dict[uuid.UUID, float
         for who, rates in found.error_rates.items():
             estimates[who].append(sum(share * rates[true][true] for true, share in found.prior.items()))
     return {who: fmean(found) for who, found in estimates.items()}
-
-
-def _seconds(campaign: Campaign) -> dict[uuid.UUID, float]:
-    claimed: dict[uuid.UUID, list[float]] = defaultdict(list)
-    rows = Annotation.objects.filter(task__campaign=campaign, annotator__isnull=False, lead_seconds__isnull=False)
-    for who, lead in rows.values_list("annotator", "lead_seconds"):
-        if who is not None and lead is not None:
-            claimed[who].append(lead)
-    return {who: median(found) for who, found in claimed.items()}
 
 
 # --- Per photograph ------------------------------------------------------------------------------

@@ -24,9 +24,9 @@ from annotation.pull import chunks, record_fetched, record_tasks
 EVERY = timedelta(days=1)
 TOLD_FOR = timedelta(days=30)
 LONGEST = timedelta(hours=1)  # one that began longer ago and has no end was cut off
-SENDS_AGAIN = (Difference.Kind.LOST, Difference.Kind.PROJECT)
 State = LabelTask.State
 Kind = Difference.Kind
+SENDS_AGAIN = (Kind.LOST, Kind.PROJECT)
 
 
 def due_projects() -> QuerySet[LabelProject]:

@@ -77,18 +77,11 @@ def dispute(request: HttpRequest, user: User, pk: uuid.UUID) -> HttpResponse:
 @role_required(DATA_MANAGER, REVIEWER)
 def dispute_queue(request: HttpRequest) -> HttpResponse:
     about = ("annotation__task__campaign", "annotation__annotator", "annotation__rejection")
-    waiting = [(one, _barred(one, staff_user(request))) for one in disputes.waiting().select_related(*about)]
+    waiting = list(disputes.waiting().select_related(*about))
+    barred = disputes.reasons_barred(waiting, staff_user(request))
     decided = DisputeDecision.objects.select_related("dispute__annotation__task__campaign", "made_by").order_by("-at")
-    return render(request, "annotation/disputes.html", {"waiting": waiting, "decided": decided[:DECIDED]})
-
-
-def _barred(found: Dispute, user: User) -> str:
-    """Why somebody may not decide it; "" when they may."""
-    try:
-        disputes.refuse_judges(found, user)
-    except Refused as refusal:
-        return str(refusal)
-    return ""
+    facts = {"waiting": [(one, barred[one.pk]) for one in waiting], "decided": decided[:DECIDED]}
+    return render(request, "annotation/disputes.html", facts)
 
 
 @form_page
@@ -96,7 +89,7 @@ def _barred(found: Dispute, user: User) -> str:
 def dispute_decide(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     about = ("annotation__task__campaign", "annotation__task__image", "annotation__annotator__user", "said", "decision")
     found = get_object_or_404(Dispute.objects.select_related("annotation__rejection", *about), pk=pk)
-    annotation, barred = found.annotation, _barred(found, staff_user(request))
+    annotation, barred = found.annotation, disputes.reasons_barred([found], staff_user(request))[found.pk]
     form = DecideForm(request.POST or None, pays=annotation.verdict == Annotation.Verdict.REFUSED)
     if form.is_valid() and _decide(request, found, form):
         return redirect("disputes")

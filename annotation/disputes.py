@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.dispute_models import Dispute, DisputeDecision, DisputeWords
-from annotation.gold import refuse_own_work
+from annotation.gold import OWN_WORK, labelled_by
 from annotation.intake import SKIPPED, record_earning
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask
 from consent.mailing import try_to_send
@@ -100,7 +100,8 @@ def decide_dispute(*, dispute: Dispute, outcome: str, answer: str, user: User) -
     somebody else decided, and when the campaign's budget cannot pay what is granted."""
     if not answer.strip():
         raise Refused("Say why: the annotator will read it.")
-    refuse_judges(dispute, user)
+    if barred := reasons_barred([dispute], user)[dispute.pk]:
+        raise Refused(barred)
     with transaction.atomic():
         decision = _decide(dispute, outcome, answer.strip(), user)
         if outcome == GRANTED and dispute.annotation.verdict == Annotation.Verdict.REFUSED:
@@ -110,14 +111,19 @@ def decide_dispute(*, dispute: Dispute, outcome: str, answer: str, user: User) -
     return decision
 
 
-def refuse_judges(dispute: Dispute, user: User) -> None:
-    """Refused for whoever rejected the annotation, and for whoever labelled the photograph, the annotator first."""
-    annotation = dispute.annotation
+def reasons_barred(disputes: Collection[Dispute], user: User) -> dict[uuid.UUID, str]:
+    """By dispute (its pk), why somebody may not decide it: they rejected the annotation or labelled the photograph, as
+    its annotator first of all. "" where they may."""
+    labelled = labelled_by(user, [one.annotation.task_id for one in disputes])
+    return {one.pk: _reason_barred(one.annotation, user, labelled) for one in disputes}
+
+
+def _reason_barred(annotation: Annotation, user: User, labelled: Collection[uuid.UUID]) -> str:
     if hasattr(annotation, "rejection") and annotation.rejection.made_by_id == user.pk:
-        raise Refused("You rejected this annotation yourself. Leave the dispute to another reviewer.")
+        return "You rejected this annotation yourself. Leave the dispute to another reviewer."
     if annotation.annotator and annotation.annotator.user_id == user.pk:
-        raise Refused("This is your own dispute. Another reviewer decides it.")
-    refuse_own_work(annotation.task, user)
+        return "This is your own dispute. Another reviewer decides it."
+    return OWN_WORK if annotation.task_id in labelled else ""
 
 
 def _decide(dispute: Dispute, outcome: str, answer: str, user: User) -> DisputeDecision:

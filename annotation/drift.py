@@ -44,7 +44,7 @@ def drift_of_annotators(
     campaign: Campaign, said: Sequence[AcceptedAnnotation], answers: Mapping[Control, Answers]
 ) -> dict[uuid.UUID, Drift]:
     """By annotator, of what was `said` in the campaign; `answers` is the same by control."""
-    same, seconds = _same_by_annotation(answers), _seconds(campaign)
+    same, seconds = _same_by_annotation(answers), claimed_seconds(campaign)
     images: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
     for one in sorted(said, key=lambda one: (one.made_at, one.id)):
         images[one.annotator_id].append(one.image_id)
@@ -88,8 +88,8 @@ def _same_by_annotation(answers: Mapping[Control, Answers]) -> Mapping[tuple[uui
     return found
 
 
-def _seconds(campaign: Campaign) -> Mapping[uuid.UUID, list[float]]:
-    """What each annotator's browser claims for each annotation, in the order in which they were made."""
+def claimed_seconds(campaign: Campaign) -> Mapping[uuid.UUID, list[float]]:
+    """By annotator, what their browser claims that each annotation took, in the order in which they were made."""
     claimed: dict[uuid.UUID, list[float]] = defaultdict(list)
     rows = Annotation.objects.filter(task__campaign=campaign, annotator__isnull=False, lead_seconds__isnull=False)
     for who, lead in rows.order_by("made_at", "pk").values_list("annotator", "lead_seconds"):

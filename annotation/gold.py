@@ -5,7 +5,7 @@ afterwards and never leaves here. See docs/decisions/0027.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +16,9 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from annotation.answers import Control, Result, answer, answered
-from annotation.models import (
-    Annotation,
-    Annotator,
-    Campaign,
-    Earning,
-    GoldAnswer,
-    LabelTask,
-    LabelTaskQuerySet,
-    Pause,
-    Rejection,
-)
+from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask, LabelTaskQuerySet
 from annotation.quality import is_same
+from annotation.quality_models import GoldAnswer, Pause, Rejection
 from annotation.selection import AcceptedAnnotation, accepted_annotations
 from consent.mailing import try_to_send
 from consent.models import User
@@ -35,6 +26,7 @@ from consent.refusals import Refused
 
 LATELY = 20  # gold tasks of one annotator that count for a pause
 FEWEST = 5  # under so many nobody is paused
+OWN_WORK = "You labelled this photograph yourself. Leave it to another reviewer."
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
         raise Refused("This photograph was not drawn as gold. Choose one of those that were.")
     if not answered([result]):
         raise Refused("Answer at least one thing, or leave the photograph for somebody else.")
-    refuse_own_work(task, user)
+    _refuse_own_work(task, user)
     try:
         with transaction.atomic():
             return GoldAnswer.objects.create(task=task, result=result, made_by=user)
@@ -78,10 +70,14 @@ def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
         raise Refused("Somebody else answered this one meanwhile. Their answer stays.") from None
 
 
-def refuse_own_work(task: LabelTask, user: User) -> None:
-    """Whoever labelled a photograph judges nobody's answers to it."""
-    if Earning.objects.filter(task=task, annotator__user=user).exists():
-        raise Refused("You labelled this photograph yourself. Leave it to another reviewer.")
+def _refuse_own_work(task: LabelTask, user: User) -> None:
+    if labelled_by(user, [task.pk]):
+        raise Refused(OWN_WORK)
+
+
+def labelled_by(user: User, tasks: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Of these tasks those that somebody labelled themselves: they judge nobody's answers to them."""
+    return set(Earning.objects.filter(task__in=tasks, annotator__user=user).values_list("task", flat=True))
 
 
 def reject_annotation(*, annotation: Annotation, reason: str, user: User) -> Rejection:
@@ -90,7 +86,7 @@ def reject_annotation(*, annotation: Annotation, reason: str, user: User) -> Rej
         raise Refused("This annotation was not accepted, so it is in no dataset.")
     if not reason.strip():
         raise Refused("Say why: the annotator will read it.")
-    refuse_own_work(annotation.task, user)
+    _refuse_own_work(annotation.task, user)
     try:
         with transaction.atomic():
             return Rejection.objects.create(annotation=annotation, reason=reason.strip(), made_by=user)

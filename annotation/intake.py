@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from annotation import training
 from annotation.config import check_result, is_storable, parse_config
+from annotation.handout_models import Handout
 from annotation.joining_models import TrainingSet
 from annotation.labelstudio import RemoteAnnotation
-from annotation.models import Annotation, Annotator, Earning, FormerAccount, Handout, LabelTask
+from annotation.models import Annotation, Annotator, Earning, FormerAccount, LabelTask
 from consent import ledger
 from consent.models import LedgerEntry
 from consent.signing import sha256_hex

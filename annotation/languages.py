@@ -19,7 +19,7 @@ CODES = (
 )  # fmt: skip
 
 
-def name(code: str) -> str:
+def language_name(code: str) -> str:
     """A language in English, with its own name."""
     try:
         english = str(get_language_info(code)["name"])
@@ -29,7 +29,7 @@ def name(code: str) -> str:
     return english if own == english else f"{english} ({own})"
 
 
-CHOICES = sorted(((code, name(code)) for code in CODES), key=lambda choice: choice[1])
+CHOICES = sorted(((code, language_name(code)) for code in CODES), key=lambda choice: choice[1])
 
 
 @transaction.atomic

@@ -9,16 +9,18 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from annotation import (  # noqa: F401  # Django looks for models here
     comparison_models,
+    dispute_models,
+    handout_models,
     joining_models,
     payout_models,
     proposal_models,
+    quality_models,
 )
-from annotation.dispute_models import DisputeDecision
 from collection.models import Call, Image, ImageStatus
 from consent.models import Purpose
 
@@ -323,26 +325,6 @@ class FormerAccount(models.Model):
         return f"former account {self.label_studio_user}"
 
 
-class Handout(models.Model):
-    """Label Studio gave a task to an annotator through the gateway: only whoever was given it may look and answer."""
-
-    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="handouts")
-    task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="handouts")
-    at = models.DateTimeField(default=timezone.now, editable=False)
-    answered_at = models.DateTimeField(null=True)  # or skipped; null: they hold it, and may hold only so many
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
-
-    class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["annotator", "task"], name="handed_out_once")]
-        indexes: ClassVar = [
-            models.Index(fields=["annotator"], condition=Q(answered_at__isnull=True), name="handout_held")
-        ]
-
-    def __str__(self) -> str:
-        return f"handout of task {self.task_id}"
-
-
 class Hint(models.Model):
     """A webhook said that something changed: what is to be fetched again. Deleted when fetched."""
 
@@ -428,86 +410,3 @@ class Earning(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
-
-
-class GoldAnswer(models.Model):
-    """What a reviewer says is right for a gold task (append-only). It may leave controls out."""
-
-    task = models.OneToOneField(LabelTask, primary_key=True, on_delete=models.PROTECT, related_name="gold_answer")
-    result = models.JSONField()
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="gold_answers")
-    at = models.DateTimeField(default=timezone.now, editable=False)
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"result": "labels of a photograph of a person", "made_by": "staff user"}
-
-    def __str__(self) -> str:
-        return f"gold answer of {self.task_id}"
-
-
-class RejectionQuerySet(models.QuerySet["Rejection"]):
-    def standing(self, at: datetime.datetime) -> Self:
-        """Rejections in force at that moment: made, and no dispute of them granted yet."""
-        granted = DisputeDecision.objects.filter(
-            dispute=OuterRef("annotation"), outcome=DisputeDecision.Outcome.GRANTED, at__lte=at
-        )
-        return self.filter(~Exists(granted), at__lte=at)
-
-
-class Rejection(models.Model):
-    """A reviewer takes an accepted annotation out of datasets (append-only). What it earned stays earned."""
-
-    annotation = models.OneToOneField(Annotation, primary_key=True, on_delete=models.PROTECT, related_name="rejection")
-    reason = models.CharField(max_length=300)
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="label_rejections")
-    at = models.DateTimeField(default=timezone.now, editable=False)
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"reason": "what a reviewer wrote about a label", "made_by": "staff user"}
-
-    objects: ClassVar[RejectionQuerySet] = RejectionQuerySet.as_manager()  # type: ignore[assignment]
-
-    class Meta:
-        constraints: ClassVar = [models.CheckConstraint(condition=~Q(reason=""), name="rejection_has_reason")]
-
-    def __str__(self) -> str:
-        return f"rejection of {self.annotation_id}"
-
-
-class Pause(models.Model):
-    """An annotator gets no more of a campaign, until `lifted_at`."""
-
-    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="pauses")
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="pauses")
-    reason = models.CharField(max_length=300)
-    paused_at = models.DateTimeField(default=timezone.now, editable=False)
-    lifted_at = models.DateTimeField(null=True)
-    lifted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {
-        "annotator": "pseudonym",
-        "reason": "how their work was judged",
-        "lifted_by": "staff user",
-    }
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["annotator", "campaign"], condition=Q(lifted_at__isnull=True), name="one_pause_at_a_time"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"pause of {self.annotator_id} in {self.campaign}"
-
-
-class ImageView(models.Model):
-    """The labelling page fetched an image from us (append-only)."""
-
-    task = models.ForeignKey(LabelTask, on_delete=models.PROTECT, related_name="views")
-    annotator = models.ForeignKey(Annotator, null=True, on_delete=models.PROTECT, related_name="views")
-    served = models.BooleanField()  # False: refused by the rights check
-    at = models.DateTimeField(default=timezone.now, editable=False)
-
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
-
-    def __str__(self) -> str:
-        return f"view of task {self.task_id}"

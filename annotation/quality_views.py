@@ -13,8 +13,10 @@ from django.views.decorators.http import require_GET
 from annotation import gold
 from annotation.agreement import agreement, by_control, most_disputed, work_of_annotators
 from annotation.config import parse_config
-from annotation.models import Annotation, Annotator, Campaign, ImageView, LabelTask, Pause
+from annotation.handout_models import ImageView
+from annotation.models import Annotation, Annotator, Campaign, LabelTask
 from annotation.quality_forms import GoldForm, PauseForm, RejectForm
+from annotation.quality_models import Pause
 from annotation.selection import accepted_annotations
 from annotation.side_by_side import newest_accepted, side_by_side
 from collection.review_views import clean_copy

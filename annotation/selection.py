@@ -9,7 +9,8 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from annotation.models import Annotation, Campaign, Earning, LabelTask, Rejection
+from annotation.models import Annotation, Campaign, Earning, LabelTask
+from annotation.quality_models import Rejection
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Said:
 def newest_accepted(task: LabelTask) -> list[Annotation]:
     """The newest version of each accepted annotation, in an order that does not tell who was first."""
     newest: dict[uuid.UUID, Annotation] = {}
-    for annotation in task.annotations.select_related("rejection").order_by("version"):
+    for annotation in task.annotations.select_related("rejection", "dispute__decision").order_by("version"):
         newest[annotation.unique_id] = annotation
     accepted = [one for one in newest.values() if one.verdict == Annotation.Verdict.ACCEPTED]
     return sorted(accepted, key=lambda one: one.result_sha256 + str(one.pk))

@@ -18,7 +18,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from annotation.answers import Control, Result, answer, answered
 from annotation.gold import is_right, is_same_answer
 from annotation.joining_models import TrainingResult, TrainingSet
-from annotation.models import Annotator, Campaign, Earning, GoldAnswer, LabelTask
+from annotation.models import Annotator, Campaign, Earning, LabelTask
+from annotation.quality_models import GoldAnswer
 from consent.models import User
 from consent.refusals import Refused
 

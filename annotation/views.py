@@ -27,20 +27,11 @@ from annotation.comparison import comparison_facts
 from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter_config
 from annotation.forecast import forecast
 from annotation.forms import CampaignForm, InviteForm, TopUpForm
+from annotation.handout_models import ImageView
 from annotation.joining_models import TrainingSet
 from annotation.labelstudio import LabelStudioError
-from annotation.languages import name
-from annotation.models import (
-    Annotation,
-    Annotator,
-    Campaign,
-    Earning,
-    ImageView,
-    Invitation,
-    LabelProject,
-    LabelTask,
-    MoneySum,
-)
+from annotation.languages import language_name
+from annotation.models import Annotation, Annotator, Campaign, Earning, Invitation, LabelProject, LabelTask, MoneySum
 from annotation.payout_views import own_annotator, pay_facts
 from annotation.terms import has_agreed
 from annotation.training import trainings_of
@@ -141,7 +132,7 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "today": timezone.localdate(),
         "wage": wage_of(found),
         "disputes": disputes.waiting_in(found),
-        "languages": [name(one.language) for one in found.languages.order_by("language")],
+        "languages": [language_name(one.language) for one in found.languages.order_by("language")],
         "training": (training := TrainingSet.objects.filter(campaign=found).first()),
         "training_passed": training.results.filter(passed=True).count() if training else 0,
         "top_ups": found.top_ups.select_related("made_by").order_by("-pk"),
@@ -191,7 +182,7 @@ def work(request: HttpRequest, user: User) -> HttpResponse:
         "disputable": disputes.disputable(rows),
         "pauses": pauses,
         "agreed": has_agreed(annotator),
-        "languages": [name(one.language) for one in annotator.languages.order_by("language")],
+        "languages": [language_name(one.language) for one in annotator.languages.order_by("language")],
         "trainings": trainings_of(annotator, campaigns_open_to(annotator)),
     }
     facts |= pay_facts(annotator) | _way_in(annotator)

@@ -10,7 +10,8 @@ from statistics import median
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
-from annotation.models import Annotation, Campaign, ImageView
+from annotation.handout_models import ImageView
+from annotation.models import Annotation, Campaign
 
 LATEST = 1000  # annotations that the median is of
 FEWEST = 5  # under so many there is no telling

@@ -7,6 +7,8 @@ from typing import Any
 import environ
 from csp.constants import NONE, SELF
 
+from config.beat import beat_schedule
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 if env_file := env.str("LIKENESS_ENV_FILE", ""):
@@ -200,55 +202,7 @@ CELERY_TASK_DEFAULT_QUEUE = "ingest"
 # How often each sweep looks for pending rows. A lost message costs at most this delay.
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 5.0)
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
-CELERY_BEAT_SCHEDULE = {
-    # A sweep that had to wait is still wanted; one that waited for several turns has been overtaken by the next.
-    name: {"task": name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS * 5}}
-    for name in (
-        "consent.tasks.issue_receipts",
-        "consent.tasks.seal_ledger",
-        "consent.tasks.write_erasure_notes",
-        "consent.tasks.observe_clock",
-        "consent.tasks.delete_demographics",
-        "consent.tasks.mail_requests",
-        "collection.tasks.sweep_due",
-        "collection.tasks.purge_withdrawn",
-        "collection.tasks.apply_reviews",
-        "collection.tasks.mail_harm_alarms",
-        "collection.tasks.settle_uploads",
-        "collection.tasks.sweep_imports",
-        "annotation.tasks.push_running",
-        "annotation.tasks.pull_hinted",
-        "annotation.tasks.sweep_updated",
-        "annotation.tasks.retract_withdrawn",
-        "exports.tasks.build_due",
-        "exports.tasks.revoke_items",
-        "exports.tasks.issue_certificates",
-    )
-}
-MINUTE, HOUR = 60.0, 3600.0
-CELERY_BEAT_SCHEDULE |= {
-    name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
-    for name, seconds in (
-        ("consent.tasks.copy_checkpoint", MINUTE),
-        ("annotation.tasks.compare_studio", MINUTE),  # each project once a day, and again after it mended something
-        ("annotation.tasks.pause_weak", 5 * MINUTE),  # it compares every gold answer of every running campaign
-        ("collection.tasks.warn_licences", 5 * MINUTE),  # it counts the images of every licence
-        # These look at everything, or go by days.
-        ("consent.tasks.seal_stragglers", HOUR),
-        ("consent.tasks.end_lapsed", HOUR),
-        ("consent.tasks.remind_lapsing", HOUR),
-        ("consent.tasks.delete_old_records", HOUR),
-        ("consent.tasks.alarm_overdue", HOUR),
-        ("collection.tasks.remove_orphans", HOUR),
-        ("collection.tasks.compare_harm_lists", MINUTE),
-        ("collection.tasks.remove_leftovers", HOUR),
-        ("collection.tasks.forget_digests", HOUR),
-        ("annotation.tasks.forget_bank_details", HOUR),
-        ("annotation.tasks.forget_former", HOUR),
-        ("exports.tasks.remind_recipients", HOUR),
-        ("exports.tasks.report_quarter", HOUR),  # it makes one report a quarter
-    )
-}
+CELERY_BEAT_SCHEDULE = beat_schedule(SWEEP_SECONDS)
 
 # --- Retention (consent.retention_table) ---------------------------------------------------------
 
@@ -256,7 +210,7 @@ RETENTION_CONTACT_DAYS = env.int("RETENTION_CONTACT_DAYS", 1095)  # without a wo
 EVIDENCE_DAYS = env.int("EVIDENCE_DAYS", 1095)  # after a permission ended: the signature's evidence and the receipt
 REQUEST_DAYS = env.int("REQUEST_DAYS", 1095)  # after the answer: who asked, and the words
 IMPORT_REPORT_DAYS = env.int("IMPORT_REPORT_DAYS", 90)  # after a library import ended: what it refused
-REMOVED_DIGEST_DAYS = env.int("REMOVED_DIGEST_DAYS", 3650)  # after an upheld removal: what knows the photograph again
+REMOVED_DIGEST_DAYS = env.int("REMOVED_DIGEST_DAYS", 3650)  # after its erasure: what knows a photograph again
 UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", 30)  # accounts whose address was never confirmed
 CLOCK_SETTLE_HOURS = env.int("CLOCK_SETTLE_HOURS", 24)  # a clock that jumped is believed after so long
 
@@ -359,6 +313,8 @@ LABEL_STUDIO_TOKEN = env.str("LABEL_STUDIO_TOKEN", "")
 LABEL_STUDIO_DATA_DIR = env.str("LABEL_STUDIO_DATA_DIR", "")
 # Label Studio sends this header with every webhook; it has no HMAC.
 LABEL_STUDIO_WEBHOOK_SECRET = env.str("LABEL_STUDIO_WEBHOOK_SECRET", "")
+HELD_AT_ONCE = env.int("HELD_AT_ONCE", 20)  # photographs that an annotator may hold without having answered them
+DISPUTE_DAYS = env.int("DISPUTE_DAYS", 30)  # after a judgement: how long its annotator may dispute it
 
 # --- Screening (collection.vendors) --------------------------------------------------------------
 
@@ -383,8 +339,6 @@ REVIEW_CURRENCY = env.str("REVIEW_CURRENCY", "EUR")
 
 # --- Pay (annotation.payouts) --------------------------------------------------------------------
 
-HELD_AT_ONCE = env.int("HELD_AT_ONCE", 20)  # photographs that an annotator may hold without having answered them
-DISPUTE_DAYS = env.int("DISPUTE_DAYS", 30)  # after a judgement: how long its annotator may dispute it
 # Whom the bank debits for annotators' pay; all of it, or nothing while nobody is paid (annotation.checks).
 PAYER = {
     "name": env.str("PAYER_NAME", ""),

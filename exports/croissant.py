@@ -130,11 +130,11 @@ def _responsible_ai(release: Release, summary: Summary) -> dict[str, Any]:
         "rai:dataManipulationProtocol": "None beyond preprocessing.",
         "rai:dataImputationProtocol": "None.",
         "rai:dataAnnotationProtocol": f"{summary.annotations} paid annotations by {summary.annotators} annotators; "
-        f"{consolidation(release.definition)}",
+        + consolidation(release.definition),
         "rai:dataAnnotationPlatform": ["Label Studio"] if summary.annotations else ["none"],
         "rai:dataAnnotationAnalysis": summary.agreement or ["No labels."],
         "rai:annotationsPerItem": summary.per_item,
-        "rai:annotatorDemographics": ["Not collected"],
+        "rai:annotatorDemographics": ["Voluntary self-reports, which are in no release"],
         "rai:machineAnnotationTools": ["none"],
         "rai:dataBiases": ["Contributors chose themselves; no balance across groups is claimed."],
         "rai:dataLimitations": ["Not for identifying persons.", *filter(None, [release.definition.limits])],

@@ -35,6 +35,18 @@ class DatasetForm(forms.ModelForm):
         return cleaned
 
 
+class DraftForm(forms.Form):
+    """What a drafter adds to a release; everything else in its card is computed."""
+
+    notes = forms.CharField(
+        label="Release notes",
+        max_length=20_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="What people who use it should know of this version. What changed is counted for you.",
+    )
+
+
 class RecipientForm(forms.Form):
     """Somebody who may pull one dataset."""
 

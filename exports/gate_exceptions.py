@@ -8,9 +8,10 @@ from consent.keys import signing_key
 from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import canonical_json, sha256_hex, sign_dsse, utc_text
+from exports import release_files
 from exports.gate import TOO_FAR
 from exports.models import DeviationReport, GateException, Release
-from exports.services import delete_discarded, redraft_release
+from exports.services import redraft_release
 
 EXCEPTION_TYPE = "application/vnd.likeness.gate-exception+json"
 
@@ -58,7 +59,7 @@ def sign_exception(*, exception: GateException, user: User) -> Release:
         exception.refresh_from_db()
         record_exception(exception)
         draft = redraft_release(release=release)
-    delete_discarded(release)
+    release_files.delete_own(release)
     return draft
 
 

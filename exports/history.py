@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from django.db.models import Count, Max, Min
 
-from annotation.models import Earning, ImageView, MoneySum
+from annotation.handout_models import ImageView
+from annotation.models import Earning, MoneySum
 from collection.models import Image
 from exports.models import Download, Item, Release
 

@@ -22,7 +22,7 @@ from exports.models import (
     Revocation,
 )
 from exports.notice_mails import tell_recipients
-from exports.services import closed_items, delete_discarded, discard_release, held_items, lost_items
+from exports.services import closed_items, discard_release, held_items, lost_items
 
 log = logging.getLogger(__name__)
 NOTICE_TYPE = "application/vnd.likeness.notice+json"
@@ -95,4 +95,4 @@ def _purge_files() -> None:
         release_files.purge(file)
     left = ReleaseFile.objects.filter(release__state=Release.State.DISCARDED, purge__isnull=True)
     for release in Release.objects.filter(pk__in=left.values("release")).select_related("dataset"):
-        delete_discarded(release)  # killed between discarding it and deleting its bytes
+        release_files.delete_own(release)  # killed between discarding it and deleting its bytes

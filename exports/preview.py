@@ -14,6 +14,7 @@ from consent.suppression import SMALL
 from exports.costs import Costs, costs_of_images
 from exports.drafts import Draft
 from exports.group_rows import answers_of
+from exports.splits import NAMES
 
 STEP = 5  # people; what is told is a multiple of it
 
@@ -67,7 +68,7 @@ def look_at(draft: Draft) -> Look:
     counts = Counter(draft.splits[image.pk] for image in images)
     return Look(
         people=len({image.subject for image in images}),
-        splits=[(name, counts[name]) for name in ("train", "validation", "test") if counts[name]],
+        splits=[(name, counts[name]) for name in NAMES if counts[name]],
         balance=balance(draft.definition.goals(), images),
         terms=terms(images),
         costs=costs_of_images(draft.definition.dataset, {image.pk: image.licence_id for image in images}),

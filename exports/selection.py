@@ -66,11 +66,11 @@ def eligible(definition: Definition, at: datetime.datetime) -> Selection:
     usable = accepted_by(at).open_for(dataset.purpose_id, at).select_related("consent__text__form", "licence")
     images = list(usable.order_by("pk"))
     left_out = _reasons(dataset, len(images), at)
-    said = said_by_image(definition, at)
+    said, rules = said_by_image(definition, at), _rules(definition)
     candidates = []
     for image in images:
         candidate = Candidate(image, tuple(said.get(image.pk, ())))
-        if reason := misfit(definition, candidate):
+        if reason := _misfit(rules, candidate):
             left_out[reason] += 1
         else:
             candidates.append(candidate)
@@ -104,17 +104,20 @@ def _reasons(dataset: Dataset, usable: int, at: datetime.datetime) -> Counter[st
 # --- What a definition asks for ------------------------------------------------------------------
 
 
-def misfit(definition: Definition, candidate: Candidate) -> str:
-    """Why a definition does not want an image that may be used: the first reason; empty if it does."""
-    return next((reason for wanted, reason in _rules(definition) if not wanted(candidate)), "")
+Rule = tuple[Callable[[Candidate], bool], str]  # whether an image is wanted, and why it is left out if not
 
 
-def _rules(definition: Definition) -> list[tuple[Callable[[Candidate], bool], str]]:
+def _misfit(rules: Iterable[Rule], candidate: Candidate) -> str:
+    """The first reason why an image that may be used is not wanted; empty if it is."""
+    return next((reason for is_wanted, reason in rules if not is_wanted(candidate)), "")
+
+
+def _rules(definition: Definition) -> list[Rule]:
     return [*_rules_for_images(definition), *(_rules_for_labels(definition) if definition.dataset.campaign else ())]
 
 
-def _rules_for_images(definition: Definition) -> list[tuple[Callable[[Candidate], bool], str]]:
-    rules: list[tuple[Callable[[Candidate], bool], str]] = []
+def _rules_for_images(definition: Definition) -> list[Rule]:
+    rules: list[Rule] = []
     if definition.call_id is not None:
         rules.append((lambda one: one.image.call_id == definition.call_id, "of another call, or of none"))
     if definition.basis == Campaign.Basis.CONSENT:
@@ -135,8 +138,8 @@ def _covers(image: Image, land: str) -> bool:
     return image.licence is None or bool({WORLD, land} & set(image.licence.territory.split(",")))
 
 
-def _rules_for_labels(definition: Definition) -> list[tuple[Callable[[Candidate], bool], str]]:
-    rules: list[tuple[Callable[[Candidate], bool], str]] = [(lambda one: bool(one.said), "no accepted label yet")]
+def _rules_for_labels(definition: Definition) -> list[Rule]:
+    rules: list[Rule] = [(lambda one: bool(one.said), "no accepted label yet")]
     if (least := definition.least_annotators) > 1:
         rules.append((lambda one: len(one.said) >= least, f"labelled by fewer than {least} annotators"))
     if percent := definition.least_agreement:

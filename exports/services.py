@@ -74,7 +74,7 @@ def draft_release(*, dataset: Dataset, user: User, notes: str = "") -> Release:
 def redraft_release(*, release: Release) -> Release:
     """A draft of the same snapshot in place of a built release, in the caller's transaction: only its documents differ.
 
-    The caller deletes the bytes of the one that it replaces (`delete_discarded`).
+    The caller deletes the bytes of the one that it replaces (`release_files.delete_own`).
     """
     replaced = Release.objects.filter(pk=release.pk, state=Release.State.BUILT).update(
         state=Release.State.DISCARDED, last_error="replaced by a draft of the same snapshot"
@@ -296,10 +296,5 @@ def discard_release(*, release: Release, reason: str) -> bool:
     unpublished = Release.objects.filter(pk=release.pk, state__in=[Release.State.BUILDING, Release.State.BUILT])
     if not unpublished.update(state=Release.State.DISCARDED, last_error=reason):
         return False
-    delete_discarded(release)
-    return True
-
-
-def delete_discarded(release: Release) -> None:
-    """Delete the bytes of a discarded release."""
     release_files.delete_own(release)
+    return True

@@ -18,14 +18,12 @@ from exports import pull, services, tasks
 from exports.api import gone_items
 from exports.definitions import current_definition
 from exports.drafts import foresee
-from exports.forms import DatasetForm, RecipientForm
+from exports.forms import DatasetForm, DraftForm, RecipientForm
 from exports.models import Dataset, Notice, Release
 from exports.notice_mails import answers
 from exports.preview import look_at
 from exports.services import withheld_items
 from exports.tokens import issue_recipient_token
-
-MOST_NOTES = 20_000  # characters
 
 
 @require_GET
@@ -50,8 +48,9 @@ def dataset_add(request: HttpRequest) -> HttpResponse:
 @role_required(DATA_MANAGER)
 def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("purpose", "campaign"), slug=slug)
-    if request.method == "POST":
-        return _draft(request, dataset)
+    form = DraftForm(request.POST or None)
+    if request.method == "POST" and _draft(request, dataset, form):
+        return redirect("dataset_staff", dataset.slug)
     draft = foresee(current_definition(dataset), timezone.now())
     releases = (
         dataset.releases.select_related("drafted_by", "deviation_report")
@@ -60,6 +59,7 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     )
     context = {
         "dataset": dataset,
+        "form": form,
         "draft": draft,
         "look": look_at(draft),
         "releases": [(release, withheld_items(release).count()) for release in releases],
@@ -68,20 +68,22 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "exports/dataset_staff.html", context)
 
 
-def _draft(request: HttpRequest, dataset: Dataset) -> HttpResponse:
+def _draft(request: HttpRequest, dataset: Dataset, form: DraftForm) -> bool:
+    """False: the page comes back with the notes that were typed, and says why at its head, for it is long."""
     if request.POST.get("action") != "draft":
         messages.error(request, "There is no such action. Choose one of the buttons.")
-        return redirect("dataset_staff", dataset.slug)
+        return False
+    if not form.is_valid():
+        messages.error(request, "Nothing was drafted. Look at the release notes.")
+        return False
     try:
-        release = services.draft_release(
-            dataset=dataset, user=staff_user(request), notes=request.POST.get("notes", "")[:MOST_NOTES]
-        )
+        release = services.draft_release(dataset=dataset, user=staff_user(request), notes=form.cleaned_data["notes"])
     except Refused as refusal:
         messages.error(request, str(refusal))
-    else:
-        hint(tasks.build, release.pk)
-        messages.success(request, f"Release {release.version} is being built. A second person publishes it.")
-    return redirect("dataset_staff", dataset.slug)
+        return False
+    hint(tasks.build, release.pk)
+    messages.success(request, f"Release {release.version} is being built. A second person publishes it.")
+    return True
 
 
 @require_POST

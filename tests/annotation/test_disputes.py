@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 from django.core import mail
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation import gold, reconcile
@@ -376,3 +377,16 @@ def test_a_good_result_is_shown_in_words(client, reviewer):
     page = client.get(f"/staff/disputes/{dispute.pk}/").content.decode()
     assert "glasses" in page
     assert "<rect" in page
+
+
+def test_the_number_of_queries_of_the_queue_does_not_grow_with_it(client, reviewer, django_assert_max_num_queries):
+    client.force_login(reviewer)
+    first = make_refused()
+    disputed(first)
+    with CaptureQueriesContext(connection) as one:
+        client.get("/staff/disputes/")
+    for _ in range(2):
+        told = remote(make_annotator(next(_users)).label_studio_user, result=[rating(9)], made_at=timezone.now())
+        disputed(record_annotation(task=first.task, remote=told))
+    with django_assert_max_num_queries(len(one)):
+        assert client.get("/staff/disputes/").content.decode().count("Look at it") == 3

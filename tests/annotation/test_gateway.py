@@ -18,7 +18,8 @@ from annotation.accounts import account_of
 from annotation.gateway import CLOSED, LEADS_NOWHERE, PARAMETERS
 from annotation.gateway_views import AWAY
 from annotation.gold import answer_gold, pause_annotator
-from annotation.models import Annotation, Annotator, Campaign, Earning, Handout, LabelProject, LabelTask
+from annotation.handout_models import Handout
+from annotation.models import Annotation, Annotator, Campaign, Earning, LabelProject, LabelTask
 from annotation.pull import sweep_updated
 from annotation.push import push_pending
 from annotation.services import change_campaign

@@ -10,9 +10,11 @@ from django.utils import timezone
 
 from annotation import gold
 from annotation.agreement import agreement, by_control, most_disputed, work_of_annotators
+from annotation.handout_models import ImageView
 from annotation.intake import record_annotation
-from annotation.models import Annotation, Campaign, Earning, GoldAnswer, ImageView, LabelTask, Pause, Rejection
+from annotation.models import Annotation, Campaign, Earning, LabelTask
 from annotation.quality_forms import NONE
+from annotation.quality_models import GoldAnswer, Pause, Rejection
 from annotation.selection import accepted_annotations
 from consent.refusals import Refused
 from consent.withdrawals import withdraw

@@ -69,7 +69,9 @@ def test_what_was_corrected_long_ago_or_by_two_does_not_count(earner):
     for amount, two, at in ((40, None, long_ago), (90, make_manager(), timezone.now())):
         said = {"annotator": earner, "currency": "EUR", "reason": "Earlier", "made_by": make_manager()}
         Adjustment.objects.create(**said, amount=amount, agreed_by=two, made_at=at)
+    before = balance(earner)
     alone(earner, "50")
+    assert balance(earner) == before + 50
 
 
 def test_a_second_person_is_another_one(earner):

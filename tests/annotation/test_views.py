@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from annotation.access import hand_out
 from annotation.config import TEMPLATES, parse_config, starter_config
+from annotation.handout_models import ImageView
 from annotation.intake import record_annotation
-from annotation.models import Annotator, Campaign, Hint, ImageView, Invitation, LabelProject, LabelTask
+from annotation.models import Annotator, Campaign, Hint, Invitation, LabelProject, LabelTask
 from annotation.terms import newest_terms
 from consent.withdrawals import withdraw
 from tests.annotation.conftest import SECRET

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from annotation.models import Annotation, ImageView
+from annotation.handout_models import ImageView
+from annotation.models import Annotation
 from annotation.wages import wage_of
 from tests.annotation.factories import make_user
 from tests.annotation.test_gold import make_labelled, stars

@@ -8,7 +8,8 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Locator, Page, Response, expect
 
-from annotation.models import Annotation, Annotator, Campaign, Earning, Handout, ImageView, LabelProject
+from annotation.handout_models import Handout, ImageView
+from annotation.models import Annotation, Annotator, Campaign, Earning, LabelProject
 from annotation.pull import sweep_updated
 from annotation.push import push_pending
 from tests.annotation.factories import make_annotator, make_campaign

@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from annotation.models import ImageView, LabelTask
+from annotation.handout_models import ImageView
+from annotation.models import LabelTask
 from collection.erasure import purge_withdrawn
 from collection.models import Removal
 from collection.pipeline import advance

@@ -20,9 +20,10 @@ from PIL import ImageOps
 
 from annotation.about_annotators import save_answers
 from annotation.disputes import dispute_annotation
+from annotation.handout_models import ImageView
 from annotation.intake import record_annotation
 from annotation.languages import set_languages
-from annotation.models import ImageView, LabelTask
+from annotation.models import LabelTask
 from annotation.payouts import give_payee
 from collection import freezes, pipeline, storage
 from collection.models import FaceMark, Image, ImageStatus, Removal, ReviewDecision, ReviewNote, VendorCall

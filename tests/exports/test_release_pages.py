@@ -6,6 +6,8 @@ import re
 import pytest
 
 from consent import demographics
+from consent.models import Consent
+from consent.withdrawals import withdraw
 from exports.models import Definition, Release
 from tests.consent.factories import make_consent, make_licence
 from tests.exports.factories import (
@@ -58,6 +60,23 @@ def test_what_is_typed_is_what_the_next_release_is_made_by(client, manager):
     release = Release.objects.get()
     assert (release.definition, release.notes) == (made, "First of all.")
     assert dataset.definitions.count() == 1
+
+
+def test_a_draft_that_is_refused_loses_no_notes(client, manager):
+    make_labelled_dataset(people=1, slug="portraits")
+    withdraw(consent=Consent.objects.get())
+    page = client.post("/staff/datasets/portraits/", {"action": "draft", "notes": "Better light."}).content.decode()
+    assert "No image may go into" in page
+    assert "Better light.</textarea>" in page
+
+
+@pytest.mark.parametrize("notes", ["Long " * 5000, "nul \0 byte"])
+def test_notes_that_cannot_be_kept_are_said_and_nothing_is_drafted(client, manager, notes):
+    make_labelled_dataset(people=1, slug="portraits")
+    page = client.post("/staff/datasets/portraits/", {"action": "draft", "notes": notes}).content.decode()
+    assert "Nothing was drafted" in page
+    assert notes[:3] in page
+    assert not Release.objects.exists()
 
 
 @pytest.mark.parametrize(
