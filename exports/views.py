@@ -50,8 +50,8 @@ def dataset_add(request: HttpRequest) -> HttpResponse:
 @role_required(DATA_MANAGER)
 def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("purpose", "campaign"), slug=slug)
-    if request.method == "POST":
-        return _draft(request, dataset)
+    if request.method == "POST" and _draft(request, dataset):
+        return redirect("dataset_staff", slug)
     draft = foresee(current_definition(dataset), timezone.now())
     releases = (
         dataset.releases.select_related("drafted_by", "deviation_report")
@@ -64,24 +64,29 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
         "look": look_at(draft),
         "releases": [(release, withheld_items(release).count()) for release in releases],
         "answers": answers(dataset),
+        "notes": request.POST.get("notes", ""),
+        "most_notes": MOST_NOTES,
     }
     return render(request, "exports/dataset_staff.html", context)
 
 
-def _draft(request: HttpRequest, dataset: Dataset) -> HttpResponse:
+def _draft(request: HttpRequest, dataset: Dataset) -> bool:
+    """Whether a release is being built now. If not, the page says why and still has the notes that were typed."""
+    notes = request.POST.get("notes", "").replace("\r\n", "\n")  # counted as the browser counts them
     if request.POST.get("action") != "draft":
         messages.error(request, "There is no such action. Choose one of the buttons.")
-        return redirect("dataset_staff", dataset.slug)
-    try:
-        release = services.draft_release(
-            dataset=dataset, user=staff_user(request), notes=request.POST.get("notes", "")[:MOST_NOTES]
-        )
-    except Refused as refusal:
-        messages.error(request, str(refusal))
+    elif len(notes) > MOST_NOTES:
+        messages.error(request, f"The release notes have {len(notes)} characters. Shorten them to {MOST_NOTES}.")
     else:
-        hint(tasks.build, release.pk)
-        messages.success(request, f"Release {release.version} is being built. A second person publishes it.")
-    return redirect("dataset_staff", dataset.slug)
+        try:
+            release = services.draft_release(dataset=dataset, user=staff_user(request), notes=notes)
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+        else:
+            hint(tasks.build, release.pk)
+            messages.success(request, f"Release {release.version} is being built. A second person publishes it.")
+            return True
+    return False
 
 
 @require_POST

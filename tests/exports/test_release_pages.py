@@ -79,6 +79,28 @@ def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(client, manager, 
     assert not Definition.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("notes", "why"),
+    [
+        ("Not to be lost.", "No image may go into"),
+        ("Not to be lost." + "x" * 20_000, "The release notes have 20015 characters. Shorten them to 20000."),
+    ],
+)
+def test_a_draft_that_is_refused_keeps_the_notes(client, manager, notes, why):
+    make_dataset(slug="portraits")
+    page = client.post("/staff/datasets/portraits/", {"action": "draft", "notes": notes}).content.decode()
+    assert why in page
+    assert f">{notes}</textarea>" in page
+    assert not Release.objects.exists()
+
+
+def test_whoever_publishes_reads_the_notes_first(client, manager):
+    make_labelled_dataset(people=5, each=1, slug="portraits")
+    client.post("/staff/datasets/portraits/", {"action": "draft", "notes": "Better light.\r\nMore people."})
+    page = client.get("/staff/datasets/portraits/").content.decode()
+    assert "<p>Better light.<br>More people.</p>" in page
+
+
 def test_more_rows_of_targets_are_had_without_a_script(client, manager):
     make_labelled_dataset(people=1, slug="portraits")
     page = client.post("/staff/datasets/portraits/definition/", FIELDS | TARGETS | {"more_rows": "1"}).content.decode()
