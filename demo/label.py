@@ -72,8 +72,11 @@ def label_everything(annotator: Annotator, project: int, made: Counter) -> None:
     link = f"{annotator.labelling}/projects/{project}/data?labeling=1"
     if link not in annotator.here.get("/work/").links:
         raise Surprise(f"The page of {annotator.person.name} has no link to {link}.")
-    if "react-app" not in annotator.here.get(link).response.text:
+    shown = annotator.here.get(link).response.text
+    if "react-app" not in shown:
         raise Surprise(f"{link} is not Label Studio's page.")
+    if found := re.search(r'(?:src|href)="https?://[^"]*react-app/[^"]*', shown):
+        raise Surprise(f"{link} asks {found.group()}, where no browser of an annotator may go: it stays blank.")
     controls = patiently(annotator, "GET", f"/api/projects/{project}").json()["parsed_label_config"]
     while (answer := next_task(annotator, project)).status_code == 200:
         task = answer.json()

@@ -256,8 +256,8 @@ def empty_label_studio() -> Path:
 def start_label_studio(stack: Stack) -> None:
     data = stack.var / "label-studio"
     shutil.copytree(empty_label_studio(), data)
+    # No LABEL_STUDIO_HOST: its pages would name that address in every script, and annotators come by ours.
     env = label_studio_env(stack, data) | {
-        "LABEL_STUDIO_HOST": stack.label_studio,
         "LABEL_STUDIO_USERNAME": LABEL_STUDIO_OWNER,
         "LABEL_STUDIO_PASSWORD": stack.label_studio_password,
         "LABEL_STUDIO_USER_TOKEN": stack.label_studio_token,

@@ -163,5 +163,8 @@ def _maintenance(release: Release, summary: Summary) -> str:
 
 
 def plain(text: str) -> str:
-    """What somebody typed, without lines that would begin a section or another header of the card."""
-    return "\n".join(line.lstrip("#").strip() if line.lstrip().startswith("#") else line for line in text.split("\n"))
+    """What somebody typed, without lines that would begin a section or another header of the card.
+
+    Browsers send lines that end in CR LF; a card has one kind of line end.
+    """
+    return "\n".join(line.lstrip("#").strip() if line.lstrip().startswith("#") else line for line in text.splitlines())

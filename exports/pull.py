@@ -331,7 +331,7 @@ def _patch_documents(target: Path) -> None:
             file = target / entry["contentUrl"]
             entry["sha256"], entry["contentSize"] = sha256_of(file), f"{file.stat().st_size} B"
     _replace(target / CROISSANT, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
-    card = (target / CARD).read_text()
+    card = (target / CARD).read_bytes().decode()  # read_text would change line ends, and what was signed with them
     for path in target.glob("data/*.parquet"):
         if not pq.read_metadata(path).num_rows:
             split = path.name.partition("-")[0]

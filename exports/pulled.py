@@ -28,8 +28,9 @@ class Release:
     attested: dict[str, dict[str, Any]] = field(default_factory=dict)  # basis id to what the ledger says of it
 
     def text(self, path: str) -> str:
+        """UTF-8 on every system, with the line ends that were signed: read_text would make each of them LF."""
         try:
-            return (self.folder / path).read_text()
+            return (self.folder / path).read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
             raise Wrong(f"{path}: cannot be read ({error})") from error
 

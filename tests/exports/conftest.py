@@ -58,6 +58,10 @@ def notices(exported):
 @pytest.fixture
 def updated(copy, notices):
     """A copy to which the notices were applied."""
+    return applied(copy, notices)
+
+
+def applied(copy, notices):
     rows = {
         number: pull._notice_rows(text, number, "portraits", "1.0.0", public_key()) for number, text in notices.items()
     }

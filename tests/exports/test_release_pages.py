@@ -98,6 +98,13 @@ def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(client, manager, 
     assert not Definition.objects.exists()
 
 
+def test_whoever_publishes_reads_the_notes_first(client, manager):
+    make_labelled_dataset(people=5, each=1, slug="portraits")
+    client.post("/staff/datasets/portraits/", {"action": "draft", "notes": "Better light.\r\nMore people."})
+    page = client.get("/staff/datasets/portraits/").content.decode()
+    assert "<p>Better light.<br>More people.</p>" in page
+
+
 def test_more_rows_of_targets_are_had_without_a_script(client, manager):
     make_labelled_dataset(people=1, slug="portraits")
     page = client.post("/staff/datasets/portraits/definition/", FIELDS | TARGETS | {"more_rows": "1"}).content.decode()

@@ -20,6 +20,7 @@ from consent.signing import canonical_json, public_pem, sign_dsse, sign_note
 from exports import verify
 from exports.provenance import STATEMENT_TYPE
 from exports.writers import PARQUET_OPTIONS
+from tests.exports.conftest import applied
 
 pytestmark = pytest.mark.django_db  # only to make the release that all of them copy
 ROOT = Path(__file__).resolve().parents[2]
@@ -305,6 +306,17 @@ def test_a_card_changed_in_an_updated_copy(updated, pem, capsys):
     (updated / "README.md").write_text(text.replace("Only for research", "For everything"))
     sum_again(updated)
     assert wrong(updated, pem, capsys) == "README.md: not the one that statement.dsse.json signed"
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_a_card_with_line_ends_of_a_browser_is_the_one_that_was_signed(withdrawn, copy, notices, pem, capsys):
+    """A release may have been published before such line ends were made plain ones."""
+    card = copy / "README.md"
+    card.write_bytes(card.read_bytes() + b"Better light.\r\n\r\nMore people.\n")
+    sign_again(copy)
+    if withdrawn:
+        applied(copy, notices)
+    assert check(copy, pem, capsys)[0] == 0
 
 
 def test_a_description_changed_in_an_updated_copy(updated, pem, capsys):

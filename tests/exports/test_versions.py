@@ -73,7 +73,7 @@ def test_only_other_words_are_a_patch(first):
 
 def test_the_card_says_what_changed_and_what_the_drafter_noted(first, tmp_path):
     more(first.dataset)
-    notes = "Better light.\n# Not a heading"
+    notes = "Better light.\r\n# Not a heading"  # the line ends of a browser
     release = services.draft_release(dataset=first.dataset, user=make_manager(), notes=notes)
     services.build_release(release_id=release.pk)
     release.refresh_from_db()
@@ -81,6 +81,7 @@ def test_the_card_says_what_changed_and_what_the_drafter_noted(first, tmp_path):
     assert "Since 1.0.0: 1 rows added, 0 removed, 0 with other labels, 10 kept." in card
     assert "Notes of this release: Better light.\nNot a heading" in card
     assert card.count("\n## ") == 7
+    assert "\r" not in card
 
 
 # --- The same bytes once -------------------------------------------------------------------------
