@@ -118,6 +118,9 @@ def refuse_judges(dispute: Dispute, user: User) -> None:
     if annotation.annotator and annotation.annotator.user_id == user.pk:
         raise Refused("This is your own dispute. Another reviewer decides it.")
     refuse_own_work(annotation.task, user)
+    # They were paid nothing for it, and might dispute the very same themselves.
+    if annotation.task.annotations.exclude(refusal=SKIPPED).filter(annotator__user=user).exists():
+        raise Refused("You labelled this photograph yourself. Leave it to another reviewer.")
 
 
 def _decide(dispute: Dispute, outcome: str, answer: str, user: User) -> DisputeDecision:
