@@ -98,9 +98,9 @@ def find_mark(*, project: int) -> str | None:
 
 
 def mark_project(*, project: int, mark: str) -> None:
-    """Give a project its mark again, and the webhook of where we are now."""
-    _call("PATCH", f"/api/projects/{project}/", json={"description": mark})
+    """Give a project the webhook of where we are now, and its mark again: last, so that what failed is made up for."""
     _ensure_webhook(project)
+    _call("PATCH", f"/api/projects/{project}/", json={"description": mark})
 
 
 def _is(project: Mapping[str, Any], mark: str) -> bool:
