@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from annotation import accounts, labelstudio, push
 from annotation.comparison_models import Comparison, Difference
-from annotation.labelstudio import LabelStudioError, ListedTask, RemoteAnnotation
+from annotation.labelstudio import LabelStudioError, ListedTask, RemoteAnnotation, TaskRef
 from annotation.models import Annotation, Campaign, LabelProject, LabelTask
 from annotation.pull import chunks, record_fetched, record_tasks
 
@@ -77,7 +77,7 @@ def _ensure_there(comparison: Comparison) -> bool:
     """Make the project anew if it is gone; False if it is and nothing of it is left to be done."""
     project, campaign = comparison.project, comparison.project.campaign
     earlier = campaign.projects.filter(pk__lt=project.pk).count()
-    if labelstudio.project_exists(project=project.external_id, mark=push.project_mark(campaign, earlier + 1)):
+    if _is_there(project, push.project_mark(campaign, earlier + 1)):
         return True
     if not project.tasks.exclude(state=State.RETRACTED).exists():
         return False
@@ -85,6 +85,19 @@ def _ensure_there(comparison: Comparison) -> bool:
     project.external_id = push.make_project(campaign=campaign, number=earlier + 1)
     project.swept_until = None
     project.save(update_fields=["external_id", "swept_until"])
+    return True
+
+
+def _is_there(project: LabelProject, mark: str) -> bool:
+    """Whether the project that has its id is ours, which its mark tells, or else our tasks in it: people change a
+    description, and a mark holds the address that we had then. Another project may have inherited the id."""
+    found = labelstudio.find_mark(project=project.external_id)
+    if found is None or found == mark:
+        return found == mark
+    pushed = project.tasks.filter(state=State.PUSHED).order_by("-pushed_at").values_list("pk", flat=True)
+    if not labelstudio.find_tasks(project=project.external_id, asset_ids=list(pushed[: labelstudio.MAX_IMPORT])):
+        return False
+    labelstudio.mark_project(project=project.external_id, mark=mark)
     return True
 
 
@@ -202,14 +215,21 @@ def _note(comparison: Comparison, kind: str, found: Iterable[tuple[uuid.UUID | N
 
 def _delete(comparison: Comparison, kind: str, copies: Sequence[ListedTask]) -> None:
     _note(comparison, kind, [(copy.ref.asset_id if copy.ref else None, copy.external_id) for copy in copies])
-    _clear(comparison.project, [copy.external_id for copy in copies])
+    _clear(comparison.project, [copy.ref for copy in copies if copy.ref])
 
 
-def _clear(project: LabelProject, external_ids: Sequence[int]) -> None:
-    """Delete tasks in Label Studio; what was said about them is fetched first."""
-    for some in chunks(external_ids, labelstudio.MAX_IMPORT):
-        record_tasks(project=project, task_ids=some)
-        labelstudio.delete_tasks(project=project.external_id, task_ids=some)
+def _clear(project: LabelProject, copies: Sequence[TaskRef]) -> None:
+    """Delete tasks in Label Studio; what was said about them is fetched first.
+
+    Their numbers are old by then, and may have been given to other tasks: only what still is that copy goes.
+    """
+    for some in chunks(copies, labelstudio.MAX_IMPORT):
+        record_tasks(project=project, task_ids={copy.external_id for copy in some})
+        asset_ids = list({copy.asset_id for copy in some})
+        still = set(labelstudio.find_tasks(project=project.external_id, asset_ids=asset_ids))
+        labelstudio.delete_tasks(
+            project=project.external_id, task_ids=[copy.external_id for copy in some if copy in still]
+        )
 
 
 @transaction.atomic

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.dispute_models import Dispute, DisputeDecision, DisputeWords
-from annotation.gold import OWN_WORK, labelled_by
+from annotation.gold import OWN_WORK
 from annotation.intake import SKIPPED, record_earning
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask
 from consent.mailing import try_to_send
@@ -114,7 +114,10 @@ def decide_dispute(*, dispute: Dispute, outcome: str, answer: str, user: User) -
 def reasons_barred(disputes: Collection[Dispute], user: User) -> dict[uuid.UUID, str]:
     """By dispute (its pk), why somebody may not decide it: they rejected the annotation or labelled the photograph, as
     its annotator first of all. "" where they may."""
-    labelled = labelled_by(user, [one.annotation.task_id for one in disputes])
+    # Also what they were paid nothing for: they might dispute the very same themselves.
+    theirs = Annotation.objects.filter(annotator__user=user).exclude(refusal=SKIPPED)
+    tasks = [one.annotation.task_id for one in disputes]
+    labelled = set(theirs.filter(task__in=tasks).values_list("task", flat=True))
     return {one.pk: _reason_barred(one.annotation, user, labelled) for one in disputes}
 
 

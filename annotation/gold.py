@@ -5,7 +5,7 @@ afterwards and never leaves here. See docs/decisions/0027.
 """
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,13 +71,8 @@ def answer_gold(*, task: LabelTask, result: Result, user: User) -> GoldAnswer:
 
 
 def _refuse_own_work(task: LabelTask, user: User) -> None:
-    if labelled_by(user, [task.pk]):
+    if Earning.objects.filter(task=task, annotator__user=user).exists():
         raise Refused(OWN_WORK)
-
-
-def labelled_by(user: User, tasks: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Of these tasks those that somebody labelled themselves: they judge nobody's answers to them."""
-    return set(Earning.objects.filter(task__in=tasks, annotator__user=user).values_list("task", flat=True))
 
 
 def reject_annotation(*, annotation: Annotation, reason: str, user: User) -> Rejection:

@@ -87,14 +87,20 @@ def ensure_project(*, title: str, mark: str, config: str, overlap: int) -> int:
     return project
 
 
-def project_exists(*, project: int, mark: str) -> bool:
-    """Whether this project is the one that was made with `mark`; another may have inherited its id."""
+def find_mark(*, project: int) -> str | None:
+    """The description of the project that has this id now; None if there is none."""
     try:
-        return _is(_call("GET", f"/api/projects/{project}/").json(), mark)
+        return str(_row("GET", f"/api/projects/{project}/").get("description") or "")
     except LabelStudioError as error:
         if _status(error) == HTTPStatus.NOT_FOUND:
-            return False
+            return None
         raise
+
+
+def mark_project(*, project: int, mark: str) -> None:
+    """Give a project the webhook of where we are now, and its mark again: last, so that what failed is made up for."""
+    _ensure_webhook(project)
+    _call("PATCH", f"/api/projects/{project}/", json={"description": mark})
 
 
 def _is(project: Mapping[str, Any], mark: str) -> bool:
@@ -160,7 +166,10 @@ def list_tasks(*, project: int) -> list[ListedTask]:
     """Everything that the project has, by Label Studio's ids. What is deleted meanwhile may hide another."""
     include = "id,data,total_annotations,cancelled_annotations"
     rows = _pages("/api/tasks/", "tasks", project=project, fields="task_only", include=include)
-    return sorted((_listed(row) for row in rows), key=lambda listed: listed.external_id)
+    try:
+        return sorted((_listed(row) for row in rows), key=lambda listed: listed.external_id)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LabelStudioError(f"Label Studio listed a task that is none: {error!r}", retry=True) from error
 
 
 def _listed(row: Mapping[str, Any]) -> ListedTask:
@@ -303,6 +312,17 @@ def _call(method: str, path: str, **request: Any) -> httpx.Response:
         return _checked(method, path, lambda: client.request(method, path, **request))
 
 
+def _row(method: str, path: str, **request: Any) -> dict[str, Any]:
+    """The JSON object that it answers with; a proxy or a page to sign in says 200 too, and is no answer."""
+    try:
+        found = _call(method, path, **request).json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise LabelStudioError(f"Label Studio answered {method} {path} with something else than JSON.", retry=True)
+    return found
+
+
 @cache
 def _tls() -> ssl.SSLContext:
     """The certificates that are trusted, read once: to read them for every call takes longer than most calls."""
@@ -327,11 +347,13 @@ def _pages(path: str, key: str, **params: Any) -> Iterator[dict[str, Any]]:
     """All rows of a paged list: Label Studio answers 404 beyond its last page, so we count."""
     page, seen = 1, 0
     while True:
-        answer = _call("GET", path, params={**params, "page": page, "page_size": PAGE}).json()
-        rows = answer[key]
+        answer = _row("GET", path, params={**params, "page": page, "page_size": PAGE})
+        rows, total = answer.get(key), answer.get("total", answer.get("count"))
+        if not isinstance(rows, list) or not isinstance(total, int):
+            raise LabelStudioError(f"Label Studio answered GET {path} with no list.", retry=True)
         yield from rows
         seen += len(rows)
-        if not rows or seen >= int(answer["total" if "total" in answer else "count"]):
+        if not rows or seen >= total:
             return
         page += 1
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from annotation.balances import Balance, balances
 from annotation.bank_details import Party, checked_bic, checked_iban, payer
 from annotation.bank_files import Order, Transfer
-from annotation.models import Annotator
+from annotation.models import Annotator, Earning
 from annotation.payout_events import record_adjustment, record_payment_change
 from annotation.payout_models import (
     MOVES,
@@ -106,7 +106,10 @@ def checked_correction(annotator: Annotator, amount: Decimal, reason: str, user:
 
 def takes_two(*, annotator: Annotator, amount: Decimal, currency: str) -> bool:
     """Whether a second person has to agree to a correction: with all that was corrected without one in the last
-    ALONE_DAYS, it is more than ADJUSTED_ALONE. So nothing is gained by cutting it in pieces."""
+    ALONE_DAYS, it is more than ADJUSTED_ALONE, or they earn nothing in its currency. So nothing is gained by cutting
+    it in pieces, nor by paying each piece in another currency."""
+    if not Earning.objects.filter(annotator=annotator, currency=currency).exists():
+        return True
     since = timezone.now() - timedelta(days=ALONE_DAYS)
     alone = Adjustment.objects.filter(annotator=annotator, currency=currency, agreed_by=None, made_at__gt=since)
     return sum(map(abs, alone.values_list("amount", flat=True)), abs(amount)) > settings.ADJUSTED_ALONE

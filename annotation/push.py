@@ -12,13 +12,13 @@ from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from annotation import labelstudio
 from annotation.labelstudio import LabelStudioError, TaskRef
 from annotation.lease import importer_lease, renew
-from annotation.models import Campaign, LabelProject, LabelTask
+from annotation.models import Campaign, Earning, LabelProject, LabelTask
 from collection.models import Image
 
 State = LabelTask.State
@@ -190,9 +190,15 @@ def _confirm(project: LabelProject, refs: Sequence[TaskRef]) -> int:
 
 @transaction.atomic
 def _put_back(project: LabelProject, batch: Sequence[LabelTask], reason: str) -> None:
-    """A refused import wrote nothing: the tasks wait again and their budget is free."""
-    refused = LabelTask.objects.filter(pk__in=[task.pk for task in batch], state=State.PUSHING).update(
-        state=State.PENDING, last_error=reason, next_attempt_at=timezone.now() + SETTLE
-    )
+    """A refused import wrote nothing: the tasks wait again and their budget is free.
+
+    What was there before and was lost stays PUSHING if it has earned something: its budget has paid that.
+    """
+    pushing = LabelTask.objects.filter(pk__in=[task.pk for task in batch], state=State.PUSHING)
+    locked = list(pushing.select_for_update().order_by("pk").values_list("pk", flat=True))  # as intake does, which pays
+    tasks = LabelTask.objects.filter(pk__in=locked)
+    tasks.update(last_error=reason, next_attempt_at=timezone.now() + SETTLE)
+    earned = Earning.objects.of_labels().filter(task=OuterRef("pk"))
+    refused = tasks.exclude(Exists(earned)).update(state=State.PENDING)
     campaign = project.campaign
     Campaign.objects.change_reserved(campaign.pk, -campaign.task_cost * refused)

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from annotation.answers import Control, Result, answer, answered
 from annotation.gold import is_right, is_same_answer
@@ -22,6 +23,8 @@ from annotation.models import Annotator, Campaign, Earning, LabelTask
 from annotation.quality_models import GoldAnswer
 from consent.models import User
 from consent.refusals import Refused
+
+TWICE = datetime.timedelta(minutes=1)  # the same again within it is a form that was sent twice
 
 # --- Making one ----------------------------------------------------------------------------------
 
@@ -43,6 +46,7 @@ def make_training(
     """A running training for `places` people, paid at the campaign's rate. Refused with fewer answers than it takes."""
     if TrainingSet.objects.filter(campaign=answers_from).exists():
         raise Refused("This is a training itself. Make one of the campaign that its answers come from.")
+    _refuse_twice(answers_from, user, size=size, attempts=attempts, pass_percent=pass_percent, places=places)
     there = known_answers(answers_from)
     if there < size * attempts:
         raise Refused(
@@ -66,6 +70,15 @@ def make_training(
     return TrainingSet.objects.create(
         campaign=campaign, answers_from=answers_from, size=size, attempts=attempts, pass_percent=pass_percent
     )
+
+
+def _refuse_twice(answers_from: Campaign, user: User, *, places: int, **said: int) -> None:
+    """Refused for a form that was sent twice; two at once take turns."""
+    Campaign.objects.select_for_update(no_key=True).get(pk=answers_from.pk)
+    since = timezone.now() - TWICE
+    same = answers_from.training_sets.filter(**said, campaign__overlap=places)
+    if same.filter(campaign__created_by=user, campaign__created_at__gt=since).exists():
+        raise Refused("You made this very training a moment ago. Look for it among the campaigns.")
 
 
 # --- Whom it lets in -----------------------------------------------------------------------------

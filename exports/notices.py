@@ -22,7 +22,7 @@ from exports.models import (
     Revocation,
 )
 from exports.notice_mails import tell_recipients
-from exports.services import closed_items, discard_release, held_items, lost_items
+from exports.services import LEASE, closed_items, discard_release, held_items, lost_items
 
 log = logging.getLogger(__name__)
 NOTICE_TYPE = "application/vnd.likeness.notice+json"
@@ -94,5 +94,7 @@ def _purge_files() -> None:
     for file in revoked_files().filter(purge__isnull=True).select_related("release__dataset"):
         release_files.purge(file)
     left = ReleaseFile.objects.filter(release__state=Release.State.DISCARDED, purge__isnull=True)
-    for release in Release.objects.filter(pk__in=left.values("release")).select_related("dataset"):
+    stored_late = Q(files=None, next_attempt_at__gt=timezone.now() - LEASE)  # by a builder that was then killed
+    discarded = Release.objects.filter(Q(pk__in=left.values("release")) | stored_late, state=Release.State.DISCARDED)
+    for release in discarded.select_related("dataset"):
         release_files.delete_own(release)  # killed between discarding it and deleting its bytes

@@ -129,6 +129,8 @@ def _build(release: Release) -> None:
         files = write_files(release, plan, checkpoint, folder, pictures.read)
         keys = release_files.store(release, files, folder)
     _record(release, plan, files, keys)
+    if Release.objects.filter(pk=release.pk, state=Release.State.DISCARDED).exists():
+        release_files.delete_own(release)  # it was given up while its bytes were being stored
 
 
 def plan_release(release: Release, pictures: Pictures) -> Plan:

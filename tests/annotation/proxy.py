@@ -5,7 +5,7 @@ import random
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 SHARE_LOST = 0.1
@@ -14,7 +14,8 @@ SHARE_LOST = 0.1
 class LossyProxy(socketserver.ThreadingTCPServer):
     """Forwards to `target`; while `lose` holds a piece of a request line, answers to such requests are dropped.
 
-    With `dice`, one request in ten does not arrive, and the answer to one in ten is dropped.
+    With `dice`, one request in ten does not arrive, and the answer to one in ten is dropped. `instead` has answers to
+    requests that then do not arrive, and `before` what happens once before one arrives, by a piece of a request line.
     """
 
     allow_reuse_address = True
@@ -26,6 +27,8 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         self.lose = b""
         self.dice: random.Random | None = None
         self.lost = 0
+        self.instead: dict[bytes, bytes] = {}
+        self.before: dict[bytes, Callable[[], object]] = {}
 
     def is_unlucky(self) -> bool:
         """Whether a request or an answer is lost now, when chance decides."""
@@ -62,6 +65,11 @@ class _Connection(socketserver.BaseRequestHandler):
         length = next((int(h.split(b":")[1]) for h in headers if h.lower().startswith(b"content-length:")), 0)
         while len(body) < length:
             body += self.request.recv(65536)
+        for piece in [piece for piece in self.server.before if piece in headers[0]]:
+            self.server.before.pop(piece)()
+        if said := next((said for piece, said in self.server.instead.items() if piece in headers[0]), None):
+            self.request.sendall(said)
+            raise ConnectionAbortedError
         upstream.sendall(b"\r\n".join([*headers, b"Connection: close"]) + b"\r\n\r\n" + body)
         return headers[0]
 
@@ -76,3 +84,9 @@ def lossy_proxy(target: str) -> Iterator[LossyProxy]:
         finally:
             proxy.shutdown()
             thread.join()
+
+
+def http_answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
+    """An answer as it goes over the wire, for `instead`."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from annotation import labelstudio
+from annotation import labelstudio, reconcile
 from annotation.access import hand_out
 from annotation.accounts import account_of, ensure_account
 from annotation.comparison import compare_accounts, compare_project, due_projects
@@ -23,6 +23,7 @@ from annotation.retract import retract_withdrawn
 from annotation.services import change_campaign
 from consent.withdrawals import withdraw
 from tests.annotation.factories import good_result, make_annotator, make_campaign, make_image, remote
+from tests.annotation.proxy import http_answer, lossy_proxy
 from tests.consent.factories import make_user
 from tests.label_studio import Labeller, pristine, running
 
@@ -208,6 +209,83 @@ def test_a_project_that_is_gone_is_made_anew_while_something_of_it_is_left_to_be
 def delete_project(studio):
     with studio.api() as api:
         assert api.delete(f"/api/projects/{LabelProject.objects.get().external_id}/").status_code == 204
+
+
+def test_a_project_that_got_another_description_is_the_same_one(labelled, studio, settings):
+    """Somebody wrote one of their own, or this service has another address now."""
+    project, before = LabelProject.objects.get(), answers_there()
+    with studio.api() as api:
+        body = {"description": "Faces, please!"}
+        assert api.patch(f"/api/projects/{project.external_id}/", json=body).status_code == 200
+    assert compare() == {}
+    settings.BASE_URL = "https://likeness.example"
+    assert compare() == {}
+    assert LabelProject.objects.get().external_id == project.external_id
+    assert answers_there() == before
+    assert push_pending(campaign=labelled) == 0
+    with studio.api() as api:
+        hooks = api.get("/api/webhooks/", params={"project": project.external_id}).json()
+    assert "https://likeness.example/hooks/label-studio/" in {hook["url"] for hook in hooks}
+
+
+def test_what_was_lost_and_is_refused_keeps_the_budget_that_it_has_paid_from(labelled, studio, settings):
+    project = LabelProject.objects.get()
+    there = [task.external_id for task in labelstudio.list_tasks(project=project.external_id)]
+    labelstudio.delete_tasks(project=project.external_id, task_ids=there)
+    compare_project(project=project)
+    with lossy_proxy(studio.url) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.instead[b"/import"] = http_answer("400 Bad Request", b"{}")
+        with pytest.raises(LabelStudioError):
+            push_pending(campaign=labelled)
+    assert list(reconcile.differences()) == []
+    labelled.refresh_from_db()
+    assert labelled.reserved == labelled.task_cost * 2
+    settings.LABEL_STUDIO_URL = studio.url
+    LabelTask.objects.update(next_attempt_at=timezone.now())
+    assert push_pending(campaign=labelled) == 3
+    assert compare() == {"forgotten": 2}
+    assert list(reconcile.differences()) == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Sign in</html>", b"[]", b'{"total": 1}', b'{"total": 1, "tasks": [{"id": 1, "data": {}}]}']
+)
+def test_an_answer_that_makes_no_sense_is_no_answer(labelled, studio, settings, body):
+    with lossy_proxy(studio.url) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.instead[b"/api/tasks/"] = http_answer("200 OK", body)
+        with pytest.raises(LabelStudioError):
+            compare_project(project=LabelProject.objects.get())
+    assert set(labelled.tasks.values_list("state", flat=True)) == {"pushed"}
+    assert due_projects().exists()
+
+
+def test_a_number_that_was_given_again_meanwhile_is_not_deleted(labelled, studio, settings):
+    """Label Studio on SQLite gives the number of its last task again once that is deleted."""
+    project = LabelProject.objects.get()
+    first, _, third = (task.pk for task in LabelTask.objects.order_by("external_id"))
+    (second_copy,), known = import_again(project, first), external_id_of(third)
+
+    def give_number_again():
+        labelstudio.delete_tasks(project=project.external_id, task_ids=[second_copy, known])
+        import_again(project, third, third)
+
+    with lossy_proxy(studio.url) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.before[b"/export"] = give_number_again
+        compare_project(project=project)
+    settings.LABEL_STUDIO_URL = studio.url
+    assert second_copy in {task.external_id for task in labelstudio.list_tasks(project=project.external_id)}
+
+
+def import_again(project, *asset_ids):
+    data = [{"image": "http://x/", "asset_id": str(asset_id)} for asset_id in asset_ids]
+    return labelstudio.import_batch(project=project.external_id, data=data)
+
+
+def external_id_of(asset_id):
+    return LabelTask.objects.get(pk=asset_id).external_id
 
 
 def test_an_answer_from_an_account_that_is_gone_is_given_back_in_our_name(labelled):

@@ -136,8 +136,11 @@ def test_neither_who_rejected_nor_who_labelled_decides(reviewer):
             decide_dispute(dispute=dispute, outcome="granted", answer="Yes.", user=user)
     colleague = make_annotator(next(_users))
     record_annotation(task=dispute.annotation.task, remote=remote(colleague.label_studio_user))
-    with pytest.raises(Refused, match="labelled this photograph yourself"):
-        decide_dispute(dispute=dispute, outcome="granted", answer="Yes.", user=colleague.user)
+    refused = make_annotator(next(_users))  # who was paid nothing answered it all the same
+    record_annotation(task=dispute.annotation.task, remote=remote(refused.label_studio_user, result=[rating(9)]))
+    for one in (colleague, refused):
+        with pytest.raises(Refused, match="labelled this photograph yourself"):
+            decide_dispute(dispute=dispute, outcome="granted", answer="Yes.", user=one.user)
     assert list(waiting()) == [dispute]
 
 

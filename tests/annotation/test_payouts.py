@@ -194,13 +194,13 @@ def test_nobody_writes_down_what_became_of_their_own_payment():
 
 
 def test_a_form_that_is_sent_twice_corrects_once():
-    annotator, user = make_annotator(), make_manager()
+    annotator, user = make_earner("30"), make_manager()
     adjustment = {"annotator": annotator, "amount": Decimal(5), "currency": "EUR", "reason": "A slip", "user": user}
     adjust_pay(**adjustment)
     with pytest.raises(Refused, match="a moment ago"):
         adjust_pay(**adjustment)
     adjust_pay(**{**adjustment, "reason": "Another slip"})
-    assert balance(annotator) == 10
+    assert balance(annotator) == 40
 
 
 # --- Runs ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from annotation.payout_models import Adjustment, Payment, PaymentChange
 from annotation.proposal_models import Proposal, ProposalDecision
 from annotation.reconcile import differences
 from consent.refusals import Refused
-from tests.annotation.payout_factories import PAYER, make_earner, make_manager, make_run
+from tests.annotation.payout_factories import PAYER, earn, make_earner, make_manager, make_run
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +61,18 @@ def test_nor_in_pieces_nor_in_turns(earner):
         alone(earner, "20.01")
     with pytest.raises(Refused, match="takes a second person"):
         alone(earner, "-20.01")
+    earn(earner, currency="CHF")
     alone(earner, "50", currency="CHF")
+
+
+def test_nor_in_a_currency_that_they_earn_nothing_in(earner):
+    """Or the limit could be had once in each currency there is."""
+    for amount in ("1", "-1"):
+        with pytest.raises(Refused, match="takes a second person"):
+            alone(earner, amount, currency="USD")
+    proposals.propose_adjustment(
+        annotator=earner, amount=Decimal(1), currency="USD", reason="A bonus", user=make_manager()
+    )
 
 
 def test_what_was_corrected_long_ago_or_by_two_does_not_count(earner):

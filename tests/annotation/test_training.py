@@ -106,6 +106,16 @@ def test_a_training_is_made_of_answered_gold_and_reserves_what_it_may_cost():
         TrainingSet.objects.update(pass_percent=1)
 
 
+def test_a_form_that_is_sent_twice_makes_one_training():
+    """Each would be sent to Label Studio, with a budget of its own."""
+    make = {"answers_from": make_answered(2), "size": 2, "attempts": 1, "pass_percent": 80, "user": make_user()}
+    make_training(**make, places=3)
+    with pytest.raises(Refused, match="a moment ago"):
+        make_training(**make, places=3)
+    make_training(**make, places=4)
+    assert TrainingSet.objects.count() == 2
+
+
 def test_who_withdrew_trains_nobody():
     pilot = make_answered(2)
     withdraw(consent=pilot.tasks.first().image.consent)

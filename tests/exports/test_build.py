@@ -4,6 +4,7 @@ import datetime
 import json
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -205,6 +206,28 @@ def test_the_sweep_discards_an_unpublished_release_with_its_bytes():
     assert release.state == "discarded"
     assert not [key for key in keys if storages["releases"].exists(key)]
     assert FilePurge.objects.filter(file__release=release).count() == len(keys)
+
+
+def test_a_release_that_is_given_up_while_its_bytes_are_stored_leaves_none(monkeypatch):
+    release = draft_release(dataset=make_labelled_dataset(people=3), user=make_manager())
+    storage = storages["releases"]
+    save, stored = storage.save, []
+
+    def save_late(key, content):
+        if not stored:
+            services.discard_release(release=release, reason="Nobody wants it.")
+        stored.append(save(key, content))
+        return stored[-1]
+
+    monkeypatch.setattr(storage, "save", save_late)
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert release.state == "discarded"
+    assert stored
+    assert not [key for key in stored if storage.exists(key)]
+    (again,) = [save(key, ContentFile(b"a builder that was killed then")) for key in stored[:1]]
+    revoke_items()
+    assert not storage.exists(again)
 
 
 def test_a_release_waits_while_the_rights_desk_holds_a_row():
