@@ -29,6 +29,7 @@ from consent.models import (
 )
 from consent.refusals import Refused
 from consent.roles import REVIEWER
+from exports.definitions import kept_definition
 from exports.models import Release
 from tests.annotation.factories import make_annotator
 from tests.collection.factories import make_image
@@ -188,8 +189,10 @@ def test_a_role_without_the_staff_mark_counts_as_well(ada):
 
 
 def test_who_once_drafted_releases_is_forgotten_too_and_the_releases_stay(client, ada):
-    about = {"number": 1, "version": "1.0.0", "snapshot_at": timezone.now()}
-    release = Release.objects.create(dataset=make_dataset(), drafted_by=ada.user, **about)
+    dataset = make_dataset()
+    definition = kept_definition(dataset=dataset, user=ada.user)
+    about = {"number": 1, "version": "1.0.0", "snapshot_at": timezone.now(), "definition": definition}
+    release = Release.objects.create(dataset=dataset, drafted_by=ada.user, **about)
     delete(client, ada)
     assert "ada.lovelace" not in everything_in_the_database().lower()
     left = Release.objects.get(pk=release.pk).drafted_by
