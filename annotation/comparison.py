@@ -5,6 +5,7 @@ after it and brought back what was taken away. What is missing goes back to PUSH
 that makes no second task; what must not be there is deleted. Each difference is written down before it is acted on.
 """
 
+import logging
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from annotation.labelstudio import LabelStudioError, ListedTask, RemoteAnnotatio
 from annotation.models import Annotation, Campaign, LabelProject, LabelTask
 from annotation.pull import chunks, record_fetched, record_tasks
 
+logger = logging.getLogger(__name__)
 EVERY = timedelta(days=1)
 TOLD_FOR = timedelta(days=30)
 LONGEST = timedelta(hours=1)  # one that began longer ago and has no end was cut off
@@ -97,7 +99,10 @@ def _is_there(project: LabelProject, mark: str) -> bool:
     pushed = project.tasks.filter(state=State.PUSHED).order_by("-pushed_at").values_list("pk", flat=True)
     if not labelstudio.find_tasks(project=project.external_id, asset_ids=list(pushed[: labelstudio.MAX_IMPORT])):
         return False
-    labelstudio.mark_project(project=project.external_id, mark=mark)
+    try:
+        labelstudio.mark_project(project=project.external_id, mark=mark)
+    except LabelStudioError as error:  # the webhook is only a hint; without its mark the project gets both next time
+        logger.warning("%s", error)
     return True
 
 
