@@ -34,21 +34,19 @@ SENDS_AGAIN = (Kind.LOST, Kind.PROJECT)
 def due_projects() -> QuerySet[LabelProject]:
     """Those not compared for a day, or that got back tasks which lack what was said about them."""
     now = timezone.now()
-    sent_again = Difference.objects.filter(kind__in=SENDS_AGAIN).values("comparison")
     latest = Comparison.objects.filter(project=OuterRef("pk")).order_by("-pk")
-    return (
-        LabelProject.objects.select_related("campaign")
-        .annotate(
-            began=Subquery(latest.values("at")[:1]),
-            ended=Subquery(latest.values("ended_at")[:1]),
-            again=Exists(sent_again.filter(comparison=Subquery(latest.values("pk")[:1]))),
-        )
-        .filter(
-            Q(began=None)
-            | Q(ended=None, began__lt=now - LONGEST)
-            | Q(ended__lt=now - EVERY)
-            | Q(ended__isnull=False, again=True)
-        )
+    sent_again = Difference.objects.filter(comparison=OuterRef("latest"), kind__in=SENDS_AGAIN)
+    projects = LabelProject.objects.select_related("campaign").annotate(
+        latest=Subquery(latest.values("pk")[:1]),
+        began=Subquery(latest.values("at")[:1]),
+        ended=Subquery(latest.values("ended_at")[:1]),
+        again=Exists(sent_again),
+    )
+    return projects.filter(
+        Q(began=None)
+        | Q(ended=None, began__lt=now - LONGEST)
+        | Q(ended__lt=now - EVERY)
+        | Q(ended__isnull=False, again=True)
     )
 
 

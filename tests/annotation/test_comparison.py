@@ -96,6 +96,7 @@ def test_what_label_studio_lost_is_sent_again_with_what_was_said(labelled, peopl
     project = LabelProject.objects.get()
     lost = [task.external_id for task in labelstudio.list_tasks(project=project.external_id)]
     labelstudio.delete_tasks(project=project.external_id, task_ids=lost)
+    told_before(project)
     assert compare() == {"lost": 3}
     assert due_projects().exists()  # without waiting for a day
     assert compare() == {"forgotten": 2}
@@ -111,6 +112,12 @@ def test_what_label_studio_lost_is_sent_again_with_what_was_said(labelled, peopl
     assert first in before
     labelled.refresh_from_db()
     assert labelled.reserved == labelled.task_cost * 3
+
+
+def told_before(project):
+    """An old comparison with many differences: the numbers of projects, comparisons and differences do not agree."""
+    old = Comparison.objects.create(project=project, ended_at=timezone.now())
+    Difference.objects.bulk_create(Difference(comparison=old, kind="strange") for _ in range(1000))
 
 
 def offers(labeller, project):
