@@ -10,7 +10,14 @@ from statistics import fmean, median
 from typing import Any
 
 from annotation.answers import Control, answer, answered
-from annotation.drift import Answers, Drift, claimed_seconds, drift_of_annotators
+from annotation.drift import (
+    Answers,
+    Drift,
+    SameByAnnotation,
+    claimed_seconds,
+    drift_of_annotators,
+    same_by_annotation,
+)
 from annotation.models import Annotator, Campaign, LabelTask
 from annotation.quality import alpha_interval, box_overlap, dawid_skene, is_same, krippendorff_alpha
 from annotation.selection import AcceptedAnnotation
@@ -110,9 +117,10 @@ def _value(said: Any) -> Any:
 def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -> list[Work]:
     """What each annotator did of what was `said` in the campaign, those first who agree least with the others."""
     answers = by_control(said)
-    same, right = same_as_others(answers), _probably_right(answers)
-    seconds = {who: median(claimed) for who, claimed in claimed_seconds(campaign).items()}
-    drift = drift_of_annotators(campaign, said, answers)
+    compared, claimed = same_by_annotation(answers), claimed_seconds(campaign)
+    same, right = _share_of_same(compared), _probably_right(answers)
+    seconds = {who: median(theirs) for who, theirs in claimed.items()}
+    drift = drift_of_annotators(said, compared, claimed)
     people = Annotator.objects.select_related("user").in_bulk({one.annotator_id for one in said})
     count: dict[uuid.UUID, int] = defaultdict(int)
     for one in said:
@@ -123,14 +131,14 @@ def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -
 
 def same_as_others(answers: Mapping[Control, Answers]) -> dict[uuid.UUID, float]:
     """By annotator, the share of comparisons with each other annotator that say the same."""
-    compared: dict[uuid.UUID, list[bool]] = defaultdict(list)
-    for control, units in answers.items():
-        for said in units.values():
-            for (a, first), (b, second) in combinations(said.items(), 2):
-                same = is_same(control.kind, first, second)
-                compared[a].append(same)
-                compared[b].append(same)
-    return {who: fmean(found) for who, found in compared.items()}
+    return _share_of_same(same_by_annotation(answers))
+
+
+def _share_of_same(compared: SameByAnnotation) -> dict[uuid.UUID, float]:
+    found: dict[uuid.UUID, list[bool]] = defaultdict(list)
+    for (who, _), same in compared.items():
+        found[who] += same
+    return {who: fmean(same) for who, same in found.items()}
 
 
 def _probably_right(answers: Mapping[Control, Answers]) -> dict[uuid.UUID, float]:

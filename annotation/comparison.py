@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from annotation import accounts, labelstudio, push
+from annotation import labelstudio, push
 from annotation.comparison_models import Comparison, Difference
 from annotation.labelstudio import LabelStudioError, ListedTask, RemoteAnnotation, TaskRef
 from annotation.models import Annotation, Campaign, LabelProject, LabelTask
@@ -64,13 +64,8 @@ def compare_project(*, project: LabelProject) -> Comparison:
             comparison.delete()
         raise
     comparison.ended_at = timezone.now()
-    comparison.save(update_fields=["ended_at"])
+    comparison.save(update_fields=["tasks", "ended_at"])
     return comparison
-
-
-def compare_accounts() -> int:
-    """Annotators whose account Label Studio lost get another from their own page; how many."""
-    return accounts.forget_lost_accounts()
 
 
 def _ensure_there(comparison: Comparison) -> bool:
@@ -110,7 +105,6 @@ def _is_there(project: LabelProject, mark: str) -> bool:
 def _compare(comparison: Comparison) -> None:
     listed = labelstudio.list_tasks(project=comparison.project.external_id)
     comparison.tasks = len(listed)
-    comparison.save(update_fields=["tasks"])
     _compare_answers(comparison, _compare_tasks(comparison, listed))
 
 
@@ -118,19 +112,21 @@ def _compare_tasks(comparison: Comparison, listed: Sequence[ListedTask]) -> dict
     """Mend which tasks there are. Returns the one that stands for each task that is there as it should be."""
     ours = LabelTask.objects.filter(project=comparison.project).only("state", "external_id").in_bulk()
     there: dict[uuid.UUID, list[ListedTask]] = defaultdict(list)
+    strange: list[int] = []
     for task in listed:
         if task.ref and task.ref.asset_id in ours:
             there[task.ref.asset_id].append(task)
         else:
-            _note(comparison, Kind.STRANGE, [(None, task.external_id)])
+            strange.append(task.external_id)
+    _note(comparison, Kind.STRANGE, [(None, external_id) for external_id in strange])
     wanted, unwanted = _settled_before(comparison, State.PUSHED), _settled_before(comparison, State.RETRACTED)
     kept = {pk: _to_keep(ours[pk], there[pk]) for pk in wanted & there.keys()}
     _delete(comparison, Kind.RETURNED, [copy for pk in unwanted & there.keys() for copy in there[pk]])
     _delete(comparison, Kind.SECOND, [copy for pk, keep in kept.items() for copy in there[pk] if copy != keep])
-    for pk, keep in kept.items():
-        if keep.external_id != ours[pk].external_id:
-            _note(comparison, Kind.MOVED, [(pk, keep.external_id)])
-            LabelTask.objects.filter(pk=pk, state=State.PUSHED).update(external_id=keep.external_id)
+    moved = {pk: keep.external_id for pk, keep in kept.items() if keep.external_id != ours[pk].external_id}
+    _note(comparison, Kind.MOVED, moved.items())
+    for pk, external_id in moved.items():
+        LabelTask.objects.filter(pk=pk, state=State.PUSHED).update(external_id=external_id)
     _send_again(comparison, _surely_missing(comparison.project, wanted - there.keys()))
     return kept
 

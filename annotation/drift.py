@@ -20,6 +20,8 @@ SURELY = 1.96  # standard errors: one in forty of those who did not change is to
 MUCH_FASTER = 0.5  # of the seconds that they took before
 
 Answers = Mapping[uuid.UUID, Mapping[uuid.UUID, Any]]  # by image: by annotator what they said
+# By annotator and image, for each other annotator and control whether they said the same.
+SameByAnnotation = Mapping[tuple[uuid.UUID, uuid.UUID], Sequence[bool]]
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,16 @@ class Drift:
 
 
 def drift_of_annotators(
-    campaign: Campaign, said: Sequence[AcceptedAnnotation], answers: Mapping[Control, Answers]
+    said: Sequence[AcceptedAnnotation], same: SameByAnnotation, claimed: Mapping[uuid.UUID, Sequence[float]]
 ) -> dict[uuid.UUID, Drift]:
-    """By annotator, of what was `said` in the campaign; `answers` is the same by control."""
-    same, seconds = _same_by_annotation(answers), claimed_seconds(campaign)
+    """By annotator, of what was `said` in a campaign: `same_by_annotation` and `claimed_seconds` tell the rest."""
     images: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
     for one in sorted(said, key=lambda one: (one.made_at, one.id)):
         images[one.annotator_id].append(one.image_id)
-    return {who: _drift([same[who, image] for image in theirs], seconds[who]) for who, theirs in images.items()}
+    return {
+        who: _drift([same.get((who, image), ()) for image in theirs], claimed.get(who, ()))
+        for who, theirs in images.items()
+    }
 
 
 def _drift(same: Sequence[Sequence[bool]], seconds: Sequence[float]) -> Drift:
@@ -76,7 +80,7 @@ def _flat(comparisons: Iterable[Sequence[bool]]) -> list[bool]:
     return [same for of_one in comparisons for same in of_one]
 
 
-def _same_by_annotation(answers: Mapping[Control, Answers]) -> Mapping[tuple[uuid.UUID, uuid.UUID], list[bool]]:
+def same_by_annotation(answers: Mapping[Control, Answers]) -> SameByAnnotation:
     """By annotator and image, whether each other annotator said the same, over all controls."""
     found: dict[tuple[uuid.UUID, uuid.UUID], list[bool]] = defaultdict(list)
     for control, units in answers.items():

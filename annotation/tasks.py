@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from celery import shared_task
 
-from annotation import about_annotators, comparison, disputes, gold, payouts, pull, push, retract, services
+from annotation import about_annotators, accounts, comparison, disputes, gold, payouts, pull, push, retract, services
 from annotation.labelstudio import LabelStudioError
 from annotation.models import Campaign, LabelProject
 
@@ -78,7 +78,7 @@ def compare_studio() -> None:
     """Compare each project with Label Studio once a day."""
     if due := list(comparison.due_projects()):
         with left_for_next_sweep():
-            comparison.compare_accounts()
+            accounts.forget_lost_accounts()
     for project in due:
         with left_for_next_sweep():
             comparison.compare_project(project=project)

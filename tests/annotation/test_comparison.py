@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from annotation import labelstudio, reconcile
 from annotation.access import hand_out
-from annotation.accounts import account_of, ensure_account
-from annotation.comparison import compare_accounts, compare_project, due_projects
+from annotation.accounts import account_of, ensure_account, forget_lost_accounts
+from annotation.comparison import compare_project, due_projects
 from annotation.comparison_models import Comparison, Difference
 from annotation.intake import record_annotation
 from annotation.labelstudio import LabelStudioError
@@ -373,7 +373,7 @@ def test_label_studio_restored_from_an_old_backup(settings, tmp_path, capsys):
         ensure_account(annotator=third)
         assert third.label_studio_user == lost_number
         assert newcomer.label_studio_access == ""
-        assert compare_accounts() == 0
+        assert forget_lost_accounts() == 0
     assert "sent again" in capsys.readouterr().out
 
 

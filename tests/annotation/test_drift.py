@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from annotation.agreement import by_control
-from annotation.drift import LATELY, drift_of_annotators
+from annotation.drift import LATELY, drift_of_annotators, same_by_annotation
 from annotation.intake import record_annotations
 from annotation.models import Campaign
 from annotation.selection import AcceptedAnnotation
@@ -32,7 +32,7 @@ def said(stars_of):
 
 def drift_of(stars_of):
     ann, rows = said(stars_of)
-    return drift_of_annotators(make_campaign(), rows[::-1], by_control(rows))[ann]
+    return drift_of_annotators(rows[::-1], same_by_annotation(by_control(rows)), {})[ann]
 
 
 def test_who_leaves_the_others_lately_is_told_of():

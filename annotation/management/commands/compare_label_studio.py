@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
 
-from annotation import comparison
+from annotation import accounts, comparison
 from annotation.comparison_models import Comparison, Difference
 from annotation.labelstudio import LabelStudioError
 from annotation.models import LabelProject
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            if lost := comparison.compare_accounts():
+            if lost := accounts.forget_lost_accounts():
                 self.stdout.write(f"{lost} annotators' accounts were gone: their own pages make others")
             for project in LabelProject.objects.select_related("campaign").order_by("pk"):
                 self._tell(comparison.compare_project(project=project))
