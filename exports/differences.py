@@ -1,8 +1,9 @@
 """What changed from one release of a dataset to a later one, row by row: both never change, so neither does this."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.cache import cache
 
@@ -44,18 +45,26 @@ def difference(*, release: Release, earlier: Release) -> Difference:
     """What `release` holds that `earlier` of the same dataset does not, and the other way round."""
     if release.dataset_id != earlier.dataset_id or earlier.number >= release.number:
         raise Refused(f"{earlier} is not an earlier release of the same dataset as {release}. Choose one that is.")
-    return _compare(_rows_of(release), _rows_of(earlier))
+    return _compare(_rows_of(release, said_of(release)), _rows_of(earlier, said_of(earlier)))
 
 
-def foreseen(*, candidates: Iterable[Candidate], rules: Rules, earlier: Release) -> Difference:
-    """What a release of these images, with labels by these rules, will change since `earlier`."""
+def foreseen(
+    *, candidates: Iterable[Candidate], rules: Rules, earlier: Release, said: Mapping[Any, Sequence[Said]]
+) -> Difference:
+    """What a release of these images, with labels by these rules, will change since `earlier`, of which this was
+    `said` (`said_of`)."""
     now = {
         one.image.pk: _Row(
             keyed(earlier.dataset, "row", one.image.pk), _labels(one.said, one.image.width, one.image.height, rules)
         )
         for one in candidates
     }
-    return _compare(now, _rows_of(earlier))
+    return _compare(now, _rows_of(earlier, said))
+
+
+def said_of(release: Release) -> Mapping[Any, Sequence[Said]]:
+    """By image, what annotators had said at the release's snapshot, as far as it asks for that."""
+    return said_by_image(release.definition, release.snapshot_at)
 
 
 def kept_counts(*, release: Release, earlier: Release) -> dict[str, int] | None:
@@ -85,9 +94,8 @@ def _compare(now: _Rows, then: _Rows) -> Difference:
     )
 
 
-def _rows_of(release: Release) -> _Rows:
+def _rows_of(release: Release, said: Mapping[Any, Sequence[Said]]) -> _Rows:
     """Its rows, with their consolidated labels as they were at its snapshot."""
-    said = said_by_image(release.definition, release.snapshot_at)
     rules = release.definition.rules
     items: Iterable[Item] = release.items.select_related("image").only("row_id", "image__width", "image__height")
     return {

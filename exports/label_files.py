@@ -15,10 +15,10 @@ from annotation import config
 from annotation.answers import Control
 from consent.sheets import csv_line
 from exports import label_forms
+from exports.label_forms import METADATA
 from exports.provenance import Row
 from exports.writers import Add
 
-METADATA = "metadata.csv"
 OLDEST = (1980, 1, 1, 0, 0, 0)  # the zero of zip files
 
 

@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 Record = dict[str, Any]
+METADATA = "metadata.csv"
 PLAIN = ("row_id", "split", "image_sha256", "subject", "format", "width", "height")
 SEEN = 2  # COCO's word for a keypoint that is labelled and visible
 FOUR_DECIMALS = Decimal("0.0001")

@@ -19,7 +19,7 @@ from consent.signing import sha256_hex
 from exports import deviation_reports, gate, provenance, release_files, selection, splits
 from exports.assembly import SUMS, Built, Plan, make_plan, rows_root, shard_name, write_files
 from exports.definitions import kept_definition
-from exports.differences import foreseen
+from exports.differences import foreseen, said_of
 from exports.drafts import LEFT_OUT_BY_SPLIT, foresee, with_splits
 from exports.models import Dataset, DeviationReport, Item, Release, ReleaseFile
 from exports.pictures import Pictures
@@ -153,11 +153,10 @@ def plan_release(release: Release, pictures: Pictures) -> Plan:
         )
         for one in chosen.candidates
     )
-    change = (
-        foreseen(candidates=chosen.candidates, rules=definition.rules, earlier=release.previous)
-        if release.previous
-        else None
-    )
+    change = None
+    if earlier := release.previous:
+        said = said_of(earlier)
+        change = foreseen(candidates=chosen.candidates, rules=definition.rules, earlier=earlier, said=said)
     return make_plan(chosen, rows, change)
 
 

@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 from consent.sheets import csv_line
 from consent.signing import sha256_hex
 from exports import label_forms
-from exports.label_forms import PLAIN
+from exports.label_forms import METADATA, PLAIN
 from exports.pulled import ROWS, Release, Wrong
 
-METADATA = "metadata.csv"
 FORMS = {".parquet": "data/", ".tar": "webdataset/", ".zip": "folder/", "coco": "coco/", "tasks": "label-studio/"}
 Seen = Iterator[tuple[str, bytes, dict[str, Any]]]  # row id, photograph, values
 

@@ -4,13 +4,14 @@ Major: rows of the last release are gone or withdrawn, or its columns are other 
 further files; patch: only what the card says. Whoever reads shards by a fixed layout can go by the major number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from annotation.answers import Control, answered
-from exports.differences import Difference, foreseen
+from exports.differences import Difference, foreseen, said_of
 from exports.models import Definition, Release, Revocation
-from exports.selection import Candidate, said_by_image
+from exports.selection import Candidate, Said
 
 # What makes other columns, or the same ones mean something else.
 SCHEMA = {
@@ -34,9 +35,10 @@ def next_step(previous: Release | None, definition: Definition, candidates: Sequ
     """What a release of these images by this definition is called after `previous`."""
     if previous is None:
         return Step("1.0.0", "first", (), None)
-    change = foreseen(candidates=candidates, rules=definition.rules, earlier=previous)
+    said = said_of(previous)
+    change = foreseen(candidates=candidates, rules=definition.rules, earlier=previous, said=said)
     major, minor, patch = (int(part) for part in previous.version.split("."))
-    if why := [*_missing(previous, change), *_other_columns(previous, definition, candidates)]:
+    if why := [*_missing(previous, change), *_other_columns(previous, said, definition, candidates)]:
         return Step(f"{major + 1}.0.0", "major", tuple(why), change)
     if why := _more(previous, definition, change):
         return Step(f"{major}.{minor + 1}.0", "minor", tuple(why), change)
@@ -54,19 +56,20 @@ def _missing(previous: Release, change: Difference) -> list[str]:
     return why
 
 
-def _other_columns(previous: Release, definition: Definition, candidates: Sequence[Candidate]) -> list[str]:
+def _other_columns(
+    previous: Release, said: Mapping[Any, Sequence[Said]], definition: Definition, candidates: Sequence[Candidate]
+) -> list[str]:
     before, now = previous.definition.values(*SCHEMA), definition.values(*SCHEMA)
     why = [words for name, words in SCHEMA.items() if before[name] != now[name]]
     columns = answered(said.result for one in candidates for said in one.said)
-    if columns != _columns_of(previous):
+    if columns != _columns_of(previous, said):
         why.append("its labels are other columns")
     if set(previous.definition.formats) - set(definition.formats):
         why.append("a form of its files is given up")
     return why
 
 
-def _columns_of(release: Release) -> list[Control]:
-    said = said_by_image(release.definition, release.snapshot_at)
+def _columns_of(release: Release, said: Mapping[Any, Sequence[Said]]) -> list[Control]:
     images = release.items.values_list("image_id", flat=True)
     return answered(one.result for image in images for one in said.get(image, ()))
 
