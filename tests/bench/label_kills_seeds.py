@@ -14,7 +14,6 @@ from decimal import Decimal
 
 from tests.bench import seeds  # noqa: F401  # first: it sets Django up  # isort: skip
 
-import httpx
 from django.conf import settings
 from django.utils import timezone
 
@@ -23,10 +22,11 @@ from annotation.models import Annotation, Campaign, Earning, LabelProject, Label
 from annotation.reconcile import differences, one_moment
 from collection.models import Image
 from consent.withdrawals import withdraw
-from tests.annotation.factories import good_result, make_annotator, make_campaign, make_image
+from tests.annotation.factories import make_annotator, make_campaign, make_image
 from tests.annotation.proxy import lossy_proxy
 from tests.consent.factories import make_consent
 from tests.crash import KillableWorker
+from tests.label_studio import Labeller, LabelStudioServer
 
 PEOPLE, EACH = 3, 4  # who sign in each round, and their photographs
 OVERLAP = 2
@@ -43,11 +43,14 @@ def storm(wanted: str) -> dict:
     begun, kills, wrong = time.monotonic(), 0, []
     # Not enough for the photographs of ten rounds: it has to hold, too.
     campaign = make_campaign(overlap=OVERLAP, budget=Decimal("20"), rate=Decimal("0.10"))
-    labellers = [_labeller(i) for i in range(OVERLAP)]
-    for _, user in labellers:
-        make_annotator(user)
     clock = _Clock()
-    with lossy_proxy(settings.LABEL_STUDIO_URL) as proxy, _worker(proxy.url) as worker:
+    with contextlib.ExitStack() as opened:
+        studio = LabelStudioServer(settings.LABEL_STUDIO_URL, settings.LABEL_STUDIO_TOKEN, settings.BASE_DIR)
+        labellers = [opened.enter_context(Labeller(studio)) for _ in range(OVERLAP)]
+        for labeller in labellers:
+            make_annotator(labeller.id)
+        proxy = opened.enter_context(lossy_proxy(studio.url))
+        worker = opened.enter_context(_worker(proxy.url))
         for number in itertools.count(1):
             people = [make_consent() for _ in range(PEOPLE)]
             for consent in people:
@@ -90,11 +93,6 @@ def _worker(label_studio: str) -> Iterator[KillableWorker]:
         worker.close()
 
 
-def _labeller(number: int) -> tuple[str, int]:
-    made = labelstudio.make_account(email=f"storm{number}@bench.invalid", password=f"storm-{number}-password")
-    return made.token, made.user
-
-
 def _run(worker: KillableWorker, stage: str, seed: int, clock: _Clock) -> int:
     """A stage under kills until nothing of it is left to do; how many kills."""
     tasks, reach = STAGES[stage]
@@ -124,18 +122,11 @@ def _all_taken_back() -> bool:
     return not lost.exclude(state="retracted").exists()
 
 
-def _label(labellers: list[tuple[str, int]]) -> None:
+def _label(labellers: list[Labeller]) -> None:
     """Both label what they have not labelled yet, straight in Label Studio."""
     for task in LabelTask.objects.filter(state="pushed", annotations=None):
-        for token, _ in labellers:
-            with contextlib.closing(_client(token)) as client:
-                answer = client.post(f"/api/tasks/{task.external_id}/annotations/", json={"result": good_result()})
-                answer.raise_for_status()
-
-
-def _client(token: str) -> httpx.Client:
-    headers = {"Authorization": f"Token {token}"}
-    return httpx.Client(base_url=settings.LABEL_STUDIO_URL, headers=headers, timeout=60)
+        for labeller in labellers:
+            labeller.label(task)
 
 
 def _listed() -> list[labelstudio.ListedTask]:

@@ -11,9 +11,10 @@ import statistics
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import partial
 
 import httpx
 
@@ -42,7 +43,7 @@ class Seen:
     calls: dict[str, list[float]] = field(default_factory=dict)  # seconds of each kind of call
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def call(self, name: str, ask: "Ask") -> httpx.Response | None:
+    def call(self, name: str, ask: Callable[[], httpx.Response]) -> httpx.Response | None:
         begun = time.perf_counter()
         try:
             answer = ask()
@@ -53,16 +54,6 @@ class Seen:
         with self.lock:
             self.calls.setdefault(name, []).append(time.perf_counter() - begun)
         return answer
-
-
-class Ask:
-    """A call of the labelling page."""
-
-    def __init__(self, client: httpx.Client, method: str, path: str, **request: object) -> None:
-        self.client, self.method, self.path, self.request = client, method, path, request
-
-    def __call__(self) -> httpx.Response:
-        return self.client.request(self.method, self.path, **self.request)  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -111,7 +102,7 @@ def label(stack: Stack, session: str, project: int, seen: Seen) -> None:
     ) as page:
         query = {"id": "next_task", "project": project}
         while True:
-            given = seen.call("next task", Ask(page, "POST", "/api/dm/actions", params=query, json={}))
+            given = seen.call("next task", partial(page.post, "/api/dm/actions", params=query, json={}))
             if given is not None and given.status_code == 404:
                 if DONE in given.text:
                     return
@@ -122,12 +113,12 @@ def label(stack: Stack, session: str, project: int, seen: Seen) -> None:
                 time.sleep(1)
                 continue
             task = given.json()
-            shown = seen.call("photograph", Ask(page, "GET", task["data"]["image"]))
+            shown = seen.call("photograph", partial(page.get, task["data"]["image"]))
             if shown is not None:
                 _good(seen, "photograph", shown)
             time.sleep(SECONDS_EACH / PACE)
             path = f"/api/tasks/{task['id']}/annotations"
-            said = seen.call("submit", Ask(page, "POST", path, params={"project": project}, json=ANSWER))
+            said = seen.call("submit", partial(page.post, path, params={"project": project}, json=ANSWER))
             if said is not None and _good(seen, "submit", said):
                 seen.submitted.append(time.perf_counter())
 
@@ -137,10 +128,10 @@ def label_past_us(stack: Stack, token: str, project: int, seen: Seen) -> None:
     headers = {"Authorization": f"Token {token}"}
     with httpx.Client(base_url=stack.label_studio, timeout=60, headers=headers) as page:
         while True:
-            given = seen.call("next task", Ask(page, "GET", f"/api/projects/{project}/next"))
+            given = seen.call("next task", partial(page.get, f"/api/projects/{project}/next"))
             if given is None or given.status_code == 404:
                 return
-            said = seen.call("submit", Ask(page, "POST", f"/api/tasks/{given.json()['id']}/annotations", json=ANSWER))
+            said = seen.call("submit", partial(page.post, f"/api/tasks/{given.json()['id']}/annotations", json=ANSWER))
             if said is not None and said.is_success:
                 seen.submitted.append(time.perf_counter())
 
@@ -165,4 +156,4 @@ def wait_for_labels(stack: Stack, submitted: int) -> dict:
 
 
 def p(seconds: list[float], percent: int) -> float:
-    return statistics.quantiles(seconds, n=100)[percent - 1] if len(list(pairwise(seconds))) else 0.0
+    return statistics.quantiles(seconds, n=100)[percent - 1] if len(seconds) > 1 else 0.0
