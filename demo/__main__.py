@@ -24,7 +24,7 @@ STAGES = (
     ("upload", "2. Photographs come in", walk.upload),
     ("library", "3. A library is imported under a licence", walk.library),
     ("pipeline", "4. The pipeline finishes, a reviewer settles what is held", walk.settle),
-    ("label", "5. Three annotators label everything in Label Studio", walk.annotate),
+    ("label", "5. Three annotators and a campaign in Label Studio", walk.annotate),
     ("release", "6. Release 1 is built, pulled and verified", walk.publish),
     ("withdraw", "7. One contributor withdraws", walk.withdraw),
 )

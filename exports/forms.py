@@ -21,6 +21,13 @@ class DatasetForm(forms.ModelForm):
     class Meta:
         model = Dataset
         fields: ClassVar = ["slug", "title", "description", "purpose", "campaign", "terms"]
+        labels: ClassVar = {"slug": "Short name in the address"}
+        help_texts: ClassVar = {
+            "slug": "Letters, digits and hyphens, such as portraits. It is the name by which the dataset is pulled.",
+        }
+        error_messages: ClassVar = {
+            "slug": {"invalid": "Letters, digits and hyphens only, please, without blanks."},
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
