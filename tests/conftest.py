@@ -103,6 +103,15 @@ def empty_tables(case: TransactionTestCase) -> None:
 TransactionTestCase._fixture_teardown = empty_tables
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what touches no database: `make test` runs it once, not once for each database."""
+    for item in items:
+        if not item.get_closest_marker("django_db") and not {"db", "transactional_db", "live_server"} & set(
+            item.fixturenames
+        ):
+            item.add_marker("without_database")
+
+
 def pytest_sessionfinish(session, exitstatus):
     """With FAIL_ON_SKIP=1 (CI) a skipped test fails the run: every part is supposed to be there."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

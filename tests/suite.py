@@ -1,4 +1,4 @@
-"""`make test`: the whole suite on SQLite and, beside it, on PostgreSQL if there is one."""
+"""`make test`: the whole suite on SQLite and, beside it, what touches a database on PostgreSQL if there is one."""
 
 import getpass
 import os
@@ -20,9 +20,10 @@ def main() -> int:
     """Both at once: each run waits for its servers and browser much of the time. One is shown after the other."""
     url = os.environ.get("TEST_POSTGRES_URL") or local_postgres()
     with tempfile.TemporaryFile() as shown_later:
-        runs = [begin_pytest({})]
+        runs = [begin_pytest([], {})]
         if url:
-            runs.append(begin_pytest({"DATABASE_URL": url}, stdout=shown_later, stderr=subprocess.STDOUT))
+            asked, elsewhere = ["-m", "not without_database"], {"DATABASE_URL": url}
+            runs.append(begin_pytest(asked, elsewhere, stdout=shown_later, stderr=subprocess.STDOUT))
         try:
             print("--- The suite on SQLite", flush=True)
             runs[0].wait()
@@ -39,8 +40,9 @@ def main() -> int:
     return max(abs(run.returncode) for run in runs)
 
 
-def begin_pytest(extra: dict[str, str], **streams: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "pytest", "-q", *sys.argv[1:]], env=os.environ | extra, **streams)
+def begin_pytest(asked: list[str], extra: dict[str, str], **streams: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pytest", "-q", *asked, *sys.argv[1:]]
+    return subprocess.Popen(command, env=os.environ | extra, **streams)
 
 
 def local_postgres() -> str:
