@@ -1,15 +1,13 @@
 """What an annotator may see and do now: which campaigns, and which photographs were handed to them."""
 
-from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.utils import timezone
 
 from annotation.gold import paused_for
 from annotation.handout_models import Handout
 from annotation.languages import spoken_by
-from annotation.models import Annotator, Campaign, Earning, LabelProject, LabelTask
+from annotation.models import Annotator, Campaign, LabelProject, LabelTask
 from annotation.services import may_be_seen
 from annotation.terms import has_agreed
 from annotation.training import may_be_looked_at, passed_by, still_to_do
@@ -39,43 +37,6 @@ def project_open_to(annotator: Annotator, *, external_id: int, begins: bool = Tr
     """The project with Label Studio's id `external_id`, if they may begin (or else finish) something in it now."""
     campaigns = campaigns_open_to(annotator) if begins else campaigns_to_finish()
     return LabelProject.objects.filter(external_id=external_id, campaign__in=campaigns).first()
-
-
-def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
-    """Note that Label Studio gave them this task; False if its photograph may not be seen any more, or nothing that
-    they say of it would be paid: a Label Studio that lost its answers asks for them again."""
-    paid = Earning.objects.filter(task=task, annotator=annotator).exists()
-    if paid or not _is_wanted(task) or not may_be_seen(task=task):
-        return False
-    Handout.objects.get_or_create(annotator=annotator, task=task)
-    return True
-
-
-def to_finish_first(annotator: Annotator) -> list[LabelTask]:
-    """What they have to answer or skip before they get more, longest held first: nothing while they hold fewer than
-    HELD_AT_ONCE that are still wanted of them."""
-    held = Handout.objects.filter(
-        annotator=annotator,
-        answered_at=None,
-        task__state=LabelTask.State.PUSHED,
-        task__campaign__in=campaigns_to_finish(),
-    )
-    if held.count() < settings.HELD_AT_ONCE:
-        return []
-    tasks = [one.task for one in held.select_related("task__campaign", "task__project").order_by("at", "pk")]
-    wanted = [task for task in tasks if _is_wanted(task) and may_be_seen(task=task)]
-    return wanted if len(wanted) >= settings.HELD_AT_ONCE else []
-
-
-def _is_wanted(task: LabelTask) -> bool:
-    """False once others gave all annotations: one more would not be paid."""
-    return Earning.objects.of_labels().filter(task=task).count() < task.campaign.overlap
-
-
-def note_answer(annotator: Annotator, *, external_id: int) -> None:
-    """They answered or skipped the task with Label Studio's id `external_id`, so they do not hold it any more."""
-    tasks = LabelTask.objects.filter(external_id=external_id)
-    Handout.objects.filter(annotator=annotator, task__in=tasks, answered_at=None).update(answered_at=timezone.now())
 
 
 def task_held_by(annotator: Annotator, *, external_id: int) -> LabelTask | None:

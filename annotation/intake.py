@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotation import training
@@ -176,10 +177,11 @@ def _earn(book: _Book, annotation: Annotation, annotator: Annotator) -> None:
 
 
 def _note_answers(book: _Book) -> None:
-    """Whatever came back is held by nobody any more: the gateway noted it already, unless it was killed just then."""
-    sent = Annotation.objects.filter(task=OuterRef("task"), annotator=OuterRef("annotator"))
-    held = Handout.objects.filter(task__in={one.task_id for one in book.new}, answered_at=None)
-    held.filter(Exists(sent)).update(answered_at=timezone.now())
+    """Whatever came back is held by nobody any more, and keeps no place: it is paid, or the place is free again."""
+    new = Annotation.objects.filter(pk__in=[one.pk for one in book.new])
+    told = Exists(new.filter(task=OuterRef("task"), annotator=OuterRef("annotator")))
+    handouts = Handout.objects.filter(told, task__in={one.task_id for one in book.new})
+    handouts.update(answered_at=Coalesce("answered_at", timezone.now()), place_until=None)
 
 
 def _judge_training(book: _Book) -> None:

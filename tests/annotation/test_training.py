@@ -9,7 +9,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation import gold, reconcile
-from annotation.access import campaigns_open_to, hand_out, is_handed_to
+from annotation.access import campaigns_open_to, is_handed_to
+from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.joining_models import TrainingResult, TrainingSet
 from annotation.models import Campaign, Earning, LabelProject, LabelTask
