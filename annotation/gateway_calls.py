@@ -129,7 +129,7 @@ def _is_handed_out(annotator: Annotator, told: Any) -> bool:
     ref = task_ref(told)
     if ref is None:
         return False
-    task = LabelTask.objects.filter(pk=ref.asset_id, external_id=ref.external_id).select_related("campaign").first()
+    task = LabelTask.objects.filter(pk=ref.asset_id, external_id=ref.external_id).first()
     return task is not None and hand_out(annotator, task=task)
 
 

@@ -28,7 +28,7 @@ TRIES = 5  # others may be quicker, and of a withdrawn photograph the task is th
 def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
     """Keep a place on this task for them, and note that they have it; False if they earned something with it already,
     others have all its places, or its photograph may not be seen any more."""
-    LabelTask.objects.select_for_update(of=("self",)).get(pk=task.pk)
+    task = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=task.pk)
     if not _has_place(annotator, task) or not may_be_seen(task=task):
         return False
     Handout.objects.bulk_create(
@@ -67,7 +67,7 @@ def hand_out_another(annotator: Annotator, *, project: int) -> LabelTask | None:
     """Hand out a task of Label Studio's project that has a place and was never given to them; None if there is none."""
     tasks = LabelTask.objects.filter(project__external_id=project, state=LabelTask.State.PUSHED)
     never = tasks.exclude(Exists(Handout.objects.filter(task=OuterRef("pk"), annotator=annotator)))
-    for task in with_places(never).select_related("campaign").order_by("?")[:TRIES]:
+    for task in with_places(never).order_by("?")[:TRIES]:
         if hand_out(annotator, task=task):
             return task
     return None
@@ -99,7 +99,7 @@ def keep_place(annotator: Annotator, *, external_id: int) -> bool:
         return True
     if Earning.objects.filter(annotator=annotator, task__in=tasks).exists():
         return True
-    task = tasks.filter(handouts__annotator=annotator).select_related("campaign").first()
+    task = tasks.filter(handouts__annotator=annotator).first()
     return task is not None and hand_out(annotator, task=task)
 
 
