@@ -54,7 +54,6 @@ def with_places(tasks: QuerySet[LabelTask]) -> QuerySet[LabelTask]:
     """Of these, the tasks that have a place for somebody who has none, as things are in this moment."""
     labelled = Earning.objects.of_labels().filter(task=OuterRef("pk"))
     kept = Handout.objects.filter(task=OuterRef("pk"), place_until__gt=timezone.now())
-    kept = kept.exclude(Exists(labelled.filter(task=OuterRef("task"), annotator=OuterRef("annotator"))))
     return tasks.annotate(taken=_number(labelled) + _number(kept)).filter(taken__lt=F("campaign__overlap"))
 
 
