@@ -18,7 +18,6 @@ from annotation.joining_models import TrainingSet
 from annotation.labelstudio import RemoteAnnotation
 from annotation.models import Annotation, Annotator, Earning, FormerAccount, LabelTask
 from consent import ledger
-from consent.models import LedgerEntry
 from consent.signing import sha256_hex
 
 # In these states a task's budget is reserved, so that an annotation of it can be paid.
@@ -46,8 +45,7 @@ def record_annotations(*, told: Sequence[Told]) -> list[Annotation]:
     standing = [_judge(book, book.tasks[asset_id], remote) for asset_id, remote in told]
     Annotation.objects.bulk_create(book.new)
     Earning.objects.bulk_create(book.earned)
-    for earning in book.earned:
-        record_earning(earning)
+    record_earnings(book.earned)
     _note_answers(book)
     _judge_training(book)
     return standing
@@ -193,15 +191,20 @@ def _judge_training(book: _Book) -> None:
             training.judge(annotator=annotator, training=trainings[campaign.pk])
 
 
-def record_earning(earning: Earning) -> LedgerEntry:
-    """The ledger's entry for one earning: pseudonymous."""
-    return ledger.append(
-        "earning.recorded",
-        at=earning.earned_at,
-        annotation=earning.annotation_id,
-        annotator=earning.annotator_id,
-        task=earning.task_id,
-        result_sha256=earning.annotation.result_sha256,
-        amount=earning.amount,
-        currency=earning.currency,
+def record_earnings(earnings: Sequence[Earning]) -> None:
+    """The ledger's entry for each earning: pseudonymous."""
+    ledger.append_all(
+        [
+            ledger.entry(
+                "earning.recorded",
+                at=earning.earned_at,
+                annotation=earning.annotation_id,
+                annotator=earning.annotator_id,
+                task=earning.task_id,
+                result_sha256=earning.annotation.result_sha256,
+                amount=earning.amount,
+                currency=earning.currency,
+            )
+            for earning in earnings
+        ]
     )
