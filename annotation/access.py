@@ -1,18 +1,21 @@
 """What an annotator may see and do now: which campaigns, and which photographs were handed to them."""
 
-from django.conf import settings
+import uuid
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from annotation.gold import paused_for
 from annotation.handout_models import Handout
+from annotation.joining_models import TrainingSet
 from annotation.languages import spoken_by
-from annotation.models import Annotator, Campaign, Earning, LabelProject, LabelTask
+from annotation.models import Annotator, Campaign, LabelProject, LabelTask
 from annotation.services import may_be_seen
 from annotation.terms import has_agreed
 from annotation.training import may_be_looked_at, passed_by, still_to_do
+
+TO_FINISH = (Campaign.State.RUNNING, Campaign.State.PAUSED)
 
 
 def annotator_of(user: AbstractBaseUser | AnonymousUser) -> Annotator | None:
@@ -25,75 +28,64 @@ def campaigns_open_to(annotator: Annotator) -> QuerySet[Campaign]:
     the others those whose languages they know and whose training they passed, or the training itself."""
     if not has_agreed(annotator):
         return Campaign.objects.none()
-    wanted = Campaign.objects.open_today().filter(spoken_by(annotator)).exclude(paused_for(annotator))
+    wanted = _wanted_of(annotator)
     return wanted.filter(passed_by(annotator), still_to_do(annotator, wanted))
+
+
+def _wanted_of(annotator: Annotator) -> QuerySet[Campaign]:
+    """Campaigns that they could work on today, whatever training these ask for."""
+    return Campaign.objects.open_today().filter(spoken_by(annotator)).exclude(paused_for(annotator))
+
+
+def is_open_to(annotator: Annotator, campaign: Campaign) -> bool:
+    """Whether `campaigns_open_to` has it. Asked at every call, so what concerns trainings is left out where it can be:
+    it takes as long as all the rest."""
+    if TrainingSet.objects.filter(campaign=campaign).exists():
+        return campaigns_open_to(annotator).filter(pk=campaign.pk).exists()
+    theirs = _wanted_of(annotator).filter(pk=campaign.pk)
+    if campaign.training_id is not None:
+        theirs = theirs.filter(passed_by(annotator))
+    return has_agreed(annotator) and theirs.exists()
 
 
 def campaigns_to_finish() -> QuerySet[Campaign]:
     """Campaigns in which whoever holds a photograph may finish it: a pause or a day's limit ends what comes next, and
     takes nobody's work off their screen."""
-    return Campaign.objects.filter(state__in=[Campaign.State.RUNNING, Campaign.State.PAUSED])
+    return Campaign.objects.filter(state__in=TO_FINISH)
 
 
 def project_open_to(annotator: Annotator, *, external_id: int, begins: bool = True) -> LabelProject | None:
     """The project with Label Studio's id `external_id`, if they may begin (or else finish) something in it now."""
-    campaigns = campaigns_open_to(annotator) if begins else campaigns_to_finish()
-    return LabelProject.objects.filter(external_id=external_id, campaign__in=campaigns).first()
-
-
-def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
-    """Note that Label Studio gave them this task; False if its photograph may not be seen any more, or nothing that
-    they say of it would be paid: a Label Studio that lost its answers asks for them again."""
-    paid = Earning.objects.filter(task=task, annotator=annotator).exists()
-    if paid or not _is_wanted(task) or not may_be_seen(task=task):
-        return False
-    Handout.objects.get_or_create(annotator=annotator, task=task)
-    return True
-
-
-def to_finish_first(annotator: Annotator) -> list[LabelTask]:
-    """What they have to answer or skip before they get more, longest held first: nothing while they hold fewer than
-    HELD_AT_ONCE that are still wanted of them."""
-    held = Handout.objects.filter(
-        annotator=annotator,
-        answered_at=None,
-        task__state=LabelTask.State.PUSHED,
-        task__campaign__in=campaigns_to_finish(),
-    )
-    if held.count() < settings.HELD_AT_ONCE:
-        return []
-    tasks = [one.task for one in held.select_related("task__campaign", "task__project").order_by("at", "pk")]
-    wanted = [task for task in tasks if _is_wanted(task) and may_be_seen(task=task)]
-    return wanted if len(wanted) >= settings.HELD_AT_ONCE else []
-
-
-def _is_wanted(task: LabelTask) -> bool:
-    """False once others gave all annotations: one more would not be paid."""
-    return Earning.objects.of_labels().filter(task=task).count() < task.campaign.overlap
-
-
-def note_answer(annotator: Annotator, *, external_id: int) -> None:
-    """They answered or skipped the task with Label Studio's id `external_id`, so they do not hold it any more."""
-    tasks = LabelTask.objects.filter(external_id=external_id)
-    Handout.objects.filter(annotator=annotator, task__in=tasks, answered_at=None).update(answered_at=timezone.now())
+    project = LabelProject.objects.filter(external_id=external_id).select_related("campaign").first()
+    if project is None:
+        return None
+    is_theirs = is_open_to(annotator, project.campaign) if begins else project.campaign.state in TO_FINISH
+    return project if is_theirs else None
 
 
 def task_held_by(annotator: Annotator, *, external_id: int) -> LabelTask | None:
     """The task with Label Studio's id `external_id`, if it was handed to them and may still be worked on."""
-    task = _handed_to(annotator).filter(external_id=external_id).select_related("campaign").first()
-    return task if task and may_be_seen(task=task) else None
+    handed = LabelTask.objects.filter(external_id=external_id, handouts__annotator=annotator)
+    task = handed.select_related("campaign").first()
+    return task if task and _may_work_on(annotator, task) and may_be_seen(task=task) else None
 
 
 def is_handed_to(annotator: Annotator, *, task: LabelTask) -> bool:
     """Whether they hold this task now; `may_be_seen` says whether anybody may see its photograph."""
-    return _handed_to(annotator).filter(pk=task.pk).exists()
+    return Handout.objects.filter(annotator=annotator, task=task).exists() and _may_work_on(annotator, task)
 
 
-def _handed_to(annotator: Annotator) -> QuerySet[LabelTask]:
-    """What they may look at and answer: in a campaign that is open to them all that was handed to them; in one that is
-    to be finished what was handed to them last, or they could collect photographs and go on after a pause. What they
-    were trained with they may look at again."""
-    theirs = LabelTask.objects.filter(handouts__annotator=annotator)
-    latest = Handout.objects.filter(annotator=annotator, task__campaign=OuterRef("campaign")).order_by("-at", "-pk")
-    last = Q(campaign__in=campaigns_to_finish(), pk=Subquery(latest.values("task")[:1]))
-    return theirs.filter(Q(campaign__in=campaigns_open_to(annotator)) | last | may_be_looked_at(annotator))
+def _may_work_on(annotator: Annotator, task: LabelTask) -> bool:
+    """Whether they may look at and answer this task, which was handed to them: in a campaign that is open to them any;
+    in one that is to be finished what was handed to them last, or they could collect photographs and go on after a
+    pause. What they were trained with they may look at again."""
+    if task.campaign.state in TO_FINISH and _last_handed(annotator, task.campaign) == task.pk:
+        return True
+    if is_open_to(annotator, task.campaign):
+        return True
+    return LabelTask.objects.filter(may_be_looked_at(annotator), pk=task.pk).exists()
+
+
+def _last_handed(annotator: Annotator, campaign: Campaign) -> uuid.UUID | None:
+    handed = Handout.objects.filter(annotator=annotator, task__campaign=campaign).order_by("-at", "-pk")
+    return handed.values_list("task", flat=True).first()

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from annotation.dispute_models import Dispute, DisputeDecision, DisputeWords
 from annotation.gold import OWN_WORK
-from annotation.intake import SKIPPED, record_earning
+from annotation.intake import SKIPPED, record_earnings
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask
 from consent.mailing import try_to_send
 from consent.models import User
@@ -154,14 +154,16 @@ def _pay(annotation: Annotation, annotator: Annotator) -> None:
             "Then decide again."
         )
     Campaign.objects.change_reserved(campaign.pk, campaign.rate)
-    record_earning(
-        Earning.objects.create(
-            annotation=annotation,
-            task=annotation.task,
-            annotator=annotator,
-            amount=campaign.rate,
-            currency=campaign.currency,
-        )
+    record_earnings(
+        [
+            Earning.objects.create(
+                annotation=annotation,
+                task=annotation.task,
+                annotator=annotator,
+                amount=campaign.rate,
+                currency=campaign.currency,
+            )
+        ]
     )
 
 

@@ -55,7 +55,7 @@ class Rule:
     fixed: Callable[[Mapping[str, int]], Any] = lambda ids: None
     hands_out: bool = False  # the answer is a task, which is theirs from then on
     only_skipped: bool = False
-    answers: bool = False  # the task that it names is answered, or skipped, from then on
+    answers: bool = False  # its task is answered, or skipped, from then on
 
 
 @dataclass(frozen=True)
@@ -237,6 +237,7 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "change my annotation", "PATCH", rf"/api/annotations/(?P<annotation>{ID})/?", Does.ASK,
         PROJECT | {"taskID": ID}, to=("PATCH", "/api/annotations/{annotation}/"), body=ANSWER | {"was_cancelled"},
+        answers=True,
     ),
     Rule(
         "take back my skip", "POST", rf"/api/annotations/(?P<annotation>{ID})/convert-to-draft/?", Does.ASK, PROJECT,

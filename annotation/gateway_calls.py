@@ -4,14 +4,16 @@ import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 from django.conf import settings
 
 from annotation import gateway
-from annotation.access import hand_out, note_answer, project_open_to, task_held_by, to_finish_first
+from annotation.access import project_open_to, task_held_by
 from annotation.gateway import Allow, Whose
+from annotation.handouts import hand_out, hand_out_another, keep_place, note_answer, to_finish_first
 from annotation.labelstudio import NOT_SET_UP, Account, LabelStudioError, task_ref
 from annotation.models import Annotator, LabelTask
 from consent.refusals import Refused
@@ -23,7 +25,11 @@ PASSED_ON = ("accept-encoding", "if-modified-since", "if-none-match")
 NOT_YOUR_CAMPAIGN = "This campaign is not open to you now."
 NOT_YOUR_TASK = "This photograph was not given to you to label, or it may not be used any more."
 NOT_YOUR_ANSWER = "This is not an answer of yours."
-NOT_JUST_NOW = "The next photograph cannot be shown just now. Please try again in a minute."
+NOT_JUST_NOW = "There is no photograph for you just now: others have those that are left. Please look again later."
+ALL_GIVEN = (
+    "You held this photograph for long, and others have given all annotations of it that are paid. "
+    "Nothing was sent: skip it, and go on with the next one."
+)
 
 
 class AccountGone(LabelStudioError):
@@ -53,44 +59,88 @@ def check_ids(*, annotator: Annotator, ids: Mapping[str, int]) -> None:
 def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, body: Any) -> Answer:
     """Do what the table allows, once `check_ids` let it pass; Refused if it is about somebody else's answer."""
     rule, whose = allowed.rule, Whose(account.user, account.email)
-    _check_answers(annotator, account, allowed, whose)
-    if rule.hands_out and (held := to_finish_first(annotator)):
-        return _give_again(account, held, allowed.ids["project"], whose)
-    method, address = rule.to or (rule.method, path)
-    answer = _send(
-        account,
-        method,
-        address.format(**allowed.ids),
-        params=None if rule.to else dict(allowed.query),
-        json=gateway.passed_on(rule, body) if rule.body else None,
-    )
+    if rule.hands_out:
+        return _next_task(annotator, account, allowed, path)
+    answered = _task_answered(annotator, account, allowed, whose)
+    sent = gateway.passed_on(rule, body) if rule.body else None
+    skipped = bool(sent and sent.get("was_cancelled"))
+    if answered is not None and not skipped and not keep_place(annotator, external_id=answered):
+        raise Refused(ALL_GIVEN)
+    answer = _pass_on(account, allowed, path, sent)
     told = _json(answer) if answer.content else None
     if not answer.is_success:
-        return Answer(answer.status_code, {"detail": told.get("detail", "") if isinstance(told, dict) else ""})
-    if rule.hands_out and not _is_handed_out(annotator, told):
-        return Answer(404, {"detail": NOT_JUST_NOW})
-    if rule.answers:
-        note_answer(annotator, external_id=allowed.ids["task"])
+        return _no(answer.status_code, told)
+    if answered is not None:
+        note_answer(annotator, external_id=answered, skipped=skipped)
     return Answer(answer.status_code, rule.show(told, whose))
 
 
-def _give_again(account: Account, held: Sequence[LabelTask], project: int, whose: Whose) -> Answer:
+def _pass_on(account: Account, allowed: Allow, path: str, sent: Any) -> httpx.Response:
+    method, address = allowed.rule.to or (allowed.rule.method, path)
+    params = None if allowed.rule.to else dict(allowed.query)
+    return _send(account, method, address.format(**allowed.ids), params=params, json=sent)
+
+
+def _no(status: int, told: Any) -> Answer:
+    return Answer(status, {"detail": told.get("detail", "") if isinstance(told, dict) else ""})
+
+
+# --- The next task -------------------------------------------------------------------------------
+
+
+def _next_task(annotator: Annotator, account: Account, allowed: Allow, path: str) -> Answer:
+    """What Label Studio gives them, if it has a place for them; or else another one that has."""
+    project, whose = allowed.ids["project"], Whose(account.user, account.email)
+    if held := to_finish_first(annotator):
+        return _give_again(annotator, account, held, project, whose)
+    answer = _pass_on(account, allowed, path, None)
+    told = _json(answer)
+    if answer.is_success and _is_handed_out(annotator, told):
+        return Answer(answer.status_code, gateway.own_task(told, whose))
+    if not answer.is_success and answer.status_code != HTTPStatus.NOT_FOUND:
+        return _no(answer.status_code, told)
+    another = hand_out_another(annotator, project=project)
+    if another and (given := _give(account, another, whose)):
+        return given
+    return Answer(404, {"detail": NOT_JUST_NOW}) if answer.is_success else _no(answer.status_code, told)
+
+
+def _give_again(
+    annotator: Annotator, account: Account, held: Sequence[LabelTask], project: int, whose: Whose
+) -> Answer:
     """In place of a next task, what they have held longest in this project: they get no more before they answer it."""
     for task in held:
-        if task.project is None or task.project.external_id != project:
+        if task.project is None or task.project.external_id != project or not hand_out(annotator, task=task):
             continue
-        answer = _send(account, "GET", f"/api/tasks/{task.external_id}/")
-        if answer.is_success:
-            return Answer(answer.status_code, gateway.own_task(_json(answer), whose))
+        if given := _give(account, task, whose):
+            return given
     raise Refused(
         f"You hold {len(held)} photographs that you have not answered. Answer or skip those of "
         f"“{held[0].campaign}” first."
     )
 
 
-def _check_answers(annotator: Annotator, account: Account, allowed: Allow, whose: Whose) -> None:
-    """Whose an annotation or a draft is, only Label Studio knows."""
+def _give(account: Account, task: LabelTask, whose: Whose) -> Answer | None:
+    answer = _send(account, "GET", f"/api/tasks/{task.external_id}/")
+    return Answer(answer.status_code, gateway.own_task(_json(answer), whose)) if answer.is_success else None
+
+
+def _is_handed_out(annotator: Annotator, told: Any) -> bool:
+    ref = task_ref(told)
+    if ref is None:
+        return False
+    task = LabelTask.objects.filter(pk=ref.asset_id, external_id=ref.external_id).first()
+    return task is not None and hand_out(annotator, task=task)
+
+
+# --- Whose it is ---------------------------------------------------------------------------------
+
+
+def _task_answered(annotator: Annotator, account: Account, allowed: Allow, whose: Whose) -> int | None:
+    """Label Studio's id of the task that a call answers or skips; None if it does neither. Refused if it is about
+    somebody else's annotation or draft: whose one is, only Label Studio knows."""
     ids = allowed.ids
+    found: dict[str, Any] = {}
     if "annotation" in ids:
         found = _look_up(account, f"/api/annotations/{ids['annotation']}/")
         skipped = found.get("was_cancelled") or not allowed.rule.only_skipped
@@ -100,6 +150,7 @@ def _check_answers(annotator: Annotator, account: Account, allowed: Allow, whose
         found = _look_up(account, f"/api/drafts/{ids['draft']}/")
         if not (gateway.is_draft_of(found, whose) and _is_of_held_task(annotator, ids, found)):
             raise Refused(NOT_YOUR_ANSWER)
+    return ids.get("task", found.get("task")) if allowed.rule.answers else None
 
 
 def _is_of_held_task(annotator: Annotator, ids: Mapping[str, int], found: Mapping[str, Any]) -> bool:
@@ -121,14 +172,6 @@ def _json(answer: httpx.Response) -> Any:
     except ValueError:  # what it has no view for it answers with a page
         path = answer.request.url.path
         raise LabelStudioError(f"Label Studio answered {path} with something else than JSON.", retry=False) from None
-
-
-def _is_handed_out(annotator: Annotator, told: Any) -> bool:
-    ref = task_ref(told)
-    if ref is None:
-        return False
-    task = LabelTask.objects.filter(pk=ref.asset_id, external_id=ref.external_id).select_related("campaign").first()
-    return task is not None and hand_out(annotator, task=task)
 
 
 def _send(account: Account, method: str, path: str, **request: Any) -> httpx.Response:

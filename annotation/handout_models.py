@@ -14,13 +14,15 @@ class Handout(models.Model):
     task = models.ForeignKey("annotation.LabelTask", on_delete=models.PROTECT, related_name="handouts")
     at = models.DateTimeField(default=timezone.now, editable=False)
     answered_at = models.DateTimeField(null=True)  # or skipped; null: they hold it, and may hold only so many
+    place_until = models.DateTimeField(null=True)  # until then a place of the overlap is theirs; null: none, or paid
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"annotator": "pseudonym"}
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["annotator", "task"], name="handed_out_once")]
         indexes: ClassVar = [
-            models.Index(fields=["annotator"], condition=Q(answered_at__isnull=True), name="handout_held")
+            models.Index(fields=["annotator"], condition=Q(answered_at__isnull=True), name="handout_held"),
+            models.Index(fields=["task"], condition=Q(place_until__isnull=False), name="handout_place"),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotation import training
@@ -17,7 +18,6 @@ from annotation.joining_models import TrainingSet
 from annotation.labelstudio import RemoteAnnotation
 from annotation.models import Annotation, Annotator, Earning, FormerAccount, LabelTask
 from consent import ledger
-from consent.models import LedgerEntry
 from consent.signing import sha256_hex
 
 # In these states a task's budget is reserved, so that an annotation of it can be paid.
@@ -45,8 +45,7 @@ def record_annotations(*, told: Sequence[Told]) -> list[Annotation]:
     standing = [_judge(book, book.tasks[asset_id], remote) for asset_id, remote in told]
     Annotation.objects.bulk_create(book.new)
     Earning.objects.bulk_create(book.earned)
-    for earning in book.earned:
-        record_earning(earning)
+    record_earnings(book.earned)
     _note_answers(book)
     _judge_training(book)
     return standing
@@ -176,10 +175,11 @@ def _earn(book: _Book, annotation: Annotation, annotator: Annotator) -> None:
 
 
 def _note_answers(book: _Book) -> None:
-    """Whatever came back is held by nobody any more: the gateway noted it already, unless it was killed just then."""
-    sent = Annotation.objects.filter(task=OuterRef("task"), annotator=OuterRef("annotator"))
-    held = Handout.objects.filter(task__in={one.task_id for one in book.new}, answered_at=None)
-    held.filter(Exists(sent)).update(answered_at=timezone.now())
+    """Whatever came back is held by nobody any more, and keeps no place: it is paid, or the place is free again."""
+    new = Annotation.objects.filter(pk__in=[one.pk for one in book.new])
+    told = Exists(new.filter(task=OuterRef("task"), annotator=OuterRef("annotator")))
+    handouts = Handout.objects.filter(told, task__in={one.task_id for one in book.new})
+    handouts.update(answered_at=Coalesce("answered_at", timezone.now()), place_until=None)
 
 
 def _judge_training(book: _Book) -> None:
@@ -191,15 +191,20 @@ def _judge_training(book: _Book) -> None:
             training.judge(annotator=annotator, training=trainings[campaign.pk])
 
 
-def record_earning(earning: Earning) -> LedgerEntry:
-    """The ledger's entry for one earning: pseudonymous."""
-    return ledger.append(
-        "earning.recorded",
-        at=earning.earned_at,
-        annotation=earning.annotation_id,
-        annotator=earning.annotator_id,
-        task=earning.task_id,
-        result_sha256=earning.annotation.result_sha256,
-        amount=earning.amount,
-        currency=earning.currency,
+def record_earnings(earnings: Sequence[Earning]) -> None:
+    """The ledger's entry for each earning: pseudonymous."""
+    ledger.append_all(
+        [
+            ledger.entry(
+                "earning.recorded",
+                at=earning.earned_at,
+                annotation=earning.annotation_id,
+                annotator=earning.annotator_id,
+                task=earning.task_id,
+                result_sha256=earning.annotation.result_sha256,
+                amount=earning.amount,
+                currency=earning.currency,
+            )
+            for earning in earnings
+        ]
     )

@@ -326,12 +326,16 @@ class FormerAccount(models.Model):
 
 
 class Hint(models.Model):
-    """A webhook said that something changed: what is to be fetched again. Deleted when fetched."""
+    """A webhook said that something changed: what is to be fetched again. Deleted when fetched.
+
+    Whoever fetches it takes it until `taken_until`; a process that was killed leaves it to others then.
+    """
 
     project = models.ForeignKey(LabelProject, on_delete=models.CASCADE)
     task_external_id = models.PositiveIntegerField()
     action = models.CharField(max_length=40)
     received_at = models.DateTimeField(default=timezone.now, editable=False)
+    taken_until = models.DateTimeField(null=True)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}
 

@@ -2,33 +2,59 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import groupby, islice
+from time import monotonic
 from typing import TypeVar
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from annotation import labelstudio
 from annotation.intake import record_annotations
-from annotation.labelstudio import RemoteTask, TaskRef
+from annotation.labelstudio import LabelStudioError, RemoteTask, TaskRef
 from annotation.models import Hint, LabelProject, LabelTask
 
 T = TypeVar("T")
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # A change becomes visible a little after the time it carries: look again at the last moments.
 MARGIN = timedelta(seconds=10)
-HINTS = 2000
+TAKEN_FOR = timedelta(minutes=1)  # a hint, by whoever fetches it: longer than a fetch may take
+AT_ONE_GO = 30.0  # seconds that one call goes on with what is hinted meanwhile; other sweeps wait for their turn
 
 
 def pull_hinted() -> int:
-    """Fetch the tasks that webhooks named; how many annotations they hold. Hints go once their task is fetched."""
-    hints = list(Hint.objects.select_related("project")[:HINTS])
-    return sum(
-        _pull_hints(project, [hint for hint in hints if hint.project == project])
-        for project in {hint.project for hint in hints}
-    )
+    """Fetch the tasks that webhooks named, and what they name meanwhile; how many annotations they hold.
+
+    Hints go once their task is fetched. Two that pull at once share them.
+    """
+    seen, end = 0, monotonic() + AT_ONE_GO
+    while monotonic() < end and (hints := _take_hints()):
+        by_project = sorted(hints, key=lambda hint: hint.project_id)
+        for project, theirs in groupby(by_project, key=lambda hint: hint.project):
+            seen += _pull_hints(project, list(theirs))
+    return seen
+
+
+@transaction.atomic
+def _take_hints() -> list[Hint]:
+    """As many as one fetch takes, the first noted first."""
+    now = timezone.now()
+    waiting = Hint.objects.filter(Q(taken_until=None) | Q(taken_until__lte=now)).select_related("project")
+    locked = waiting.select_for_update(of=("self",), skip_locked=True)
+    hints = list(locked.order_by("pk")[: labelstudio.MAX_FETCH])
+    Hint.objects.filter(pk__in=[hint.pk for hint in hints]).update(taken_until=now + TAKEN_FOR)
+    return hints
 
 
 def _pull_hints(project: LabelProject, hints: Sequence[Hint]) -> int:
-    seen = record_tasks(project=project, task_ids={hint.task_external_id for hint in hints})
-    Hint.objects.filter(pk__in=[hint.pk for hint in hints]).delete()
+    taken = Hint.objects.filter(pk__in=[hint.pk for hint in hints])
+    try:
+        seen = record_tasks(project=project, task_ids={hint.task_external_id for hint in hints})
+    except LabelStudioError:
+        taken.update(taken_until=None)
+        raise
+    taken.delete()
     return seen
 
 

@@ -6,8 +6,10 @@ again, and only after `SETTLE`, when an import that was cut off has surely ended
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 
 from django.conf import settings
@@ -32,16 +34,32 @@ def push_pending(*, campaign: Campaign) -> int:
 
     0 at once while another process imports. LabelStudioError leaves every task where the next call finds it.
     """
-    with importer_lease() as holder:
+    with importer_lease() as holder, ThreadPoolExecutor(1) as importer:
         if holder is None:
             return 0
         pushed = sum(settle_doubtful(project=project, holder=holder) for project in campaign.projects.all())
         full = None
         while (project := ensure_project(campaign=campaign)) != full:
-            while renew(holder) and (batch := claim_pending(campaign=campaign, project=project)):
-                pushed += _send(project, batch, holder)
+            pushed += _push_to(project, holder, importer)
             full = project  # or nothing is left to be sent, and then it is the same one again
         return pushed
+
+
+def _push_to(project: LabelProject, holder: uuid.UUID, importer: Executor) -> int:
+    """Push batch after batch until nothing is left or the project is full; how many.
+
+    One import at a time, by the importer's thread, which knows no database. While Label Studio works at a batch, the
+    one before is confirmed here and the next one claimed. If an import fails, what was claimed ahead stays PUSHING.
+    """
+    pushed, learned = 0, list[TaskRef]()
+    batch = claim_pending(campaign=project.campaign, project=project)
+    while batch and renew(holder):
+        ids = importer.submit(_import, project, batch)
+        pushed += _confirm(project, learned)
+        ahead = claim_pending(campaign=project.campaign, project=project)
+        learned = _learn(project, batch, ids.result)
+        batch = ahead
+    return pushed + _confirm(project, learned)
 
 
 def ensure_project(*, campaign: Campaign) -> LabelProject:
@@ -116,9 +134,11 @@ def settle_doubtful(*, project: LabelProject, holder: uuid.UUID) -> int:
     """Look up the tasks that a crash or a lost answer left PUSHING: adopt what is there, send what is not."""
     settled = 0
     while renew(holder) and (batch := _claim_doubtful(project)):
-        settled += _adopt(project, batch)
+        settled += _confirm(project, _find(project, batch))
         missing = LabelTask.objects.filter(pk__in=[task.pk for task in batch], state=State.PUSHING)
-        settled += _send(project, list(missing.of_open_images(project.campaign)), holder)
+        unsent = list(missing.of_open_images(project.campaign))
+        if unsent and renew(holder):
+            settled += _confirm(project, _learn(project, unsent, partial(_import, project, unsent)))
     return settled
 
 
@@ -130,22 +150,24 @@ def _claim_doubtful(project: LabelProject) -> list[LabelTask]:
     return batch
 
 
-def _send(project: LabelProject, batch: Sequence[LabelTask], holder: uuid.UUID) -> int:
-    """Import a batch and learn its ids; how many. Only under the lease: two imports of one task make two."""
-    if not batch or not renew(holder):
-        return 0
+def _import(project: LabelProject, batch: Sequence[LabelTask]) -> list[int]:
+    """Only under the lease, just renewed: two imports of one task make two."""
+    return labelstudio.import_batch(project=project.external_id, data=[_data(task) for task in batch])
+
+
+def _learn(project: LabelProject, batch: Sequence[LabelTask], answer: Callable[[], list[int]]) -> list[TaskRef]:
+    """What Label Studio made of a batch: as it answers, or what is there if its answer was lost."""
     try:
-        ids = labelstudio.import_batch(project=project.external_id, data=[_data(task) for task in batch])
+        return [TaskRef(external_id, task.asset_id) for external_id, task in zip(answer(), batch, strict=True)]
     except LabelStudioError as error:
         if not error.retry:
             _put_back(project, batch, str(error))
             raise
-        adopted = _adopt(project, batch)
-        if adopted < len(batch):  # the missing ones may still be on their way: not before SETTLE
+        found = _find(project, batch)
+        if len(found) < len(batch):  # the missing ones may still be on their way: not before SETTLE
+            _confirm(project, found)
             raise
-        return adopted
-    refs = [TaskRef(external_id, task.asset_id) for external_id, task in zip(ids, batch, strict=True)]
-    return _confirm(project, refs)
+        return found
 
 
 def _data(task: LabelTask) -> dict[str, str]:
@@ -153,20 +175,21 @@ def _data(task: LabelTask) -> dict[str, str]:
     return {"image": f"{settings.LABELLING_URL}/images/{task.view_key}/", "asset_id": str(task.asset_id)}
 
 
-def _adopt(project: LabelProject, batch: Sequence[LabelTask]) -> int:
-    """Confirm what Label Studio has of `batch`: the oldest of each image, deleting what it has twice."""
+def _find(project: LabelProject, batch: Sequence[LabelTask]) -> list[TaskRef]:
+    """What Label Studio has of `batch`: the oldest of each image. What it has twice is deleted."""
     found = labelstudio.find_tasks(project=project.external_id, asset_ids=[task.asset_id for task in batch])
     oldest: dict[uuid.UUID, TaskRef] = {}
     for ref in sorted(found, key=lambda ref: ref.external_id):
         oldest.setdefault(ref.asset_id, ref)
-    adopted = _confirm(project, list(oldest.values()))
     twice = [ref.external_id for ref in found if ref != oldest[ref.asset_id]]
     labelstudio.delete_tasks(project=project.external_id, task_ids=twice)
-    return adopted
+    return list(oldest.values())
 
 
 def _confirm(project: LabelProject, refs: Sequence[TaskRef]) -> int:
-    """PUSHING → PUSHED for each; what was retracted in the meantime is deleted in Label Studio again."""
+    """PUSHING → PUSHED for each; what was retracted in the meantime is deleted in Label Studio again. How many."""
+    if not refs:
+        return 0
     now = timezone.now()
     there = {ref.asset_id: ref.external_id for ref in refs}
     with transaction.atomic():

@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from annotation import disputes, scope
@@ -21,6 +22,7 @@ from annotation.models import (
     TopUp,
 )
 from annotation.terms import agree
+from collection.models import Image
 from consent.models import User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
@@ -91,8 +93,8 @@ def plan_tasks(*, campaign: Campaign) -> int:
 
 def may_be_seen(*, task: LabelTask) -> bool:
     """Whether annotators may see the photograph of this task now."""
-    open_tasks = LabelTask.objects.filter(pk=task.pk, state__in=[LabelTask.State.PUSHING, LabelTask.State.PUSHED])
-    return open_tasks.of_usable_images(task.campaign).exists()
+    there = Q(label_tasks=task.pk, label_tasks__state__in=[LabelTask.State.PUSHING, LabelTask.State.PUSHED])
+    return Image.objects.usable_for(task.campaign.purpose_id).filter(there).exists()
 
 
 # --- Annotators ----------------------------------------------------------------------------------
@@ -164,11 +166,11 @@ def _account(email: str, user: User | None, password: str) -> User:
 def note_hint(*, project: int, task: int, action: str) -> bool:
     """Note that a task changed in Label Studio (ids are Label Studio's); True if a pull is to be asked for.
 
-    Not for a project that is not ours, nor while other hints wait: one pull fetches all of them, at most a sweep later.
+    Not for a project that is not ours, nor while earlier hints wait that nobody took: the pull that they asked for
+    fetches this one too. It is noted first and then looked, so that one that ends in this moment misses none.
     """
     ours = LabelProject.objects.filter(external_id=project).first()
     if ours is None or not 0 < task <= LARGEST_ID:
         return False
-    is_first = not Hint.objects.filter(project=ours).exists()
-    Hint.objects.create(project=ours, task_external_id=task, action=action[:40])
-    return is_first
+    noted = Hint.objects.create(project=ours, task_external_id=task, action=action[:40])
+    return not Hint.objects.filter(project=ours, pk__lt=noted.pk, taken_until=None).exists()

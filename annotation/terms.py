@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
+from django.db.models import Subquery
 
 from annotation.joining_models import WorkAgreement, WorkTerms
 from annotation.models import Annotator
@@ -59,5 +60,5 @@ def agree(*, annotator: Annotator, sha256: str) -> WorkAgreement:
 
 def has_agreed(annotator: Annotator) -> bool:
     """Whether they agreed to the terms that are in force."""
-    newest = _newest()
-    return newest is not None and WorkAgreement.objects.filter(annotator=annotator, terms=newest).exists()
+    newest = WorkTerms.objects.order_by("-version").values("pk")[:1]
+    return WorkAgreement.objects.filter(annotator=annotator, terms=Subquery(newest)).exists()

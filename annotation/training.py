@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.answers import Control, Result, answer, answered
-from annotation.gold import is_right, is_same_answer
+from annotation.gold import awaiting_answer, is_right, is_same_answer
 from annotation.joining_models import TrainingResult, TrainingSet
 from annotation.models import Annotator, Campaign, Earning, LabelTask
 from annotation.quality_models import GoldAnswer
@@ -194,6 +194,7 @@ class Standing:
     training: TrainingSet
     attempts: list[Attempt]  # those that were judged
     begun: int  # photographs of the attempt that is not complete
+    left: int  # photographs that they have not answered and may still be shown
 
     @property
     def passed(self) -> bool:
@@ -202,6 +203,11 @@ class Standing:
     @property
     def attempts_left(self) -> int:
         return 0 if self.passed else self.training.attempts - len(self.attempts)
+
+    @property
+    def can_finish(self) -> bool:
+        """False once so many photographs were taken back that no further attempt can be completed."""
+        return self.attempts_left > 0 and self.begun + self.left >= self.training.size
 
     @property
     def passed_at(self) -> datetime.datetime | None:
@@ -214,7 +220,46 @@ def standing(annotator: Annotator, training: TrainingSet) -> Standing:
     cut = _attempts(annotator, training)
     judged = [Attempt(one.attempt, one, answers) for one, answers in zip(results, cut, strict=False)]
     rest = cut[len(results)] if len(cut) > len(results) else []
-    return Standing(training, judged, len(rest))
+    answered_by_them = Earning.objects.filter(annotator=annotator, task=OuterRef("pk"))
+    left = photographs_left(training).exclude(Exists(answered_by_them)).count()
+    return Standing(training, judged, len(rest), left)
+
+
+def photographs_left(training: TrainingSet) -> QuerySet[LabelTask]:
+    """The tasks of a training whose photographs may still be shown."""
+    there = (LabelTask.State.PENDING, LabelTask.State.PUSHING, LabelTask.State.PUSHED)
+    return LabelTask.objects.of_usable_images(training.campaign).filter(state__in=there)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How a training stands, for whoever manages it: people who passed, and who used all attempts without; photographs
+    that are left, and that all attempts take; gold that a reviewer could still answer, which would come in by itself.
+    """
+
+    passed: int
+    used_up: int
+    left: int
+    wanted: int
+    unanswered: int
+
+    @property
+    def lacks(self) -> int:
+        return max(self.wanted - self.left, 0)
+
+
+def overview(training: TrainingSet) -> Overview:
+    passed = training.results.filter(passed=True).values("annotator")
+    used_up = training.results.filter(attempt__gte=training.attempts).exclude(annotator__in=passed)
+    wanted = training.size * training.attempts
+    planned = LabelTask.objects.filter(campaign=training.pk).exists()
+    return Overview(
+        passed=passed.count(),
+        used_up=used_up.count(),
+        left=photographs_left(training).count() if planned else wanted,  # they come within a sweep
+        wanted=wanted,
+        unanswered=awaiting_answer(training.answers_from).count(),
+    )
 
 
 def trainings_of(annotator: Annotator, open_now: QuerySet[Campaign]) -> list[Standing]:

@@ -34,7 +34,7 @@ from annotation.languages import language_name
 from annotation.models import Annotation, Annotator, Campaign, Earning, Invitation, LabelProject, LabelTask, MoneySum
 from annotation.payout_views import own_annotator, pay_facts
 from annotation.terms import has_agreed
-from annotation.training import trainings_of
+from annotation.training import overview, trainings_of
 from annotation.wages import wage_of
 from collection.storage import open_clean
 from consent.hints import hint
@@ -134,7 +134,7 @@ def _campaign_facts(found: Campaign) -> dict[str, Any]:
         "disputes": disputes.waiting_in(found),
         "languages": [language_name(one.language) for one in found.languages.order_by("language")],
         "training": (training := TrainingSet.objects.filter(campaign=found).first()),
-        "training_passed": training.results.filter(passed=True).count() if training else 0,
+        "trained": overview(training) if training else None,
         "top_ups": found.top_ups.select_related("made_by").order_by("-pk"),
         "top_up": TopUpForm(),
     }

@@ -33,14 +33,24 @@ SEAL_ATTEMPTS = 1000  # lost races against other sealers before `sealed_head` gi
 
 def append(kind: str, *, at: datetime.datetime | None = None, **facts: Any) -> LedgerEntry:
     """Insert one entry in the caller's transaction. Times, dates, UUIDs and Decimals are written as text."""
-    now = timezone.now()
-    entry = LedgerEntry(payload=payload_text({"kind": kind, "at": at or now, **facts}), created_at=now)
+    made = entry(kind, at=at, **facts)
     # By hand: every event of the product passes here, and the ORM's way takes half as long again.
     with connection.cursor() as cursor:
-        cursor.execute(APPEND, [entry.payload, connection.ops.adapt_datetimefield_value(now)])
-        (entry.pk,) = cursor.fetchone()
-    entry._state.adding = False
-    return entry
+        cursor.execute(APPEND, [made.payload, connection.ops.adapt_datetimefield_value(made.created_at)])
+        (made.pk,) = cursor.fetchone()
+    made._state.adding = False
+    return made
+
+
+def entry(kind: str, *, at: datetime.datetime | None = None, **facts: Any) -> LedgerEntry:
+    """An entry that is still to be inserted, with others by `append_all`."""
+    now = timezone.now()
+    return LedgerEntry(payload=payload_text({"kind": kind, "at": at or now, **facts}), created_at=now)
+
+
+def append_all(entries: Sequence[LedgerEntry]) -> None:
+    """Insert many entries in the caller's transaction, in few statements."""
+    LedgerEntry.objects.bulk_create(entries, batch_size=500)
 
 
 def payload_text(facts: Facts) -> str:

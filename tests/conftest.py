@@ -106,9 +106,8 @@ TransactionTestCase._fixture_teardown = empty_tables
 def pytest_collection_modifyitems(items):
     """Mark what touches no database: `make test` runs it once, not once for each database."""
     for item in items:
-        if not item.get_closest_marker("django_db") and not {"db", "transactional_db", "live_server"} & set(
-            item.fixturenames
-        ):
+        fixtures = {"db", "transactional_db", "live_server"}.intersection(item.fixturenames)
+        if not fixtures and not item.get_closest_marker("django_db"):
             item.add_marker("without_database")
 
 

@@ -19,6 +19,7 @@ from annotation.gateway import CLOSED, LEADS_NOWHERE, PARAMETERS
 from annotation.gateway_views import AWAY
 from annotation.gold import answer_gold, pause_annotator
 from annotation.handout_models import Handout
+from annotation.handouts import hand_out
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelProject, LabelTask
 from annotation.pull import sweep_updated
 from annotation.push import push_pending
@@ -152,6 +153,38 @@ def test_whoever_holds_as_many_as_one_may_gets_those_again_first(ann, bob, proje
     assert ann.annotate(second, was_cancelled=True).status_code == 201
     assert ann.next(project).status_code == 404  # none is left
     assert not Handout.objects.filter(annotator=ann.annotator, answered_at=None).exists()
+
+
+def test_nobody_is_handed_a_photograph_whose_places_others_have(studio, ann, bob):
+    """Label Studio forgets who has what: it knows nothing of the places that are kept here for Bob."""
+    few = make_campaign(overlap=1)  # of the two photographs that there are
+    tasks.push_running()
+    project = LabelProject.objects.get(campaign=few).external_id
+    first, second = few.tasks.order_by("external_id")  # the order in which Label Studio gives them
+    assert hand_out(bob.annotator, task=first)
+    assert ann.next(project).json()["id"] == second.external_id
+    assert ann.annotate(second.external_id).status_code == 201
+    assert ann.next(project).json()["detail"] == gateway_calls.NOT_JUST_NOW
+    Handout.objects.filter(annotator=bob.annotator).update(place_until=timezone.now())  # Bob went away
+    assert ann.next(project).json()["id"] == first.external_id
+    assert refused(bob.annotate(first.external_id), "others have given all annotations")
+    assert ann.annotate(first.external_id).status_code == 201
+    tasks.sweep_updated()
+    told = Annotation.objects.filter(task__campaign=few)
+    assert list(told.values_list("annotator", "verdict")) == [(ann.annotator.pk, "accepted")] * 2
+    assert ann.annotate(first.external_id).status_code == 201  # theirs and paid: saying it again harms nobody
+
+
+def test_what_was_skipped_somebody_else_gets_at_once(studio, ann, bob):
+    one = make_campaign(overlap=1, sample_size=1)
+    tasks.push_running()
+    project = LabelProject.objects.get(campaign=one).external_id
+    task = ann.next(project).json()["id"]
+    skipped = ann.annotate(task, result=[], was_cancelled=True).json()["id"]
+    assert bob.next(project).json()["id"] == task
+    change = {"result": good_result(), "was_cancelled": False}
+    assert refused(ann.ask("PATCH", f"/api/annotations/{skipped}", change), "others have given all annotations")
+    assert bob.annotate(task).status_code == 201
 
 
 def test_what_is_held_elsewhere_is_named(ann, project, campaign, settings):

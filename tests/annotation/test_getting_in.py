@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from annotation import about_annotators, terms
 from annotation.about_annotators import group_agreement, save_answers
-from annotation.access import campaigns_open_to, hand_out, is_handed_to
+from annotation.access import campaigns_open_to, is_handed_to
+from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.joining_models import AnnotatorAbout, AnnotatorLanguage, CampaignLanguage, WorkAgreement, WorkTerms
 from annotation.languages import set_languages

@@ -16,7 +16,7 @@ from annotation.models import Annotation, Annotator, Campaign, Earning, Hint, Im
 from annotation.pull import pull_hinted, sweep_updated
 from annotation.push import claim_pending, ensure_project, push_pending
 from annotation.retract import retract_withdrawn
-from annotation.services import change_campaign
+from annotation.services import change_campaign, note_hint
 from consent.withdrawals import withdraw
 from tests.annotation.factories import good_result, make_annotator, make_campaign, make_image, rating
 from tests.annotation.proxy import lossy_proxy
@@ -287,6 +287,44 @@ def test_labels_come_back_by_hint_and_by_sweep_and_are_paid_once(studio, labelle
     assert not list((studio.data / "export").glob(f"project-{project.external_id}-*"))
 
 
+def test_what_is_hinted_during_a_fetch_is_asked_for_and_fetched_at_once(studio, labellers, settings):
+    campaign = make_campaign(images=3)
+    push_pending(campaign=campaign)
+    project, ann = LabelProject.objects.get(), labellers()
+    first, second, third = (task.external_id for task in campaign.tasks.order_by("external_id"))
+    for task in campaign.tasks.all():
+        ann.label(task)
+    asked = []
+
+    def hint_of(*tasks):
+        for task in tasks:
+            asked.append(note_hint(project=project.external_id, task=task, action="ANNOTATION_CREATED"))
+        connection.close()
+
+    hint_of(first)
+    with lossy_proxy(studio.url) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.before[b"/export"] = lambda: hint_of(second, third)
+        assert pull_hinted() == 3
+    assert asked == [True, True, False]  # the third waits together with the second
+    assert not Hint.objects.exists()
+    assert Earning.objects.count() == 3
+
+
+def test_of_two_that_pull_at_once_each_hint_has_one(studio, labellers, settings):
+    campaign = make_campaign(images=1)
+    push_pending(campaign=campaign)
+    project, task = LabelProject.objects.get(), campaign.tasks.get()
+    labellers().label(task)
+    note_hint(project=project.external_id, task=task.external_id, action="ANNOTATION_CREATED")
+    meanwhile = []
+    with lossy_proxy(studio.url) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.before[b"/export"] = lambda: (meanwhile.append(pull_hinted()), connection.close())
+        assert pull_hinted() == 1
+    assert meanwhile == [0]
+
+
 def test_label_studio_takes_anything_and_we_do_not(studio, labellers):
     campaign = make_campaign(images=1)
     push_pending(campaign=campaign)
@@ -314,7 +352,7 @@ def test_a_failed_fetch_keeps_the_hint(settings):
     Hint.objects.create(project=project, task_external_id=1, action="ANNOTATION_CREATED")
     with pytest.raises(LabelStudioError):
         pull_hinted()
-    assert Hint.objects.exists()
+    assert Hint.objects.get().taken_until is None  # the next sweep takes it
 
 
 # --- Webhook -------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation import gold, reconcile
-from annotation.access import campaigns_open_to, hand_out, is_handed_to
+from annotation.access import campaigns_open_to, is_handed_to
+from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.joining_models import TrainingResult, TrainingSet
-from annotation.models import Campaign, Earning, LabelProject, LabelTask
+from annotation.models import Annotator, Campaign, Earning, LabelProject, LabelTask
 from annotation.services import change_campaign, plan_tasks
 from annotation.training import make_training, standing
 from consent.refusals import Refused
@@ -24,6 +25,7 @@ from tests.annotation.factories import (
     good_result,
     make_annotator,
     make_campaign,
+    make_image,
     make_user,
     rating,
     remote,
@@ -262,6 +264,57 @@ def test_an_annotator_reads_how_it_went_and_goes_on(client):
     assert "You passed on" in page
     client.force_login(make_annotator().user)
     assert "Attempt 1" not in client.get(address).content.decode()  # others' attempts are theirs
+
+
+def test_when_too_few_photographs_are_left_both_sides_read_it_and_what_mends_it(client, manager):
+    pilot = make_answered(4)
+    unanswered = LabelTask.objects.create(campaign=pilot, image=make_image(), is_gold=True, view_key="later")
+    Campaign.objects.filter(pk=pilot.pk).update(sample_size=5, reserved=pilot.task_cost * 5)
+    for task in push(pilot):
+        if task == unanswered:
+            record_annotation(task=task, remote=remote(Annotator.objects.get().label_studio_user))
+    training = make_training(
+        answers_from=pilot, size=3, attempts=1, pass_percent=100, places=3, user=make_user()
+    ).campaign
+    here, work = f"/staff/campaigns/{training.pk}/", f"/work/training/{training.pk}/"
+    assert "were taken back" not in client.get(here).content.decode()  # they are on their way
+    plan_tasks(campaign=training)
+    tasks = push(training)
+    make_campaign(training=training.training_set)
+    LabelProject.objects.create(campaign=training, external_id=77)
+    person = make_annotator(next(_users))
+    answer(person, tasks[:1], WRONG)
+    page = client.get(here).content.decode()
+    assert "were taken back" not in page
+    assert f"{pilot.name}</a>, those that a reviewer answered" in page
+    withdraw(consent=tasks[0].image.consent)
+    page = client.get(here).content.decode()
+    assert "0 of the 3 photographs that 1 attempt take are left" in page
+    assert "Nobody new can finish an attempt" in page
+    assert f'<a href="/staff/campaigns/{pilot.pk}/quality/">Have reviewers answer more gold</a> (1 waits)' in page
+    client.force_login(person.user)
+    page = client.get(work).content.decode()
+    assert "too few are left to finish an attempt" in page
+    assert "/projects/77/data" not in page
+    gold.answer_gold(task=unanswered, result=RIGHT, user=make_user("", "reviewer"))
+    training.tasks.update(state="retracted", retracted_at=timezone.now())
+    assert plan_tasks(campaign=training) == 1  # it comes in by itself
+    client.force_login(manager)
+    page = client.get(here).content.decode()
+    assert "1 of the 3 photographs that 1 attempt take is left" in page
+    assert f'<a href="/staff/campaigns/{pilot.pk}/training/">Make a new training</a>' in page
+
+
+def test_who_used_all_attempts_is_told_what_helps_and_so_is_the_manager(client, manager):
+    _, training, tasks = make_trained(size=2, attempts=1, images=2)
+    person = make_annotator(next(_users))
+    answer(person, tasks, WRONG, WRONG)
+    assert (
+        "1 person used all attempts without passing" in client.get(f"/staff/campaigns/{training.pk}/").content.decode()
+    )
+    client.force_login(person.user)
+    page = client.get(f"/work/training/{training.pk}/").content.decode()
+    assert "takes a new training with other photographs" in page
 
 
 def test_no_training_of_a_campaign_that_is_closed_to_one(client):

@@ -11,9 +11,9 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.access import hand_out
 from annotation.config import TEMPLATES, parse_config, starter_config
 from annotation.handout_models import ImageView
+from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.models import Annotator, Campaign, Hint, Invitation, LabelProject, LabelTask
 from annotation.terms import newest_terms

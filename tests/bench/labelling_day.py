@@ -148,8 +148,8 @@ def wait_for_labels(stack: Stack, submitted: int) -> dict:
     deadline, here = time.monotonic() + PATIENCE, 0
     while True:
         counts: dict = inside(stack, "counts", module="labelling_day_seeds")
-        if counts["annotations"] > here:
-            deadline, here = time.monotonic() + PATIENCE, counts["annotations"]
+        if (told := counts["annotations"] + counts["refused"]) > here:
+            deadline, here = time.monotonic() + PATIENCE, told
         if here >= submitted or time.monotonic() > deadline:
             return counts
         time.sleep(1)

@@ -23,8 +23,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.files.base import ContentFile
 from django.db.models import Count
 
-from annotation.access import hand_out
 from annotation.config import starter_config
+from annotation.handouts import hand_out
 from annotation.models import Campaign, LabelTask
 from annotation.services import change_campaign, plan_tasks
 from collection import pipeline

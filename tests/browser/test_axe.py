@@ -17,8 +17,8 @@ from playwright.sync_api import BrowserContext, Page
 
 from annotation import terms
 from annotation.about_annotators import save_answers
-from annotation.access import hand_out
 from annotation.disputes import dispute_annotation
+from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.models import Campaign, LabelProject
 from annotation.proposals import propose_return

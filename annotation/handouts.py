@@ -1,0 +1,110 @@
+"""Photographs are handed out: never to more people than a campaign pays for each.
+
+Label Studio counts too, but may give a photograph to one more than its overlap: two ask in the same moment, or it
+forgot its locks. So a place of the overlap is kept here, under the task's lock, before anybody sees the photograph,
+and asked for again before an answer goes to Label Studio: what is taken is paid. See docs/decisions/0038.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from annotation.access import campaigns_to_finish
+from annotation.handout_models import Handout
+from annotation.models import Annotation, Annotator, Earning, LabelTask
+from annotation.services import may_be_seen
+
+PLACE_KEPT = timedelta(hours=2)  # for whoever holds a photograph; then it may be given to somebody else
+ANSWER_KEPT = timedelta(days=1)  # for an answer that Label Studio has, until it is here: far longer than a sweep takes
+NEARLY_OVER = timedelta(minutes=1)  # a place that ends so soon is asked for under the lock
+TRIES = 5  # others may be quicker, and of a withdrawn photograph the task is there for some seconds more
+
+
+@transaction.atomic
+def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
+    """Keep a place on this task for them, and note that they have it; False if they earned something with it already,
+    others have all its places, or its photograph may not be seen any more."""
+    task = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=task.pk)
+    if not _has_place(annotator, task) or not may_be_seen(task=task):
+        return False
+    Handout.objects.bulk_create(
+        [Handout(annotator=annotator, task=task, place_until=timezone.now() + PLACE_KEPT)],
+        update_conflicts=True,
+        unique_fields=["annotator", "task"],
+        update_fields=["place_until", "answered_at"],
+    )
+    return True
+
+
+def _has_place(annotator: Annotator, task: LabelTask) -> bool:
+    """Whether one more label, theirs, would be paid. Exact under the task's lock, which recording labels takes too."""
+    earned = dict(Earning.objects.filter(task=task).values_list("annotator", "annotation__verdict"))
+    if annotator.pk in earned:
+        return False
+    labelled = {who for who, verdict in earned.items() if verdict == Annotation.Verdict.ACCEPTED}
+    kept = Handout.objects.filter(task=task, place_until__gt=timezone.now()).exclude(annotator=annotator)
+    return len(labelled.union(kept.values_list("annotator", flat=True))) < task.campaign.overlap
+
+
+def with_places(tasks: QuerySet[LabelTask]) -> QuerySet[LabelTask]:
+    """Of these, the tasks that have a place for somebody who has none, as things are in this moment."""
+    labelled = Earning.objects.of_labels().filter(task=OuterRef("pk"))
+    kept = Handout.objects.filter(task=OuterRef("pk"), place_until__gt=timezone.now())
+    return tasks.annotate(taken=_number(labelled) + _number(kept)).filter(taken__lt=F("campaign__overlap"))
+
+
+def _number(rows: QuerySet[Earning] | QuerySet[Handout]) -> Coalesce:
+    counted = rows.order_by().values("task").annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def hand_out_another(annotator: Annotator, *, project: int) -> LabelTask | None:
+    """Hand out a task of Label Studio's project that has a place and was never given to them; None if there is none."""
+    tasks = LabelTask.objects.filter(project__external_id=project, state=LabelTask.State.PUSHED)
+    never = tasks.exclude(Exists(Handout.objects.filter(task=OuterRef("pk"), annotator=annotator)))
+    for task in with_places(never).order_by("?")[:TRIES]:
+        if hand_out(annotator, task=task):
+            return task
+    return None
+
+
+def to_finish_first(annotator: Annotator) -> list[LabelTask]:
+    """What they have to answer or skip before they get more, longest held first: nothing while they hold fewer than
+    HELD_AT_ONCE that are still wanted of them."""
+    held = Handout.objects.filter(
+        annotator=annotator,
+        answered_at=None,
+        task__state=LabelTask.State.PUSHED,
+        task__campaign__in=campaigns_to_finish(),
+    )
+    if held.count() < settings.HELD_AT_ONCE:
+        return []
+    tasks = [one.task for one in held.select_related("task__campaign", "task__project").order_by("at", "pk")]
+    wanted = [task for task in tasks if _has_place(annotator, task) and may_be_seen(task=task)]
+    return wanted if len(wanted) >= settings.HELD_AT_ONCE else []
+
+
+def keep_place(annotator: Annotator, *, external_id: int) -> bool:
+    """Whether an answer of theirs to the task with Label Studio's id `external_id` will find its place: it has been
+    paid, or a place is kept for it from now on."""
+    now = timezone.now()
+    tasks = LabelTask.objects.filter(external_id=external_id)
+    theirs = Handout.objects.filter(annotator=annotator, task__in=tasks)
+    if theirs.filter(place_until__gt=now + NEARLY_OVER).update(place_until=now + PLACE_KEPT):
+        return True
+    if Earning.objects.filter(annotator=annotator, task__in=tasks).exists():
+        return True
+    task = tasks.filter(handouts__annotator=annotator).first()
+    return task is not None and hand_out(annotator, task=task)
+
+
+def note_answer(annotator: Annotator, *, external_id: int, skipped: bool) -> None:
+    """They answered or skipped the task with Label Studio's id `external_id`, so they do not hold it any more; of what
+    was skipped somebody else may have the place at once."""
+    now = timezone.now()
+    held = Handout.objects.filter(annotator=annotator, task__in=LabelTask.objects.filter(external_id=external_id))
+    held.update(answered_at=Coalesce("answered_at", now), place_until=None if skipped else now + ANSWER_KEPT)
