@@ -1,4 +1,4 @@
-"""Our perceptual hashes are imagehash's, bit by bit: lists of known harm and older fingerprints are compared with them."""
+"""Our perceptual hashes are imagehash's bit by bit: lists of harm and older fingerprints are compared with them."""
 
 import imagehash
 import numpy as np
