@@ -53,8 +53,9 @@ class Look:
         """
         if verify.featureless(self.described):
             return []
-        apart = {self.image_id, *(distinct_from(self.image_id) if self.image_id else ())}
-        waiting = [image_id for image_id in _voted_for(self._asked) if image_id not in apart]
+        voted = [image_id for image_id in _voted_for(self._asked) if image_id != self.image_id]
+        apart = distinct_from(self.image_id) if voted and self.image_id else set()
+        waiting = [image_id for image_id in voted if image_id not in apart]
         if all(image_id in self.verdicts for image_id in waiting):
             return []
         there = {image.pk: image for image in _comparable(waiting)}

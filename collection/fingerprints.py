@@ -1,30 +1,30 @@
 """What an image resembles. 64-bit pHashes name candidates through four 16-bit bands; 256-bit pHashes decide.
 
-By pigeonhole two 64-bit hashes within 11 bits have a band within 2 bits, so probing the 137 neighbours of each band
-finds every candidate. See docs/decisions/0005.
+By pigeonhole two 64-bit hashes within 10 bits have one of three bands within 2 bits or the fourth within 1: else they
+would differ in 3 + 3 + 3 + 2. So probing these neighbours of each band finds every candidate. See docs/decisions/0005.
 """
 
 import json
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
-import imagehash
 import numpy as np
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q
 from PIL import Image as Pillow
-from PIL import ImageOps
 
 from collection.distinct import distinct_from
+from collection.hashes import phash
 from collection.imaging import open_safely
 from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Resemblance
 from consent.signing import sha256_hex
 
 CANDIDATE_BITS = 10  # of 64
+WITHIN = (2, 2, 2, 1)  # bits of each band, of which one at least must hold; migration 0017 says the same
 SAME_BITS = 31  # of 256
 LOOK_UP_LOCK = 0x4C494B45  # one number for the whole collection: PostgreSQL's advisory lock
 
@@ -40,22 +40,18 @@ class Match:
 
 def measure(canonical: Pillow.Image) -> dict[str, Any]:
     """Every field of a Fingerprint but `image` and `pixels_sha256`, from the canonical grey picture."""
-    mirror = ImageOps.mirror(canonical)
-    small = _hash_int(canonical, 8)
+    small, mirror = phash(canonical, 8)
+    large, mirror256 = phash(canonical, 16)
     grey = np.asarray(canonical, dtype=np.float32)
     return {
         "phash": signed(small, 64),
-        "mirror": signed(_hash_int(mirror, 8), 64),
+        "mirror": signed(mirror, 64),
         **{f"band{i}": band for i, band in enumerate(bands(small))},
-        "phash256": f"{_hash_int(canonical, 16):064x}",
-        "mirror256": f"{_hash_int(mirror, 16):064x}",
+        "phash256": f"{large:064x}",
+        "mirror256": f"{mirror256:064x}",
         "mean_luma": float(grey.mean()),
         "sharpness": _laplacian_variance(grey),
     }
-
-
-def _hash_int(picture: Pillow.Image, side: int) -> int:
-    return int(str(imagehash.phash(picture, hash_size=side)), 16)
 
 
 def _laplacian_variance(grey: np.ndarray) -> float:
@@ -78,63 +74,57 @@ def bands(value: int) -> list[int]:
     return [signed((value >> (16 * i)) & 0xFFFF, 16) for i in range(4)]
 
 
-@lru_cache(maxsize=1)
-def _flips() -> tuple[int, ...]:
-    """Every 16-bit mask of at most 2 bits: 1 + 16 + 120."""
+@lru_cache(maxsize=2)
+def _flips(within: int) -> tuple[int, ...]:
+    """Every 16-bit mask of at most `within` bits (1 or 2): 17 or 137."""
     ones = [1 << i for i in range(16)]
-    return (0, *ones, *(a | b for a, b in combinations(ones, 2)))
+    return (0, *ones, *(a | b for a, b in combinations(ones, 2) if within > 1))
 
 
-def neighbours(band: int) -> list[int]:
-    """The 137 signed 16-bit values within 2 bits of a band."""
+def neighbours(band: int, within: int) -> list[int]:
+    """The signed 16-bit values within 1 or 2 bits of a band."""
     plain = unsigned(band, 16)
-    return [signed(plain ^ flip, 16) for flip in _flips()]
+    return [signed(plain ^ flip, 16) for flip in _flips(within)]
 
 
-# All eight look-ups in one statement, each from its index alone. SQLite cannot count bits.
-PROBE = "SELECT %s, image_id, phash FROM collection_fingerprint WHERE band{band} "
-PROBES = {
-    "sqlite": PROBE + "IN (SELECT value FROM json_each(%s))",  # noqa: S608  # nothing in it is from outside
-    "postgresql": PROBE + f"= ANY(%s::smallint[]) AND bit_count((phash # %s)::bit(64)) <= {CANDIDATE_BITS}",
-}
-Near = tuple[bool, uuid.UUID]  # seen in the mirror, image id
+# All eight look-ups in one statement, each from its index alone.
+PROBE = "SELECT %s, image_id, phash FROM collection_fingerprint WHERE band{band} IN (SELECT value FROM json_each(%s))"
+Near = tuple[bool, uuid.UUID, str]  # seen in the mirror, image id, 256-bit hash
 
 
-def candidates(own: Fingerprint) -> set[Near]:
+def candidates(own: Fingerprint) -> Iterable[Near]:
     """Whose 64-bit hash is within CANDIDATE_BITS of `own`, as it is or mirrored."""
-    probe, postgresql = PROBES[connection.vendor], connection.vendor == "postgresql"
-    statement: list[str] = []
-    values: list[Any] = []
-    for mirrored, phash in ((False, own.phash), (True, own.mirror)):
-        for number, band in enumerate(bands(unsigned(phash, 64))):
-            statement.append(probe.format(band=number))
-            near = neighbours(band)
-            values += [mirrored, near, phash] if postgresql else [mirrored, json.dumps(near)]
-    with transaction.atomic(), connection.cursor() as cursor:
-        if postgresql:  # it would start two workers for what takes a millisecond: 13 instead of 1.3
-            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
-        cursor.execute(" UNION ALL ".join(statement), values)
-        rows = cursor.fetchall()
-    if postgresql:
-        return {(mirrored, image_id) for mirrored, image_id, _ in rows}
+    return _near_in_postgresql(own) if connection.vendor == "postgresql" else _near_in_sqlite(own)
+
+
+def _near_in_postgresql(own: Fingerprint) -> list[Near]:
+    """By a function of the database's, made in migration 0017: its plan is kept, and no list of numbers is sent."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT in_mirror, image, large FROM collection_near(%s, %s)", [own.phash, own.mirror])
+        return cursor.fetchall()
+
+
+def _near_in_sqlite(own: Fingerprint) -> Iterator[Near]:
+    """SQLite cannot count bits: that is done here, for all rows at once."""
     hashes = (own.phash, own.mirror)
-    return {
-        (bool(mirrored), uuid.UUID(image_id))
-        for mirrored, image_id, phash in rows
-        if unsigned(hashes[mirrored] ^ phash, 64).bit_count() <= CANDIDATE_BITS
-    }
+    probes = [(seen, number, band) for seen in (0, 1) for number, band in enumerate(bands(unsigned(hashes[seen], 64)))]
+    values = [value for seen, number, band in probes for value in (seen, json.dumps(neighbours(band, WITHIN[number])))]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(PROBE.format(band=number) for _, number, _ in probes), values)
+        rows = cursor.fetchall()
+    seen, ids, phashes = zip(*rows, strict=True) if rows else ((), (), ())
+    differing = np.array(phashes, np.int64) ^ np.array(hashes, np.int64)[np.array(seen, int)]
+    apart = np.bitwise_count(differing.view(np.uint64))  # of signed numbers it would count the absolute value's
+    near = {(bool(seen[at]), uuid.UUID(ids[at])) for at in np.flatnonzero(apart <= CANDIDATE_BITS)}
+    large = dict(Fingerprint.objects.filter(pk__in={pk for _, pk in near}).values_list("pk", "phash256"))
+    return ((mirrored, pk, large[pk]) for mirrored, pk in near if pk in large)
 
 
 def similar(own: Fingerprint) -> dict[uuid.UUID, tuple[str, int]]:
     """By image id: how (Resemblance.Kind) and how far (bits of 256) it resembles what these hashes were measured of."""
     found: dict[uuid.UUID, tuple[str, int]] = {}
-    near = candidates(own)
-    hashes = Fingerprint.objects.filter(pk__in={image_id for _, image_id in near}).values_list("pk", "phash256")
-    large = dict(hashes)
-    for mirrored, image_id in sorted(near):  # as it is first: of two equal distances that one counts
-        if image_id not in large:  # erased just now
-            continue
-        distance = (int(own.mirror256 if mirrored else own.phash256, 16) ^ int(large[image_id], 16)).bit_count()
+    for mirrored, image_id, large in sorted(candidates(own)):  # as it is first: of equal distances that one counts
+        distance = (int(own.mirror256 if mirrored else own.phash256, 16) ^ int(large, 16)).bit_count()
         if distance <= SAME_BITS and (image_id not in found or distance < found[image_id][1]):
             found[image_id] = (Resemblance.Kind.MIRRORED if mirrored else Resemblance.Kind.NEAR, distance)
     return found
@@ -148,8 +138,9 @@ def resembled(image: Image) -> dict[uuid.UUID, tuple[str, int]]:
     found = similar(image.fingerprint)
     for image_id in _identical(image):
         found[image_id] = (Resemblance.Kind.EXACT, 0)
-    for known in (image.pk, *distinct_from(image.pk)):
-        found.pop(known, None)
+    found.pop(image.pk, None)
+    for apart in distinct_from(image.pk) if found else ():
+        found.pop(apart, None)
     return found
 
 

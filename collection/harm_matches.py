@@ -64,6 +64,8 @@ def _file_matches(image: Image, data: bytes) -> dict[int, int]:
 
 def hold_image(*, image: Image, found: dict[int, int]) -> bool:
     """Note these matches (hash id: bits that differ) and freeze the image. What was looked at before stays decided."""
+    if not found:
+        return False
     with transaction.atomic():
         Image.objects.select_for_update(no_key=True).get(pk=image.pk)
         known = set(HarmMatch.objects.filter(image=image, hash__in=found).values_list("hash_id", flat=True))
@@ -73,7 +75,7 @@ def hold_image(*, image: Image, found: dict[int, int]) -> bool:
             HarmMatch.objects.bulk_create(
                 HarmMatch(image=image, hash_id=pk, distance=distance, request=request) for pk, distance in new.items()
             )
-        return bool(found) and bool(freezes.frozen_images([image.pk]))
+        return bool(freezes.frozen_images([image.pk]))
 
 
 def _request_for(image: Image) -> RightsRequest:

@@ -133,8 +133,8 @@ def _settle(image: Image, look: edited.Look) -> bool:
     resembled = fingerprints.resembled(image)
     for image_id, verdict in look.copied().items():
         resembled.setdefault(image_id, (Resemblance.Kind.EDITED, round(256 * (1 - verdict.score))))
-    if freezes.hold_copy(image=image, originals=resembled):
-        return False
+    if resembled and freezes.hold_copy(image=image, originals=resembled):
+        return False  # a frozen one that resembles nothing does not move either
     if resembled and taken_back.being_taken_back(resembled, subject=image.subject):
         return Image.objects.move(image.pk, ImageStatus.SCREENED, ImageStatus.REJECTED, reason="taken_back")
     found = fingerprints.matches(resembled)
@@ -191,13 +191,8 @@ def _claim(image_id: uuid.UUID) -> Image | None:
 
     That it was begun is counted, so that a file which kills its worker each time comes to an end as well.
     """
-    now = timezone.now()
-    due = Image.objects.due().filter(pk=image_id)
-    status = due.values_list("status", flat=True).first()  # the rights check costs more than this look
-    if status is None:
-        return None
-    mine = Image.objects.with_live_basis(at=now).due().filter(pk=image_id, status=status)
-    taken = mine.update(next_attempt_at=now + LEASE, begun=F("begun") + 1)
+    due = Image.objects.live_now().due().filter(pk=image_id)
+    taken = due.update(next_attempt_at=timezone.now() + LEASE, begun=F("begun") + 1)
     return Image.objects.get(pk=image_id) if taken else None
 
 

@@ -36,9 +36,9 @@ def _hashes(image_id: uuid.UUID) -> set[str]:
 
 def find_removal(hashes: Iterable[str]) -> Removal | None:
     """Why a photograph with one of these hashes (SHA-256 of bytes or pixels, hex) was erased, if it was."""
-    known = RemovedDigest.objects.filter(digest__in=digests_of(hashes)).select_related("removal__request")
-    found = known.order_by("-made_at", "-pk").first()
-    return found.removal if found else None
+    known = RemovedDigest.objects.filter(digest__in=digests_of(hashes)).order_by("-made_at", "-pk")
+    removal = known.values_list("removal", flat=True).first()
+    return Removal.objects.select_related("request").get(pk=removal) if removal else None
 
 
 def taken_out_among(hashes: Iterable[str]) -> set[str]:

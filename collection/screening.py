@@ -45,7 +45,8 @@ def store_finding(*, image: Image, finding: Finding) -> None:
         "faces": [[box.x, box.y, box.w, box.h] for box in finding.faces],
         "failures": [failure.reason for failure in finding.failures],
     }
-    Screening.objects.update_or_create(image=image, defaults=values)
+    found = Screening(image=image, **values)
+    Screening.objects.bulk_create([found], update_conflicts=True, unique_fields=["image"], update_fields=[*values])
 
 
 def _verdict(image: Image, boxes: list[Box], failures: list[Failure]) -> tuple[str, str, str] | None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from collection.models.calls import Call
 from collection.models.holds import Freeze, Removal
+from collection.models.prepared import Prepared
 from collection.reasons import Reason, describe
 from consent.models import Consent, Licence
 
@@ -84,6 +85,10 @@ class ImageQuerySet(models.QuerySet["Image"]):
         current = Consent.objects.under_current_terms(purpose, at)
         return self.usable_for(purpose, at).filter(Q(licence__isnull=False) | Q(consent__in=current))
 
+    def live_now(self) -> Self:
+        """`with_live_basis` for statements that the pipeline runs on each photograph; not for subqueries."""
+        return self.filter(LIVE.at(timezone.now()))
+
     def due(self) -> Self:
         """Images for which the pipeline has a step to do now."""
         return self.filter(status__in=PIPELINE, next_attempt_at__lte=timezone.now())
@@ -97,10 +102,10 @@ class ImageQuerySet(models.QuerySet["Image"]):
         """
         if new not in MOVES[old]:
             raise ValueError(f"{old} -> {new} is not a move of the state machine")
-        with transaction.atomic():
+        with transaction.atomic(savepoint=False):
             rows = self.filter(pk=pk, status=old)
             if new != S.PURGED:
-                rows = rows.with_live_basis()
+                rows = rows.live_now()
             now = timezone.now()
             fresh = {"attempts": 0, "begun": 0, "last_error": "", "next_attempt_at": now}
             moved = rows.update(status=new, **(fresh | fields))
@@ -109,6 +114,9 @@ class ImageQuerySet(models.QuerySet["Image"]):
                     image_id=pk, old=old, new=new, reason=reason, detail=detail, actor=actor, at=now
                 )
         return bool(moved)
+
+
+LIVE = Prepared(lambda at: ImageQuerySet(Image).with_live_basis(at=at))
 
 
 class Image(models.Model):

@@ -1,17 +1,18 @@
 """Copies are found, lookalikes are not merged, and of two copies that arrive together one is accepted."""
 
 import itertools
+import random
 
 import pytest
 from PIL import ImageEnhance, ImageFilter, ImageOps
 
 from collection import fingerprints, pipeline
-from collection.models import Image, ImageStatus, Resemblance
+from collection.models import Fingerprint, Image, ImageStatus, Resemblance
 from collection.services import settle_review
 from consent.withdrawals import withdraw
 from tests.collection.factories import advance_at_once, make_call, make_image, receive
 from tests.collection.pictures import encoded, jpeg, portrait
-from tests.consent.factories import make_consent, make_user
+from tests.consent.factories import make_consent, make_licence, make_user
 
 pytestmark = pytest.mark.django_db
 ORIGINAL = portrait(3, 1)
@@ -75,20 +76,28 @@ def test_different_people_and_different_shots_are_not_merged():
     assert {image.status for image in made} == {ImageStatus.ACCEPTED}
 
 
-def test_band_neighbours_reach_every_hash_within_the_threshold():
-    import random
-
+def test_a_look_up_finds_every_hash_within_the_threshold_and_no_other(django_assert_max_num_queries):
+    """However the bits that differ are spread over the four bands, as it is and mirrored."""
     dice = random.Random(7)
-    for _ in range(300):
-        value = dice.getrandbits(64)
-        other = value
-        for bit in dice.sample(range(64), fingerprints.CANDIDATE_BITS):
-            other ^= 1 << bit
-        shared = [
-            band in fingerprints.neighbours(own)
-            for own, band in zip(fingerprints.bands(value), fingerprints.bands(other), strict=True)
-        ]
-        assert any(shared)
+    hashes = [dice.getrandbits(64) for _ in range(2)]
+    own = Fingerprint(phash=fingerprints.signed(hashes[0], 64), mirror=fingerprints.signed(hashes[1], 64))
+    licence, images, known, near = make_licence(), [], [], set()
+    spreads = [spread for spread in itertools.product(range(12), repeat=4) if sum(spread) in (0, 10, 11)]
+    for mirrored, spread in itertools.product((False, True), spreads):
+        image = Image(licence=licence, subject="x", external_id=str(len(images)), byte_size=1)
+        turned = (1 << (16 * band + bit) for band, many in enumerate(spread) for bit in dice.sample(range(16), many))
+        value = hashes[mirrored] ^ sum(turned)
+        bands = {f"band{number}": band for number, band in enumerate(fingerprints.bands(value))}
+        large = f"{len(images):064x}"
+        said = {"phash": fingerprints.signed(value, 64), "mirror": 0, "phash256": large, "mirror256": large, **bands}
+        known.append(Fingerprint(image=image, pixels_sha256="", mean_luma=0, sharpness=0, **said))
+        images.append(image)
+        if sum(spread) <= fingerprints.CANDIDATE_BITS:
+            near.add((mirrored, image.pk, large))
+    Image.objects.bulk_create(images)
+    Fingerprint.objects.bulk_create(known)
+    with django_assert_max_num_queries(2):
+        assert set(fingerprints.candidates(own)) == near
 
 
 @pytest.mark.django_db(transaction=True)
