@@ -131,7 +131,6 @@ def test_the_same_file_again_is_named_before_it_is_sent(browser: Browser, live_s
     choose(page, photo)
     send(page)
     expect(row).to_contain_text("being checked")
-    # Left a moment earlier, the page would still have it to go on with, instead of a place to choose.
     expect(page.get_by_text("Everything was sent").first).to_be_visible()
     page.goto("/calls/faces/upload/")
     another = tmp_path / "another.jpg"

@@ -66,6 +66,15 @@
   }
   uppy.use(GoldenRetriever, { expires: 48 * 3600 * 1000, indexedDB: { maxFileSize: 64 * MiB, maxTotalSize: 1024 * MiB } });
 
+  // Uppy notes only twice a second where it stands. Of a page that was left in between, what had arrived comes back as
+  // a photograph without its picture: it is done, and asking for it again would be wrong.
+  uppy.on("restored", () => {
+    for (const { id, isGhost, progress } of uppy.getFiles()) {
+      if (isGhost && progress.bytesUploaded === progress.bytesTotal) uppy.removeFile(id);
+    }
+    if (!uppy.getFiles().length) uppy.setState({ recoveredState: null });
+  });
+
   // --- What we say about a photograph before it goes: its name, a name for this try, its hash ---
 
   const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
