@@ -8,13 +8,14 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from annotation import config
 from annotation.answers import Control
 from consent.sheets import csv_line
-from exports import label_forms
+from exports import label_forms, shards
 from exports.label_forms import METADATA
 from exports.provenance import Row
 from exports.writers import Add
@@ -47,20 +48,22 @@ def write_coco(path: Path, rows: Sequence[Row], controls: Sequence[Control]) -> 
     """COCO's object detection form, with keypoints where points were asked for. Photographs are those of the folder."""
     boxes = [control.name for control in controls if control.kind == "box"]
     points = [control.name for control in controls if control.kind == "point"]
+    first = shards.number_of(path.stem) * shards.FIRST_OF_NEXT + 1
     with path.open("w", encoding="utf-8") as file:
         file.write('{"annotations":[')
-        _write_all(file, _annotations(rows, boxes, points))
+        _write_all(file, _annotations(rows, boxes, points, first))
         file.write(f'],"categories":{compact(label_forms.coco_categories(boxes, points))},"images":[')
-        _write_all(file, (label_forms.coco_image(row.record, number) for number, row in enumerate(rows, start=1)))
+        _write_all(file, (label_forms.coco_image(row.record, number) for number, row in enumerate(rows, start=first)))
         file.write(f'],"info":{compact({"description": path.stem})},"licenses":[]}}\n')
 
 
-def _annotations(rows: Sequence[Row], boxes: Sequence[str], points: Sequence[str]) -> Iterator[dict[str, Any]]:
-    count = 0
-    for number, row in enumerate(rows, start=1):
+def _annotations(
+    rows: Sequence[Row], boxes: Sequence[str], points: Sequence[str], first: int
+) -> Iterator[dict[str, Any]]:
+    ids = count(first)
+    for number, row in enumerate(rows, start=first):
         for found in label_forms.coco_annotations(row.record, boxes, points):
-            count += 1
-            yield {"id": count, "image_id": number, **found}
+            yield {"id": next(ids), "image_id": number, **found}
 
 
 # --- Label Studio --------------------------------------------------------------------------------
@@ -92,11 +95,11 @@ def write_tasks(path: Path, rows: Iterable[Row], frames: Mapping[str, Frame]) ->
     """Tasks with one annotation each, as Label Studio imports them under the campaign's config."""
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
-        _write_all(file, (_task(row.record, frames) for row in rows))
+        _write_all(file, (_task(row.record, frames, path.stem) for row in rows))
         file.write("]\n")
 
 
-def _task(record: dict[str, Any], frames: Mapping[str, Frame]) -> dict[str, Any]:
+def _task(record: dict[str, Any], frames: Mapping[str, Frame], shard: str) -> dict[str, Any]:
     results = [
         {
             "id": name,
@@ -111,7 +114,7 @@ def _task(record: dict[str, Any], frames: Mapping[str, Frame]) -> dict[str, Any]
         for name, label in sorted(record["labels"].items())
         if label and name in frames
     ]
-    return {"data": label_forms.task_data(record), "annotations": [{"result": results}]}
+    return {"data": label_forms.task_data(record, shard), "annotations": [{"result": results}]}
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ Basis = Consent | Licence
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a release: its image, its record, and the record's line in rows.jsonl (the Merkle leaf)."""
+    """One row of a release: its image, its record, and the record's line in its shard's rows (the Merkle leaf)."""
 
     image: Image
     record: dict[str, Any]

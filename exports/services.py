@@ -17,7 +17,7 @@ from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from exports import deviation_reports, gate, provenance, release_files, selection, splits
-from exports.assembly import SUMS, Built, Plan, make_plan, rows_root, shard_name, write_files
+from exports.assembly import SUMS, Built, Plan, make_plan, rows_root, write_files
 from exports.definitions import kept_definition
 from exports.differences import foreseen, said_of
 from exports.drafts import LEFT_OUT_BY_SPLIT, foresee, with_splits
@@ -157,7 +157,15 @@ def plan_release(release: Release, pictures: Pictures) -> Plan:
     if earlier := release.previous:
         said = said_of(earlier)
         change = foreseen(candidates=chosen.candidates, rules=definition.rules, earlier=earlier, said=said)
-    return make_plan(chosen, rows, change)
+    return make_plan(chosen, rows, _shards_before(release), change)
+
+
+def _shards_before(release: Release) -> dict[str, str]:
+    """Row id to shard in the release before; nothing if its photographs had another size, which fills others."""
+    earlier = release.previous
+    if earlier is None or earlier.definition.longest_side != release.definition.longest_side:
+        return {}
+    return dict(earlier.items.values_list("row_id", "shard"))
 
 
 def _keep_lease(release: Release) -> None:
@@ -182,13 +190,14 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
                 sha256=built.sha256,
                 size=built.size,
                 shard=built.shard,
-                carries_rows=built.carries_rows,
+                carries_rows=bool(built.shard),
             )
             for built in files
         )
 
 
 def _items(release: Release, plan: Plan) -> list[Item]:
+    placed = ((shard, row) for shard, rows in plan.shards.items() for row in rows)
     return [
         Item(
             release=release,
@@ -196,10 +205,10 @@ def _items(release: Release, plan: Plan) -> list[Item]:
             position=position,
             row_id=row.record["row_id"],
             split=row.record["split"],
-            shard=shard_name(row.record["split"]),
+            shard=shard,
             leaf_hash=merkle.leaf_hash(row.line).hex(),
         )
-        for position, row in enumerate(plan.rows)
+        for position, (shard, row) in enumerate(placed)
     ]
 
 
