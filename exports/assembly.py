@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from annotation.answers import Control, answered
@@ -14,6 +15,7 @@ from exports.differences import Difference
 from exports.models import Format, Release
 from exports.provenance import Row, attestation_lines, sign_statement
 from exports.selection import Candidate, Selection
+from exports.shards import Place
 from exports.summary import Summary, summarize
 from exports.writers import Add, ReadImage
 
@@ -33,6 +35,16 @@ class Plan:
         """All rows in the order of their leaves: shard by shard, each by keyed id."""
         return [row for rows in self.shards.values() for row in rows]
 
+    @cached_property
+    def leaves(self) -> list[bytes]:
+        """Their hashes."""
+        return [merkle.leaf_hash(row.line) for row in self.rows]
+
+    @cached_property
+    def root(self) -> str:
+        """The Merkle root over them (hex)."""
+        return merkle.root_hash(self.leaves).hex()
+
 
 @dataclass(frozen=True)
 class Built:
@@ -46,8 +58,14 @@ class Built:
 
 def make_plan(selection: Selection, rows: Iterable[Row], before: Mapping[str, str], change: Difference | None) -> Plan:
     """Order rows by shard and keyed id. `before`: the shards of the release before, by row id; `change` since then."""
-    by_id = {row.record["row_id"]: row for row in rows}
-    placed = shards.assign((row.record for row in by_id.values()), before)
+    by_id: dict[str, Row] = {}
+    places: list[Place] = []
+    for row in rows:
+        record = row.record
+        by_id[record["row_id"]] = row
+        pixels = record["width"] * record["height"]
+        places.append(Place(record["row_id"], record["split"], record["subject"], pixels))
+    placed = shards.assign(places, before)
     held: dict[str, list[Row]] = {shard: [] for shard in sorted(set(placed.values()))}
     for row_id in sorted(placed):
         held[placed[row_id]].append(by_id[row_id])
@@ -72,15 +90,10 @@ def write_files(
         _write(folder, "attestations.jsonl", attestation_lines(release, checkpoint)),
     ]
     subjects = [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in files]
-    statement = sign_statement(release, checkpoint, subjects, rows_root(plan.rows), len(plan.rows))
+    statement = sign_statement(release, checkpoint, subjects, plan.root, len(plan.leaves))
     files = sorted([*files, _write(folder, STATEMENT, statement.encode())], key=lambda file: file.path)
     sums = "".join(f"{file.sha256}  {file.path}\n" for file in files)
     return [*files, _write(folder, SUMS, sums.encode())]
-
-
-def rows_root(rows: Sequence[Row]) -> str:
-    """The Merkle root over the row records."""
-    return merkle.root_hash([merkle.leaf_hash(row.line) for row in rows]).hex()
 
 
 PARQUET, ROWS = "parquet", "rows"
@@ -97,21 +110,22 @@ PATHS = {
 
 def _write_shard(release: Release, plan: Plan, shard: str, folder: Path, read_image: ReadImage) -> Iterator[Built]:
     rows = plan.shards[shard]
+    records = [row.record for row in rows]
     named = {form: PATHS[form].format(shard) for form in _forms_of(release)}
     paths = {form: folder / path for form, path in named.items()}
     for path in paths.values():
         path.parent.mkdir(exist_ok=True)
     with ExitStack() as opened:
         adders = [opened.enter_context(OPEN[form](path, plan.controls)) for form, path in paths.items() if form in OPEN]
-        for row in rows:
+        for row, record in zip(rows, records, strict=True):
             content = read_image(row.image)
             for add in adders:
-                add(row, content)
+                add(record, content)
     paths[ROWS].write_bytes(b"".join(row.line + b"\n" for row in rows))
     if Format.COCO in paths:
-        label_files.write_coco(paths[Format.COCO], rows, plan.controls)
+        label_files.write_coco(paths[Format.COCO], records, plan.controls)
     if Format.LABEL_STUDIO in paths and (campaign := release.dataset.campaign):
-        label_files.write_tasks(paths[Format.LABEL_STUDIO], rows, label_files.frames_of(campaign.config))
+        label_files.write_tasks(paths[Format.LABEL_STUDIO], records, label_files.frames_of(campaign.config))
     for name in named.values():
         yield _built(folder, name, shard=shard)
 

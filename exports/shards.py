@@ -5,14 +5,23 @@ So a shard in which nothing changed has the same bytes in the next release: it i
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import NamedTuple
 
 MOST_ROWS = 1_000
 MOST_PIXELS = 250_000_000  # of all photographs: some 25 to 100 MB of JPEG
 FIRST_OF_NEXT = 1_000_000  # ids in COCO files: so many for each shard, so that the files of a split can be joined
 
 
-def assign(records: Iterable[Mapping[str, Any]], before: Mapping[str, str]) -> dict[str, str]:
+class Place(NamedTuple):
+    """What of a row decides on its shard; pixels are width times height."""
+
+    row_id: str
+    split: str
+    subject: str
+    pixels: int
+
+
+def assign(rows: Iterable[Place], before: Mapping[str, str]) -> dict[str, str]:
     """Row id to shard, e.g. "train-00000". `before`: the same of the release before; rows that left it do no harm.
 
     New rows are taken in the order of subject and row id, so that somebody who withdraws takes few shards along. Both
@@ -20,15 +29,14 @@ def assign(records: Iterable[Mapping[str, Any]], before: Mapping[str, str]) -> d
     """
     found: dict[str, str] = {}
     fresh: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
-    for record in records:
-        row, split = record["row_id"], record["split"]
+    for row, split, subject, pixels in rows:
         if split_of(before.get(row, "")) == split:
             found[row] = before[row]
         else:
-            fresh[split].append((record["subject"], row, record["width"] * record["height"]))
-    for split, rows in fresh.items():
+            fresh[split].append((subject, row, pixels))
+    for split, new in fresh.items():
         taken = [number_of(shard) for shard in before.values() if split_of(shard) == split]
-        found |= _fill(split, sorted(rows), first=max(taken, default=-1) + 1)
+        found |= _fill(split, sorted(new), first=max(taken, default=-1) + 1)
     return found
 
 

@@ -17,20 +17,20 @@ from tests.exports.factories import (
 )
 
 
-def record(row, subject, split="train", side=100):
-    return {"row_id": row, "subject": subject, "split": split, "width": side, "height": side}
+def place(row, subject, split="train", side=100):
+    return shards.Place(row, split, subject, side * side)
 
 
 def test_new_rows_fill_new_shards_person_by_person(monkeypatch):
     monkeypatch.setattr(shards, "MOST_ROWS", 2)
-    rows = [record(row, person) for row, person in (("a", "p2"), ("b", "p1"), ("c", "p2"), ("d", "p1"))]
+    rows = [place(row, person) for row, person in (("a", "p2"), ("b", "p1"), ("c", "p2"), ("d", "p1"))]
     found = shards.assign(rows, {"b": "train-00004", "z": "train-00007", "y": "test-00009"})
     assert found == {"b": "train-00004", "d": "train-00008", "a": "train-00008", "c": "train-00009"}
 
 
 def test_large_photographs_make_small_shards():
-    rows = [record(row, "p", side=10_000) for row in "abcde"]  # 100 megapixels each
-    found = shards.assign([*rows, record("f", "q", side=100_000)], {})
+    rows = [place(row, "p", side=10_000) for row in "abcde"]  # 100 megapixels each
+    found = shards.assign([*rows, place("f", "q", side=100_000)], {})
     assert sorted(found.values()) == [
         "train-00000", "train-00000", "train-00001", "train-00001", "train-00002", "train-00003",
     ]  # fmt: skip
