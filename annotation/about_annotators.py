@@ -49,6 +49,16 @@ def answers_of(annotator: Annotator) -> AnnotatorAbout | None:
     return AnnotatorAbout.objects.filter(annotator=annotator).first()
 
 
+def regions() -> dict[str, str]:
+    """By annotator, the region of those who said one: to see whether regions agree, only told of SMALL or more."""
+    said = AnnotatorAbout.objects.exclude(region__in=("", PREFER_NOT_TO_SAY)).values_list("annotator", "region")
+    return {str(annotator): region for annotator, region in said}
+
+
+def region_name(region: str) -> str:
+    return REGIONS.get(region, UNSAID)
+
+
 def save_answers(*, annotator: Annotator, **answers: str) -> AnnotatorAbout | None:
     """Keep the answers in place of earlier ones; all of them empty deletes. Returns what is kept."""
     for name, value in answers.items():

@@ -5,19 +5,13 @@ hour. Nothing of it is believed: the task that takes the photograph in counts an
 """
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from django.conf import settings
-from django.core.files.storage import Storage
+from storages.backends.s3 import S3Storage
 
-from collection import parts, storage
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from collection import buckets, parts, storage
 
 PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes for any but the last
 SIGNED_SECONDS = 900
@@ -43,14 +37,12 @@ def sign(
     operation = OPERATIONS.get((method, bool(multipart_id), part is not None))
     if operation is None:
         raise NotSigned(f"{method} is not part of an upload")
-    parameters: dict[str, Any] = {"Bucket": _bucket(), "Key": parts.key_of(upload_id)}
+    parameters: dict[str, Any] = {"Key": parts.key_of(upload_id)}
     if multipart_id:
         parameters["UploadId"] = multipart_id
     if part is not None:
         parameters |= {"PartNumber": part, "ContentLength": part_length(byte_length, part)}
-    return _client(settings.S3_BROWSER_ENDPOINT_URL).generate_presigned_url(
-        operation, Params=parameters, ExpiresIn=SIGNED_SECONDS, HttpMethod=method
-    )
+    return buckets.sign(_storage(), operation, seconds=SIGNED_SECONDS, method=method, **parameters)
 
 
 def part_length(byte_length: int, part: int) -> int:
@@ -70,7 +62,11 @@ def browser_origin() -> str:
 def size(upload_id: uuid.UUID) -> int | None:
     """Bytes of the finished object; None: not there (yet)."""
     try:
-        return int(_client().head_object(Bucket=_bucket(), Key=parts.key_of(upload_id))["ContentLength"])
+        return int(
+            buckets.client_of(_storage()).head_object(Bucket=_storage().bucket_name, Key=parts.key_of(upload_id))[
+                "ContentLength"
+            ]
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] in GONE:
             return None
@@ -79,33 +75,16 @@ def size(upload_id: uuid.UUID) -> int | None:
 
 def delete(upload_id: uuid.UUID) -> None:
     """Delete the object and every part that waits for completion; harmless if there is nothing."""
-    client, key = _client(), parts.key_of(upload_id)
-    found = client.list_multipart_uploads(Bucket=_bucket(), Prefix=key).get("Uploads", [])
+    client, key, bucket = buckets.client_of(_storage()), parts.key_of(upload_id), _storage().bucket_name
+    found = client.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", [])
     for waiting in found:
         try:
-            client.abort_multipart_upload(Bucket=_bucket(), Key=waiting["Key"], UploadId=waiting["UploadId"])
+            client.abort_multipart_upload(Bucket=bucket, Key=waiting["Key"], UploadId=waiting["UploadId"])
         except ClientError as error:
             if error.response["Error"]["Code"] not in GONE:
                 raise
-    client.delete_object(Bucket=_bucket(), Key=key)
+    client.delete_object(Bucket=bucket, Key=key)
 
 
-def _storage() -> Storage:
-    return storage.uploads()
-
-
-def _bucket() -> str:
-    return str(getattr(_storage(), "bucket_name"))  # noqa: B009  # only S3Storage has one
-
-
-def _client(endpoint: str = "") -> "S3Client":
-    """A client of the bucket that signs in version 4, which every S3 service takes."""
-    options = vars(_storage())
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint or options.get("endpoint_url") or None,
-        aws_access_key_id=options.get("access_key") or None,
-        aws_secret_access_key=options.get("secret_key") or None,
-        region_name=options.get("region_name") or None,
-        config=Config(signature_version="s3v4", request_checksum_calculation="when_required"),
-    )
+def _storage() -> S3Storage:
+    return cast(S3Storage, storage.uploads())

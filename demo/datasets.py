@@ -34,7 +34,8 @@ class Release:
     folder: Path
 
     def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "rows.jsonl").read_text().splitlines()]
+        paths = sorted(self.folder.glob("rows/*.jsonl"))
+        return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
     def sums(self) -> str:
         return hashlib.sha256((self.folder / "SHA256SUMS").read_bytes()).hexdigest()
@@ -63,7 +64,7 @@ def add_dataset(manager: Browser, engineer: Person, about: dict[str, str], purpo
 
 def draft(drafter: Browser, dataset: Dataset) -> None:
     """A data manager drafts a release; the worker begins to build it."""
-    page = done(drafter.fill(drafter.get(_staff_page(dataset)), {}, press=("action", "draft")))
+    page = done(drafter.fill(drafter.get(f"{_staff_page(dataset)}next/"), {}, press=("action", "draft")))
     if "is being built" not in page.text:
         raise Surprise(f"The draft was refused: {page.text[:600]}")
 

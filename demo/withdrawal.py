@@ -102,10 +102,9 @@ def _status(browser: Browser, address: str) -> int:
 
 def file_doors(stack: Stack, dataset: Dataset, release: Release, originals: set[str]) -> Doors:
     """The files of a release that hold rows of these originals (by SHA-256), as the engineer's machine reads them."""
-    splits = {row["split"] for row in release.rows() if row["original_sha256"] in originals}
     return {
         f"engineer: {path}": functools.partial(_file_status, stack, dataset, path)
-        for path in _files_with(release, splits)
+        for path in _files_with(release, originals)
     }
 
 
@@ -113,11 +112,12 @@ def _file_status(stack: Stack, dataset: Dataset, path: str) -> int:
     return api(stack, dataset, path).status_code
 
 
-def _files_with(release: Release, splits: set[str]) -> list[str]:
-    """The release's files, as the API names them, that hold rows of these splits."""
-    names = [str(path.relative_to(release.folder)) for path in release.folder.rglob("*") if path.is_file()]
-    holding = [name for name in names if name == "rows.jsonl" or any(f"/{split}-" in name for split in splits)]
-    return [f"{release.version}/files/{name}" for name in sorted(holding)]
+def _files_with(release: Release, originals: set[str]) -> list[str]:
+    """The release's files, as the API names them, that hold rows of these originals."""
+    records = {path.stem: path.read_text() for path in release.folder.glob("rows/*.jsonl")}
+    shards = {shard for shard, text in records.items() if any(digest in text for digest in originals)}
+    holding = [path.relative_to(release.folder) for path in release.folder.glob("*/*") if path.stem in shards]
+    return [f"{release.version}/files/{name}" for name in sorted(map(str, holding))]
 
 
 def open_doors(doors: Doors) -> Doors:

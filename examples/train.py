@@ -93,7 +93,7 @@ def read(copy: Path) -> Rows:
             images += [thumbnail(image["bytes"]) for image in batch["image"].to_pylist()]
     if not images:
         sys.exit(f"There are no rows in {copy}.")
-    records = (json.loads(line) for line in (copy / "rows.jsonl").open())
+    records = (json.loads(line) for path in sorted(copy.glob("rows/*.jsonl")) for line in path.open())
     bases = {record["row_id"]: record["basis"] for record in records}
     for name in ("kind", "territory"):
         columns[f"basis {name}"] = [bases[row][name] for row in columns["row_id"]]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.core.files.storage import storages
 from django.db.models import Q, QuerySet
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -27,8 +27,10 @@ from consent.signing import utc_text
 from exports import api_schema
 from exports.api_access import AnyFormAsked, BearerToken, OfThisDataset, PerMinute
 from exports.api_schema import described
+from exports.citation import cite, makers_of
 from exports.deviation_tables import whole_per_cent
 from exports.differences import difference
+from exports.drafts import last_published
 from exports.gate import VERDICTS, in_words
 from exports.models import (
     AccessToken,
@@ -43,7 +45,9 @@ from exports.models import (
     ReleaseFile,
 )
 from exports.ranges import BeyondTheEnd, Part, PartOfFile, asked_part
+from exports.release_files import direct_address
 from exports.services import withheld_items
+from exports.tokens import end_token
 
 BYTES = "application/octet-stream"
 
@@ -101,7 +105,14 @@ class ReleaseDetail(DatasetView):
             {"path": file.path, "sha256": file.sha256, "size": file.size, "gone": _holds(file, lost)}
             for file in release.files.order_by("path")
         ]
-        return Response(api_schema.ReleaseAnswer({**_release(release), "files": files}).data)
+        newest = last_published(release.dataset)
+        about = {
+            "notes": release.notes,
+            "citation": cite(release, makers_of(release)),
+            "superseded_by": newest.version if newest and newest.number > release.number else None,
+            "files": files,
+        }
+        return Response(api_schema.ReleaseAnswer(_release(release) | about).data)
 
 
 class ReleaseBalance(DatasetView):
@@ -168,6 +179,7 @@ class ReleaseFileContent(DatasetView):
         also={
             (200, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The bytes"),
             (206, BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The bytes that Range asked for"),
+            302: OpenApiResponse(description="It is at this address for half a minute, without the token."),
             410: OpenApiResponse(api_schema.Gone, "Photographs in it were withdrawn"),
             416: OpenApiResponse(api_schema.Said, "Range begins after the end"),
         },
@@ -176,7 +188,7 @@ class ReleaseFileContent(DatasetView):
         """A file with withdrawn photographs is gone at once; pull again, or pull the next release."""
         release = self.release(version)
         file = get_object_or_404(release.files, path=path)
-        if _holds(file, set(gone_items(release).values_list("shard", flat=True))):
+        if file.carries_rows and gone_items(release).filter(shard=file.shard).exists():
             return Response(_gone(release), status=410)
         try:
             part = asked_part(request.headers.get("Range", ""), file.size)
@@ -185,6 +197,9 @@ class ReleaseFileContent(DatasetView):
             return Response({"detail": detail}, status=416, headers={"Content-Range": f"bytes */{file.size}"})
         if request.method == "HEAD":
             return _headed(HttpResponse(), file, part)
+        if address := direct_address(file):
+            Download.objects.create(recipient=self.recipient(), file=file)
+            return HttpResponseRedirect(address, headers={"Cache-Control": "no-store"})
         try:
             content = storages["releases"].open(file.key)
         except FileNotFoundError:
@@ -211,6 +226,15 @@ def _headed(answer: HttpResponse | FileResponse, file: ReleaseFile, part: Part |
         answer.status_code = 206
         answer["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{file.size}"
     return answer
+
+
+class Token(DatasetView):
+    @described("end_token", None, "End the token that asks", also={204: OpenApiResponse(description="It has ended.")})
+    def delete(self, request: Request, slug: str) -> Response:
+        """For a token that others may have seen. Copies stay bound by the terms, and notices still come by mail."""
+        token: AccessToken = self.request.auth  # type: ignore[assignment]
+        end_token(token=token, by=None)
+        return Response(status=204)
 
 
 class NoticeList(DatasetView):
@@ -252,7 +276,7 @@ def gone_items(release: Release) -> QuerySet[Item]:
 
 def _holds(file: ReleaseFile, lost_shards: set[str]) -> bool:
     """True if a file holds rows of these shards."""
-    return file.carries_rows and bool(lost_shards) and (not file.shard or file.shard in lost_shards)
+    return file.carries_rows and file.shard in lost_shards
 
 
 def _gone(release: Release) -> dict[str, Any]:

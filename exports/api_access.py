@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from consent.refusals import Refused
 from exports.models import AccessToken, Recipient
 from exports.throttle import counted
 from exports.tokens import find_token
@@ -28,9 +29,10 @@ class BearerToken(BaseAuthentication):
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "basic"):
             return None
-        token = find_token(text.strip() if scheme.lower() == "bearer" else _password(text))
-        if token is None:
-            raise AuthenticationFailed("This token is unknown or has expired. Ask the data manager for a new one.")
+        try:
+            token = find_token(text.strip() if scheme.lower() == "bearer" else _password(text))
+        except Refused as refusal:
+            raise AuthenticationFailed(str(refusal)) from None
         return token.recipient, token
 
     def authenticate_header(self, request: Request) -> str:

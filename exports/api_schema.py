@@ -59,6 +59,9 @@ class FileLine(serializers.Serializer):
 
 
 class ReleaseAnswer(ReleaseLine):
+    notes = serializers.CharField(help_text="What whoever drafted it says of it; may be empty")
+    citation = serializers.CharField(help_text="How to cite it, in one line")
+    superseded_by = serializers.CharField(allow_null=True, help_text="The newest version; null if it is this one")
     files = FileLine(many=True)
 
 
@@ -123,11 +126,11 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token opens one dataset until it expires. Data managers hand them out.",
+            "description": "A token opens one dataset until it expires or is ended. Data managers hand them out.",
         }
 
 
-NO_TOKEN = OpenApiResponse(Said, "No token, or one that is unknown or has expired.")
+NO_TOKEN = OpenApiResponse(Said, "No token, or one that is unknown, has expired or was ended.")
 NOT_THERE = OpenApiResponse(Said, "Nothing there that this token opens.")
 TOO_OFTEN = OpenApiResponse(Said, "Too many requests in this minute. `Retry-After` says after how many seconds again.")
 REFUSALS = {401: NO_TOKEN, 404: NOT_THERE, 429: TOO_OFTEN}

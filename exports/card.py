@@ -113,7 +113,7 @@ def _collection(summary: Summary) -> str:
     terms = f" Licence terms: {', '.join(summary.terms)}." if summary.terms else ""
     return (
         f"Received from {summary.received[0]} to {summary.received[1]}; {bases}.{texts}{terms} "
-        "rows.jsonl names the basis of each row, attestations.jsonl proves what each basis covered."
+        "rows/ names the basis of each row, attestations.jsonl proves what each basis covered."
     )
 
 

@@ -51,7 +51,7 @@ ABOUT = {
     "image_sha256": "SHA-256 of the encoded image bytes.",
     "subject": "Pseudonym of the person depicted; of no meaning outside this dataset.",
     "format": "How the image is encoded.",
-    "basis": "Pseudonym of the consent or licence that covers the image; see rows.jsonl and attestations.jsonl.",
+    "basis": "Pseudonym of the consent or licence that covers the image; see rows/ and attestations.jsonl.",
     "width": "Width in pixels.",
     "height": "Height in pixels.",
 }

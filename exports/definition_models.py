@@ -16,7 +16,7 @@ class Format(models.TextChoices):
     """The forms that a release may have beside Parquet, which each has."""
 
     WEBDATASET = "webdataset", "WebDataset: tar shards that training reads in one go"
-    FOLDER = "folder", "Folder: a zip for each split, with photographs and metadata.csv"
+    FOLDER = "folder", "Folder: a zip for each shard, with photographs and metadata.csv"
     COCO = "coco", "COCO JSON: boxes and points, beside the folder"
     LABEL_STUDIO = "label-studio", "Label Studio JSON: labels as tasks, beside the folder"
 

@@ -37,7 +37,7 @@ def dataset_define(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(
                 request, "Saved. This is what the next release will hold; earlier ones keep what they had."
             )
-            return redirect("dataset_staff", slug)
+            return redirect("dataset_next", slug)
         except Refused as refusal:
             form.add_error(None, str(refusal))
     return _form(request, dataset, form, rows or rows_with(current.goals()))

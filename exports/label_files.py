@@ -8,15 +8,15 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from annotation import config
 from annotation.answers import Control
 from consent.sheets import csv_line
-from exports import label_forms
-from exports.label_forms import METADATA
-from exports.provenance import Row
+from exports import label_forms, shards
+from exports.label_forms import METADATA, Record
 from exports.writers import Add
 
 OLDEST = (1980, 1, 1, 0, 0, 0)  # the zero of zip files
@@ -29,9 +29,9 @@ def open_folder(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
     lines = [csv_line(*label_forms.csv_columns(names))]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # photographs are compressed already
 
-        def add(row: Row, content: bytes) -> None:
-            archive.writestr(_member(label_forms.file_name(row.record)), content)
-            lines.append(csv_line(*label_forms.csv_cells(row.record, names)))
+        def add(record: Record, content: bytes) -> None:
+            archive.writestr(_member(label_forms.file_name(record)), content)
+            lines.append(csv_line(*label_forms.csv_cells(record, names)))
 
         yield add
         archive.writestr(_member(METADATA), "".join(lines))
@@ -43,24 +43,26 @@ def _member(name: str) -> zipfile.ZipInfo:
     return member
 
 
-def write_coco(path: Path, rows: Sequence[Row], controls: Sequence[Control]) -> None:
+def write_coco(path: Path, records: Sequence[Record], controls: Sequence[Control]) -> None:
     """COCO's object detection form, with keypoints where points were asked for. Photographs are those of the folder."""
     boxes = [control.name for control in controls if control.kind == "box"]
     points = [control.name for control in controls if control.kind == "point"]
+    first = shards.number_of(path.stem) * shards.FIRST_OF_NEXT + 1
     with path.open("w", encoding="utf-8") as file:
         file.write('{"annotations":[')
-        _write_all(file, _annotations(rows, boxes, points))
+        _write_all(file, _annotations(records, boxes, points, first))
         file.write(f'],"categories":{compact(label_forms.coco_categories(boxes, points))},"images":[')
-        _write_all(file, (label_forms.coco_image(row.record, number) for number, row in enumerate(rows, start=1)))
+        _write_all(file, (label_forms.coco_image(one, number) for number, one in enumerate(records, start=first)))
         file.write(f'],"info":{compact({"description": path.stem})},"licenses":[]}}\n')
 
 
-def _annotations(rows: Sequence[Row], boxes: Sequence[str], points: Sequence[str]) -> Iterator[dict[str, Any]]:
-    count = 0
-    for number, row in enumerate(rows, start=1):
-        for found in label_forms.coco_annotations(row.record, boxes, points):
-            count += 1
-            yield {"id": count, "image_id": number, **found}
+def _annotations(
+    records: Sequence[Record], boxes: Sequence[str], points: Sequence[str], first: int
+) -> Iterator[dict[str, Any]]:
+    ids = count(first)
+    for number, record in enumerate(records, start=first):
+        for found in label_forms.coco_annotations(record, boxes, points):
+            yield {"id": next(ids), "image_id": number, **found}
 
 
 # --- Label Studio --------------------------------------------------------------------------------
@@ -88,15 +90,15 @@ def frames_of(xml: str) -> dict[str, Frame]:
     return found
 
 
-def write_tasks(path: Path, rows: Iterable[Row], frames: Mapping[str, Frame]) -> None:
+def write_tasks(path: Path, records: Iterable[Record], frames: Mapping[str, Frame]) -> None:
     """Tasks with one annotation each, as Label Studio imports them under the campaign's config."""
     with path.open("w", encoding="utf-8") as file:
         file.write("[")
-        _write_all(file, (_task(row.record, frames) for row in rows))
+        _write_all(file, (_task(record, frames, path.stem) for record in records))
         file.write("]\n")
 
 
-def _task(record: dict[str, Any], frames: Mapping[str, Frame]) -> dict[str, Any]:
+def _task(record: Record, frames: Mapping[str, Frame], shard: str) -> dict[str, Any]:
     results = [
         {
             "id": name,
@@ -111,7 +113,7 @@ def _task(record: dict[str, Any], frames: Mapping[str, Frame]) -> dict[str, Any]
         for name, label in sorted(record["labels"].items())
         if label and name in frames
     ]
-    return {"data": label_forms.task_data(record), "annotations": [{"result": results}]}
+    return {"data": label_forms.task_data(record, shard), "annotations": [{"result": results}]}
 
 
 # --- JSON ----------------------------------------------------------------------------------------

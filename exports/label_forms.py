@@ -1,6 +1,6 @@
 """One row's labels in the words of CSV, COCO and Label Studio. Pure: writers and `verify` go by the same functions.
 
-`record` is a line of rows.jsonl; a label is text, or a list of texts: a box [x, y, width, height] or a point [x, y] in
+`record` is a line of rows/; a label is text, or a list of texts: a box [x, y, width, height] or a point [x, y] in
 pixels of the photograph.
 """
 
@@ -90,9 +90,10 @@ def coco_categories(boxes: Sequence[str], points: Sequence[str]) -> list[dict[st
 # --- Label Studio --------------------------------------------------------------------------------
 
 
-def task_data(record: Record) -> dict[str, str]:
-    """What its task shows: a file under Label Studio's LOCAL_FILES_DOCUMENT_ROOT, where the zips were unpacked."""
-    address = f"/data/local-files/?d=folder/{record['split']}/{file_name(record)}"
+def task_data(record: Record, shard: str) -> dict[str, str]:
+    """What its task shows: a file under Label Studio's LOCAL_FILES_DOCUMENT_ROOT, where the zips were unpacked, each
+    into a folder with the name of its shard."""
+    address = f"/data/local-files/?d=folder/{shard}/{file_name(record)}"
     return {"image": address, "row_id": record["row_id"], "split": record["split"]}
 
 

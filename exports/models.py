@@ -143,6 +143,7 @@ class Item(models.Model):
             models.UniqueConstraint(fields=["release", "image"], name="item_once_per_release"),
             models.UniqueConstraint(fields=["release", "position"], name="item_position_once"),
         ]
+        indexes: ClassVar = [models.Index(fields=["release", "shard"], name="item_by_shard")]  # each read of a file
 
     def __str__(self) -> str:
         return f"row {self.row_id} of {self.release}"
@@ -156,7 +157,7 @@ class ReleaseFile(models.Model):
     key = models.CharField(max_length=200)  # in the `releases` storage
     sha256 = models.CharField(max_length=64)
     size = models.PositiveBigIntegerField()
-    shard = models.CharField(max_length=100, blank=True)  # holds rows of this shard; "" for files about all rows
+    shard = models.CharField(max_length=100, blank=True)  # whose rows it holds; "" for files about the whole release
     carries_rows = models.BooleanField()  # bytes or records of images are in it: gone when one of them is withdrawn
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"key": "bytes of photographs of persons"}
@@ -218,8 +219,19 @@ class AccessToken(models.Model):
     token_sha256 = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)  # before it expired
+    ended_by = models.ForeignKey(  # null: by the recipient
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="ended_tokens"
+    )
 
-    PERSONAL_DATA: ClassVar[dict[str, str]] = {}
+    PERSONAL_DATA: ClassVar[dict[str, str]] = {"ended_by": "staff user"}
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(ended_by__isnull=True) | Q(ended_at__isnull=False), name="token_ended_by_at"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"token of {self.recipient} for {self.dataset}"

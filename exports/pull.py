@@ -5,8 +5,9 @@
 """Pull a dataset: `pull.py DATASET[@VERSION] DIR --server URL --token T [--key PEM]`.
 
 First applies the signed notices about people who withdrew to every copy under DIR, then fetches the wanted version (the
-latest when none is named) to DIR/DATASET/VERSION. A pull that was cut off goes on where it stopped. Every file is
-checked against SHA256SUMS and the signed statement. This one file needs nothing else of the project.
+latest when none is named) to DIR/DATASET/VERSION: only what no other version under DIR has, several files at once.
+Files that two versions share are linked, so change none in place. A pull that was cut off goes on where it stopped.
+Every file is checked against SHA256SUMS and the signed statement. This one file needs nothing else of the project.
 
 --key is the server's public key, got by a way you trust. Without it the server's key is kept at the first pull
 (DIR/DATASET/signing.pem) and must stay the same. The token may also be in the environment as LIKENESS_TOKEN.
@@ -27,14 +28,17 @@ import re
 import shutil
 import sys
 import tarfile
+import threading
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,12 +49,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 OK, BAD, USAGE, REFUSED, WITHDRAWN = range(5)
 SUMS, STATEMENT, REMOVED = "SHA256SUMS", "statement.dsse.json", "removed.jsonl"
-CROISSANT, CARD, ROWS, METADATA = "croissant.json", "README.md", "rows.jsonl", "metadata.csv"
+CROISSANT, CARD, METADATA = "croissant.json", "README.md", "metadata.csv"
 NOTICE_TYPE = "application/vnd.likeness.notice+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 NAME = r"[A-Za-z0-9_-][\w.-]*"  # of a file or folder of a release: never hidden, never ".."
 TRIES = 5
-TOO_MANY, LONGEST_PAUSE = 429, 60  # HTTP status; seconds
+AT_ONCE = 4  # files
+BLOCK = 1 << 20  # bytes
+ROW_GROUP = 16  # as the makers write Parquet: what is left of a shard is the next release's, byte for byte
+PARTIAL, MOVED, TOO_MANY, LONGEST_PAUSE = 206, 302, 429, 60  # HTTP statuses; seconds
 LARGEST_ANSWER = 1 << 28  # bytes of JSON, or of SHA256SUMS
 
 
@@ -66,7 +73,7 @@ class Trouble(Exception):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token elsewhere."""
+    """A redirect would carry the token elsewhere: Server follows one without it."""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
@@ -106,10 +113,24 @@ class Server:
         except urllib.error.HTTPError as error:
             if error.code == TOO_MANY:
                 raise
+            if error.code == MOVED:
+                return self._follow(request, error.headers.get("Location", ""))
             code = WITHDRAWN if error.code == 410 else REFUSED
             raise Trouble(code, f"{self.url}{path} answered {error.code}: {_detail(error)}") from error
         except (OSError, http.client.HTTPException) as error:
             raise Trouble(REFUSED, f"{self.url} cannot be reached: {error}. Try again later.") from error
+
+    def _follow(self, request: urllib.request.Request, location: str) -> Any:
+        """The storage that the server points to for a moment. It gets the range that is asked for, and no token."""
+        address = urljoin(request.full_url, location)
+        if not address.startswith(("https://", self.url.partition("/")[0])):
+            raise Trouble(REFUSED, f"{self.url} points to an address that is less safe than its own: {address!r}")
+        headers = {"Range": value} if (value := request.get_header("Range")) else {}
+        place = address.partition("?")[0]  # what follows is the right to read it
+        try:
+            return self.opener.open(urllib.request.Request(address, headers=headers), timeout=60)  # noqa: S310
+        except (OSError, http.client.HTTPException) as error:
+            raise Trouble(REFUSED, f"{place}, where {self.url} keeps the file, failed: {error}. Try again.") from error
 
     def json(self, path: str, body: dict[str, Any] | None = None) -> Any:
         with self.open(path, body=body) as answer:
@@ -235,7 +256,9 @@ def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[
         return
     gone = {row["row_id"] for named in rows.values() for row in named}
     for path in sorted(sums):
-        if path.endswith(".parquet"):
+        if path.startswith("rows/"):
+            _rewrite_records(target / path, gone)
+        elif path.endswith(".parquet"):
             _rewrite_parquet(target / path, gone)
         elif path.endswith(".tar"):
             _rewrite_tar(target / path, gone)
@@ -245,8 +268,6 @@ def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[
             _rewrite_coco(target / path, gone)
         elif path.startswith("label-studio/"):
             _rewrite_tasks(target / path, gone)
-    lines = (target / ROWS).read_text().splitlines(keepends=True)
-    _replace(target / ROWS, "".join(line for line in lines if json.loads(line)["row_id"] not in gone).encode())
     removed = [{**row, "notice": number} for number, named in rows.items() for row in named]
     lines = [json.dumps(row, sort_keys=True) + "\n" for row in sorted(removed, key=lambda row: row["position"])]
     _replace(target / REMOVED, "".join(lines).encode())
@@ -258,19 +279,31 @@ def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[
     say(f"{target}: withdrawn rows taken out: {len(gone)}")
 
 
+def _rewrite_records(path: Path, gone: set[str]) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["row_id"] not in gone]
+    if len(kept) < len(lines):
+        _replace(path, b"".join(kept))
+
+
 def _rewrite_parquet(path: Path, gone: set[str]) -> None:
     names = pq.read_table(path, columns=["row_id"])["row_id"].to_pylist()
     if not gone & set(names):
         return
-    fresh = path.with_name(path.name + ".new")
+    fresh, lost = path.with_name(path.name + ".new"), pa.array(sorted(gone), pa.string())
     with (
         pq.ParquetFile(path) as old,
-        pq.ParquetWriter(fresh, old.schema_arrow, compression="zstd", use_dictionary=False) as new,
+        pq.ParquetWriter(fresh, old.schema_arrow, compression="zstd", compression_level=3, use_dictionary=False) as new,
     ):
-        for batch in old.iter_batches(batch_size=16):
-            keep = pc.invert(pc.is_in(batch["row_id"], value_set=pa.array(sorted(gone), pa.string())))
-            if (kept := batch.filter(keep)).num_rows:
-                new.write_batch(kept)
+        waiting = old.schema_arrow.empty_table()
+        for batch in old.iter_batches(batch_size=ROW_GROUP):
+            kept = batch.filter(pc.invert(pc.is_in(batch["row_id"], value_set=lost)))
+            waiting = pa.concat_tables([waiting, pa.Table.from_batches([kept])])
+            if waiting.num_rows >= ROW_GROUP:
+                new.write_table(waiting.slice(0, ROW_GROUP).combine_chunks())
+                waiting = waiting.slice(ROW_GROUP)
+        if waiting.num_rows:
+            new.write_table(waiting.combine_chunks())
     fresh.replace(path)
 
 
@@ -332,14 +365,74 @@ def _patch_documents(target: Path) -> None:
             entry["sha256"], entry["contentSize"] = sha256_of(file), f"{file.stat().st_size} B"
     _replace(target / CROISSANT, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
     card = (target / CARD).read_bytes().decode()  # read_text would change line ends, and what was signed with them
+    left: Counter[str] = Counter()
     for path in target.glob("data/*.parquet"):
-        if not pq.read_metadata(path).num_rows:
-            split = path.name.partition("-")[0]
+        left[path.name.partition("-")[0]] += pq.read_metadata(path).num_rows
+    for split, rows in left.items():
+        if not rows:
             card = card.replace(f"  - split: {split}\n    path: data/{split}-*.parquet\n", "")
     _replace(target / CARD, card.encode())
 
 
 # --- Files ---------------------------------------------------------------------------------------------------------
+
+
+class Fetch:
+    """The files of one version as they come: what is there stays, what another version has is linked, the rest moves.
+
+    One object for all threads of a pull; `stopped` ends them.
+    """
+
+    def __init__(self, server: Server, there: str, target: Path, sizes: Mapping[str, int]) -> None:
+        self.server, self.there, self.target, self.sizes = server, there, target, sizes
+        self.mine = local_sums(target)
+        self.stopped = threading.Event()
+        self.elsewhere: dict[str, Path] = {}
+        for sums in sorted(target.parent.glob(f"*/{SUMS}")):
+            if sums.parent != target:
+                self.elsewhere |= {sha256: sums.parent / path for path, sha256 in local_sums(sums.parent).items()}
+
+    def all(self, sums: Mapping[str, str]) -> int:
+        """Make the copy complete; bytes that moved. The first trouble ends it."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            waiting = [pool.submit(self.one, path, sha256) for path, sha256 in sums.items()]
+            try:
+                return sum(done.result() for done in as_completed(waiting))
+            except BaseException:
+                self.stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def one(self, path: str, sha256: str) -> int:
+        """See that one file is there; bytes that moved."""
+        local = self.target / path
+        if _is_there(local, sha256, self.mine.get(path) if REMOVED in self.mine else None):
+            return 0
+        if (other := self.elsewhere.get(sha256)) and reuse(other, local, sha256):
+            return 0
+        download(self.server, f"{self.there}files/{path}", local, sha256, self.sizes[path], self.stopped)
+        return self.sizes[path]
+
+
+def reuse(other: Path, path: Path, sha256: str) -> bool:
+    """Have a file that another version has: a second name of the same bytes, or a copy where the disk has no links.
+
+    Whatever a notice takes out of either is written anew under its name, so the other keeps what is its own.
+    """
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fresh.hardlink_to(other)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        shutil.copyfile(other, fresh)
+    if sha256_of(fresh) != sha256:  # damaged there, too
+        fresh.unlink()
+        return False
+    fresh.replace(path)
+    return True
 
 
 def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key: Ed25519PublicKey) -> None:
@@ -350,49 +443,64 @@ def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key:
         text = answer.read(LARGEST_ANSWER)
     if hashlib.sha256(text).hexdigest() != release["sums_sha256"]:
         raise Trouble(BAD, f"{SUMS} is not the one that names {slug} {release['version']}")
-    sums, mine = parse_sums(text.decode()), local_sums(target)
+    sums = parse_sums(text.decode())
     target.mkdir(parents=True, exist_ok=True)
-    for path, sha256 in sums.items():
-        if not _is_there(target / path, sha256, mine.get(path) if REMOVED in mine else None):
-            download(server, f"{there}files/{path}", target / path, sha256, sizes[path])
+    files = Fetch(server, there, target, sizes)
+    moved = files.all(sums)
     check_statement(target, sums, key)
-    if not mine:
+    if not files.mine:
         _replace(target / SUMS, text)
+    whole = sum(sizes[path] for path in sums)
+    say(f"{target}: {moved / 1e6:,.1f} of {whole / 1e6:,.1f} MB were fetched, the rest was here")
 
 
 def _is_there(path: Path, sha256: str, rewritten: str | None) -> bool:
     return path.exists() and sha256_of(path) in {sha256, rewritten}
 
 
-def download(server: Server, address: str, path: Path, sha256: str, size: int) -> None:
+def download(
+    server: Server, address: str, path: Path, sha256: str, size: int, stopped: threading.Event | None = None
+) -> None:
     """Fetch one file through `<name>.part`, which the next pull continues."""
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(TRIES):
-        if not part.exists() or part.stat().st_size < size:
-            _receive(server, address, part, size)
+        found = _receive(server, address, part, size, stopped or threading.Event())
         if part.stat().st_size < size:
             continue  # cut off: go on from there
-        if sha256_of(part) == sha256:
+        if found == sha256:
             part.replace(path)
             return
         part.unlink()
     raise Trouble(BAD, f"{path.name} did not arrive as it was signed, {TRIES} times. Report this to the data manager.")
 
 
-def _receive(server: Server, address: str, part: Path, size: int) -> None:
-    """Go on with `part`, to a byte more than `size` at most: a server may send without end."""
-    start = part.stat().st_size if part.exists() else 0
+def _receive(server: Server, address: str, part: Path, size: int, stopped: threading.Event) -> str:
+    """Go on with `part`, to a byte more than `size` at most: a server may send without end. The SHA-256 of all of it.
+
+    It is not forced to the disk: what a power cut takes from a file is found by its hash and fetched by the next pull.
+    """
+    start, digest = 0, hashlib.sha256()
+    if part.exists():
+        start = part.stat().st_size
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    if start and start >= size:
+        return digest.hexdigest()
     with server.open(address, start=start) as answer:
-        mode = "ab" if start and answer.status == 206 else "wb"
-        with part.open(mode) as file:
+        if start and answer.status != PARTIAL:
+            start, digest = 0, hashlib.sha256()
+        with part.open("ab" if start else "wb") as file:
             try:
-                while file.tell() <= size and (some := answer.read(min(1 << 20, size + 1 - file.tell()))):
+                while start <= size and (some := answer.read(min(BLOCK, size + 1 - start))):
+                    if stopped.is_set():
+                        raise Trouble(REFUSED, f"{part.name}: the pull was ended")
                     file.write(some)
+                    digest.update(some)
+                    start += len(some)
             except (OSError, http.client.HTTPException) as error:
                 say(f"{part.name}: {error or 'cut off'}; going on")
-            file.flush()
-            os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
 def check_statement(target: Path, sums: dict[str, str], key: Ed25519PublicKey) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-REMOVED, ROWS = "removed.jsonl", "rows.jsonl"
+REMOVED, ROWS = "removed.jsonl", "rows/"
 
 
 class Wrong(Exception):
@@ -25,6 +25,7 @@ class Release:
     predicate: dict[str, Any] = field(default_factory=dict)
     revoked: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to what a signed notice says of it
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # row_id to record
+    shards: dict[str, str] = field(default_factory=dict)  # row_id to the shard that has its record
     attested: dict[str, dict[str, Any]] = field(default_factory=dict)  # basis id to what the ledger says of it
 
     def text(self, path: str) -> str:

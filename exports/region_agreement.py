@@ -1,7 +1,8 @@
 """How far annotators of one region agree about the photographs of one group of people. Pure functions.
 
 Annotators are people too: a region of fewer than SMALL of them is left out like a group of fewer than SMALL subjects.
-An alpha is no sum, so no other cell or total gives one away. Whoever shows such a table twice asks `steady_tables`.
+An alpha is no sum, so no other cell or total gives one away. In a deviation report the alphas are numbers of the group
+like all others, so `steady_tables` keeps a table back in which one changed because one annotator said something else.
 """
 
 from collections import defaultdict

@@ -10,9 +10,14 @@ from pathlib import Path
 from django.core.files import File
 from django.core.files.storage import storages
 from django.db.models import Exists, OuterRef
+from storages.backends.s3 import S3Storage
 
-from exports.assembly import Built, all_paths
-from exports.models import FilePurge, Release, ReleaseFile
+from collection import buckets
+from consent.folders import walk
+from exports.assembly import Built
+from exports.models import Dataset, FilePurge, Release, ReleaseFile
+
+DIRECT_SECONDS = 30  # to begin with a download; what goes on longer is not cut off
 
 
 def storage_key(release: Release, path: str) -> str:
@@ -24,7 +29,7 @@ def store(release: Release, files: Iterable[Built], folder: Path) -> dict[str, s
     """Put the files of a build into storage; path to key."""
     storage, keys = storages["releases"], {}
     for built in files:
-        shared = _shared_key(release, built) if built.carries_rows else None
+        shared = _shared_key(release, built) if built.shard else None
         keys[built.path] = shared or storage_key(release, built.path)
         if not shared:
             with (folder / built.path).open("rb") as file:
@@ -47,6 +52,31 @@ def _shared_key(release: Release, built: Built) -> str | None:
     return same.order_by("pk").values_list("key", flat=True).first()
 
 
+def direct_address(file: ReleaseFile) -> str | None:
+    """Where the bytes of a file lie for whoever has this address, for DIRECT_SECONDS; None if they are not on S3.
+
+    The caller has asked the rights check first.
+    """
+    storage = storages["releases"]
+    if not isinstance(storage, S3Storage):
+        return None
+    return buckets.sign(storage, "get_object", seconds=DIRECT_SECONDS, method="GET", Key=file.key)
+
+
+def waiting_card(dataset: Dataset) -> tuple[Release, str] | None:
+    """The release that waits to be published, and its card without the header for machines; None if none waits."""
+    waiting = dataset.releases.filter(state=Release.State.BUILT).order_by("-number").first()
+    card = waiting.files.filter(path="README.md").first() if waiting else None
+    if waiting is None or card is None:
+        return None
+    try:
+        with storages["releases"].open(card.key) as file:
+            text: str = file.read().decode()
+    except FileNotFoundError:  # being given up at this moment
+        return None
+    return waiting, text.split("\n---\n", 1)[-1].strip()
+
+
 def purge(file: ReleaseFile) -> None:
     """Delete the bytes of a file with a row that nobody may have any more, wherever this release has them.
 
@@ -61,8 +91,8 @@ def purge(file: ReleaseFile) -> None:
 def delete_own(release: Release) -> None:
     """Delete the bytes of a release that was given up, but for those that published ones share."""
     storage = storages["releases"]
-    for path in all_paths():
-        storage.delete(storage_key(release, path))
+    for key in list(walk(storage, storage_key(release, "").rstrip("/"))):
+        storage.delete(key)
     files = release.files.filter(purge__isnull=True)
     FilePurge.objects.bulk_create([FilePurge(file=file) for file in files], ignore_conflicts=True)
 

@@ -9,6 +9,7 @@ from exports import citation
 from exports.api import gone_items
 from exports.croissant import licence_url
 from exports.differences import count_difference
+from exports.drafts import last_published
 from exports.models import Release
 from exports.splits import NAMES
 
@@ -19,19 +20,13 @@ def _published(slug: str, version: str) -> Release:
     return get_object_or_404(found.select_related(*read_with))
 
 
-def _newest(release: Release) -> Release | None:
-    """The newest published release, if it is a newer one."""
-    newer = Release.objects.filter(dataset=release.dataset_id, state=Release.State.PUBLISHED, number__gt=release.number)
-    return newer.select_related("dataset").order_by("-number").first()
-
-
 @require_GET
 def release_page(request: HttpRequest, slug: str, version: str) -> HttpResponse:
     release = _published(slug, version)
     makers = citation.makers_of(release)
     splits = dict(release.items.order_by().values_list("split").annotate(Count("pk")))
     rows = sum(splits.values())
-    before = release.previous
+    before, newest = release.previous, last_published(release.dataset)
     context = {
         "release": release,
         "dataset": release.dataset,
@@ -39,7 +34,7 @@ def release_page(request: HttpRequest, slug: str, version: str) -> HttpResponse:
         "splits": [(name, splits[name]) for name in NAMES if name in splits],
         "gone": gone_items(release).count(),
         "size": release.files.aggregate(size=Sum("size"))["size"] or 0,
-        "newest": _newest(release),
+        "newest": newest if newest != release else None,
         "changes": count_difference(release=release, earlier=before) if before else None,
         "citation": citation.cite(release, makers),
         "makers": makers,

@@ -3,7 +3,8 @@
 import datetime
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
@@ -12,12 +13,12 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from collection.models import Freeze, Image, ImageStatus
-from consent import ledger, merkle
+from consent import ledger
 from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from exports import deviation_reports, gate, provenance, release_files, selection, splits
-from exports.assembly import SUMS, Built, Plan, make_plan, rows_root, shard_name, write_files
+from exports.assembly import SUMS, Built, Plan, make_plan, write_files
 from exports.definitions import kept_definition
 from exports.differences import foreseen, said_of
 from exports.drafts import LEFT_OUT_BY_SPLIT, foresee, with_splits
@@ -28,6 +29,7 @@ __all__ = ("Refused", "build_release", "discard_release", "draft_release", "publ
 
 log = logging.getLogger(__name__)
 LEASE = datetime.timedelta(seconds=30)  # a build that is silent for so long was killed
+AT_ONCE = 500  # items written to the database
 LONGEST_WAIT = datetime.timedelta(minutes=5)
 READ_WITH = (  # a build's release
     "dataset__purpose", "dataset__campaign", "definition__dataset__campaign", "previous__dataset__campaign",
@@ -157,7 +159,15 @@ def plan_release(release: Release, pictures: Pictures) -> Plan:
     if earlier := release.previous:
         said = said_of(earlier)
         change = foreseen(candidates=chosen.candidates, rules=definition.rules, earlier=earlier, said=said)
-    return make_plan(chosen, rows, change)
+    return make_plan(chosen, rows, _shards_before(release), change)
+
+
+def _shards_before(release: Release) -> dict[str, str]:
+    """Row id to shard in the release before; nothing if its photographs had another size, which fills others."""
+    earlier = release.previous
+    if earlier is None or earlier.definition.longest_side != release.definition.longest_side:
+        return {}
+    return dict(earlier.items.values_list("row_id", "shard"))
 
 
 def _keep_lease(release: Release) -> None:
@@ -169,11 +179,13 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
     sums = next(built.sha256 for built in files if built.path == SUMS)
     with transaction.atomic():
         first = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
-            state=Release.State.BUILT, sums_sha256=sums, rows_root=rows_root(plan.rows), last_error=""
+            state=Release.State.BUILT, sums_sha256=sums, rows_root=plan.root, last_error=""
         )
         if not first:
             return
-        Item.objects.bulk_create(_items(release, plan), batch_size=500)
+        items = _items(release, plan)
+        while some := list(islice(items, AT_ONCE)):
+            Item.objects.bulk_create(some)
         ReleaseFile.objects.bulk_create(
             ReleaseFile(
                 release=release,
@@ -182,25 +194,25 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
                 sha256=built.sha256,
                 size=built.size,
                 shard=built.shard,
-                carries_rows=built.carries_rows,
+                carries_rows=bool(built.shard),
             )
             for built in files
         )
 
 
-def _items(release: Release, plan: Plan) -> list[Item]:
-    return [
-        Item(
+def _items(release: Release, plan: Plan) -> Iterator[Item]:
+    placed = ((shard, row) for shard, rows in plan.shards.items() for row in rows)
+    for position, (shard, row) in enumerate(placed):
+        record = row.record
+        yield Item(
             release=release,
-            image=row.image,
+            image_id=row.image.pk,
             position=position,
-            row_id=row.record["row_id"],
-            split=row.record["split"],
-            shard=shard_name(row.record["split"]),
-            leaf_hash=merkle.leaf_hash(row.line).hex(),
+            row_id=record["row_id"],
+            split=record["split"],
+            shard=shard,
+            leaf_hash=plan.leaves[position].hex(),
         )
-        for position, row in enumerate(plan.rows)
-    ]
 
 
 def _note_failure(release: Release, error: Exception) -> None:

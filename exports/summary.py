@@ -44,23 +44,34 @@ def summarize(
     change: Difference | None,
 ) -> Summary:
     """`candidates` are those of the rows, in any order."""
-    records = [row.record for row in rows]
-    bases = {record["basis"]["id"]: record["basis"] for record in records}.values()
-    days = sorted(row.image.received_at.date().isoformat() for row in rows)
-    per_row = sorted({len(record["annotations"]) for record in records})
+    splits: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    per_row: Counter[int] = Counter()
+    bases: dict[str, dict[str, Any]] = {}
+    subjects, formats, annotators = set(), set(), set()
+    for row in rows:  # one record at a time: all of them would fill the memory
+        record = row.record
+        splits[record["split"]] += 1
+        kinds[record["basis"]["kind"]] += 1
+        per_row[len(record["annotations"])] += 1
+        bases[record["basis"]["id"]] = record["basis"]
+        subjects.add(record["subject"])
+        formats.add(record["format"])
+        annotators |= {one["annotator"] for one in record["annotations"]}
+    days = [row.image.received_at.date() for row in rows]
     return Summary(
         rows=len(rows),
-        subjects=len({record["subject"] for record in records}),
-        splits={name: n for name in NAMES if (n := sum(record["split"] == name for record in records))},
-        bases=dict(sorted(Counter(record["basis"]["kind"] for record in records).items())),
-        texts=sorted({basis["text_version"] for basis in bases} - {""}),
-        terms=sorted({basis["terms"] for basis in bases if basis["kind"] == "licence"}),
-        formats=sorted({record["format"] for record in records}),
-        annotators=len({one["annotator"] for record in records for one in record["annotations"]}),
-        annotations=sum(len(record["annotations"]) for record in records),
-        per_item=" to ".join(str(number) for number in dict.fromkeys((per_row[0], per_row[-1]))),
+        subjects=len(subjects),
+        splits={name: splits[name] for name in NAMES if splits[name]},
+        bases=dict(sorted(kinds.items())),
+        texts=sorted({basis["text_version"] for basis in bases.values()} - {""}),
+        terms=sorted({basis["terms"] for basis in bases.values() if basis["kind"] == "licence"}),
+        formats=sorted(formats),
+        annotators=len(annotators),
+        annotations=sum(number * count for number, count in per_row.items()),
+        per_item=" to ".join(str(number) for number in dict.fromkeys((min(per_row), max(per_row)))),
         agreement=[_agreement(control, candidates) for control in controls if control.kind in LEVELS],
-        received=(days[0], days[-1]),
+        received=(min(days).isoformat(), max(days).isoformat()),
         controllers=sorted({_responsible(row) for row in rows}),
         controls=controls,
         left_out=dict(sorted(left_out.items())),

@@ -3,12 +3,16 @@
 import datetime
 import secrets
 
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
+from consent.models import User
+from consent.refusals import Refused
 from consent.signing import sha256_hex
-from exports.models import AccessToken, Dataset, Recipient
+from exports.models import AccessToken, Dataset, Download, Recipient
 
 LIFETIME = datetime.timedelta(days=365)
+ANOTHER = "Ask the data manager for a new one."
 
 
 def issue_token(*, recipient: Recipient, dataset: Dataset, lifetime: datetime.timedelta = LIFETIME) -> str:
@@ -30,7 +34,28 @@ def issue_recipient_token(*, name: str, email: str, dataset: Dataset) -> str:
     return issue_token(recipient=recipient, dataset=dataset)
 
 
-def find_token(token: str) -> AccessToken | None:
-    """The live token with this text."""
+def find_token(token: str) -> AccessToken:
+    """The live token with this text; Refused, in words for whoever holds it, if there is none."""
     found = AccessToken.objects.select_related("recipient", "dataset")
-    return found.filter(token_sha256=sha256_hex(token.encode()), expires_at__gt=timezone.now()).first()
+    known = found.filter(token_sha256=sha256_hex(token.encode())).first()
+    if known is None or known.expires_at <= timezone.now():
+        raise Refused(f"This token is unknown or has expired. {ANOTHER}")
+    if known.ended_at is not None:
+        raise Refused(f"This token was ended on {known.ended_at:%Y-%m-%d}. {ANOTHER}")
+    return known
+
+
+def end_token(*, token: AccessToken, by: User | None) -> bool:
+    """End a token before it expires, by somebody of the staff or (None) by its holder. False: it had ended already.
+
+    Whoever has copies is still told of every notice; what cannot be pulled any more is the data.
+    """
+    ended = AccessToken.objects.filter(pk=token.pk, ended_at=None).update(ended_at=timezone.now(), ended_by=by)
+    return bool(ended)
+
+
+def tokens_of(dataset: Dataset) -> QuerySet[AccessToken]:
+    """Every token of a dataset, the newest first, with `used_at`: when its recipient last fetched a file of it."""
+    fetched = Download.objects.filter(recipient=OuterRef("recipient"), file__release__dataset=dataset)
+    used = Subquery(fetched.order_by("-at").values("at")[:1])
+    return dataset.tokens.select_related("recipient").annotate(used_at=used).order_by("-created_at", "-pk")

@@ -18,6 +18,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -72,12 +73,15 @@ def check_sums(release: Release) -> None:
     for line in release.text(SUMS).splitlines():
         sha256, _, path = line.partition("  ")
         release.sums[path] = sha256
-    for path, sha256 in release.sums.items():
+    for path in release.sums:
         file = release.folder / path
         if not file.resolve().is_relative_to(release.folder.resolve()) or not file.is_file():
             raise Wrong(f"{path}: named in {SUMS} but not there")
-        if _sha256(file) != sha256:
-            raise Wrong(f"{path}: its sha256 is not the one in {SUMS}")
+    with ThreadPoolExecutor() as pool:  # hashing lets other threads work
+        found = pool.map(lambda path: _sha256(release.folder / path), release.sums)
+        for (path, sha256), digest in zip(release.sums.items(), found, strict=True):
+            if digest != sha256:
+                raise Wrong(f"{path}: its sha256 is not the one in {SUMS}")
     for file in sorted(release.folder.rglob("*")):
         path = file.relative_to(release.folder).as_posix()
         if file.is_file() and path not in {*release.sums, SUMS}:
@@ -108,7 +112,7 @@ def check_signed_files(release: Release) -> None:
 
 
 def _may_be_rewritten(path: str) -> bool:
-    return path in {ROWS, CROISSANT, CARD} or verify_forms.holds_rows(path)
+    return path in {CROISSANT, CARD} or path.startswith(ROWS) or verify_forms.holds_rows(path)
 
 
 def check_notices(release: Release) -> None:
@@ -132,10 +136,15 @@ def check_notices(release: Release) -> None:
 
 def check_rows(release: Release) -> None:
     """The row records, with the hashes of withdrawn ones in their places, have the signed Merkle root."""
-    lines = release.text(ROWS).splitlines()
-    release.rows = {record["row_id"]: record for record in map(json.loads, lines)}
+    lines = []
+    for path in sorted(path for path in release.sums if path.startswith(ROWS)):
+        for line in release.text(path).splitlines():
+            record = json.loads(line)
+            release.rows[record["row_id"]] = record
+            release.shards[record["row_id"]] = Path(path).stem
+            lines.append(line)
     for row_id in sorted(release.rows.keys() & release.revoked.keys()):
-        raise Wrong(f"{ROWS}: row {row_id} was withdrawn (a notice names it) but is still there")
+        raise Wrong(f"{_place(release, row_id)} was withdrawn (a notice names it) but is still there")
     places = {row["position"]: bytes.fromhex(row["leaf_hash"]) for row in release.revoked.values()}
     present = iter([merkle.leaf_hash(line.encode()) for line in lines])
     count = release.predicate["rows"]
@@ -178,18 +187,24 @@ def check_basis(release: Release) -> None:
     for row_id, record in release.rows.items():
         basis = record["basis"]
         if basis != release.attested.get(basis["id"]):
-            raise Wrong(f"{ROWS}: row {row_id}: its basis is not as the ledger attests")
+            raise Wrong(f"{_place(release, row_id)}: its basis is not as the ledger attests")
         if purpose not in basis["purposes"]:
-            raise Wrong(f"{ROWS}: row {row_id}: its basis does not cover {purpose}")
+            raise Wrong(f"{_place(release, row_id)}: its basis does not cover {purpose}")
         if basis["valid_until"] < day:
-            raise Wrong(f"{ROWS}: row {row_id}: its basis ended on {basis['valid_until']}, before {day}")
+            raise Wrong(f"{_place(release, row_id)}: its basis ended on {basis['valid_until']}, before {day}")
 
 
 def check_splits(release: Release) -> None:
     split_of: dict[str, str] = {}
     for row_id, record in release.rows.items():
         if split_of.setdefault(record["subject"], record["split"]) != record["split"]:
-            raise Wrong(f"{ROWS}: row {row_id}: its subject is in two splits")
+            raise Wrong(f"{_place(release, row_id)}: its subject is in two splits")
+        if release.shards[row_id].rpartition("-")[0] != record["split"]:
+            raise Wrong(f"{_place(release, row_id)}: it belongs in split {record['split']}")
+
+
+def _place(release: Release, row_id: str) -> str:
+    return f"{ROWS}{release.shards[row_id]}.jsonl: row {row_id}"
 
 
 # --- Documents ------------------------------------------------------------------------------------------------------
@@ -213,7 +228,7 @@ def check_croissant(release: Release) -> None:
 
 def check_card(release: Release) -> None:
     """But for splits that are empty now, README.md is the one that was signed."""
-    names = [split for split in SPLITS if f"data/{split}-00000-of-00001.parquet" in release.signed]
+    names = [split for split in SPLITS if any(path.startswith(f"data/{split}-") for path in release.signed)]
     whole = "".join(f"  - split: {name}\n    path: data/{name}-*.parquet\n" for name in names)
     listed = r"(?<=\n  data_files:\n)(  - split: \w+\n    path: data/\w+-\*\.parquet\n)*"
     restored = re.sub(listed, whole, release.text(CARD), count=1)

@@ -6,9 +6,11 @@ import json
 import struct
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow.parquet as pq
 
@@ -16,10 +18,25 @@ from consent.sheets import csv_line
 from consent.signing import sha256_hex
 from exports import label_forms
 from exports.label_forms import METADATA, PLAIN
-from exports.pulled import ROWS, Release, Wrong
+from exports.pulled import Release, Wrong
 
 FORMS = {".parquet": "data/", ".tar": "webdataset/", ".zip": "folder/", "coco": "coco/", "tasks": "label-studio/"}
-Seen = Iterator[tuple[str, bytes, dict[str, Any]]]  # row id, photograph, values
+AT_ONCE_FROM = 64 << 20  # bytes of a form; less is read sooner than other processes start
+Found = tuple[str, bytes, dict[str, Any]]  # row id, photograph, values
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of a form, and what the signed records say of its rows. Travels to another process."""
+
+    folder: Path
+    path: str
+    form: str
+    rows: dict[str, dict[str, Any]]  # row_id to record
+    revoked: frozenset[str]
+
+    def wrong(self, row_id: str, why: str) -> Wrong:
+        return Wrong(f"{self.path}: row {row_id}{why}")
 
 
 def holds_rows(path: str) -> bool:
@@ -28,97 +45,130 @@ def holds_rows(path: str) -> bool:
 
 
 def check_parquet(release: Release) -> None:
-    for path, (row_id, content, values) in _rows(release, ".parquet", _parquet_rows):
-        _check_photograph(release, path, row_id, content)
-        _check_values(path, row_id, release.rows[row_id], values)
+    _check_form(release, ".parquet")
 
 
 def check_webdataset(release: Release) -> None:
-    for path, (row_id, content, values) in _rows(release, ".tar", _tar_rows):
-        _check_photograph(release, path, row_id, content)
-        _check_values(path, row_id, release.rows[row_id], values)
+    _check_form(release, ".tar")
 
 
 def check_folder(release: Release) -> None:
-    for path, (row_id, content, cells) in _rows(release, ".zip", _zip_rows):
-        _check_photograph(release, path, row_id, content)
-        labels = [name.removeprefix("label_") for name in cells if name.startswith("label_")]
-        expected = _plain_csv(label_forms.csv_columns(labels), label_forms.csv_cells(release.rows[row_id], labels))
-        if cells != expected or set(release.rows[row_id]["labels"]) - set(labels):
-            raise Wrong(f"{path}: row {row_id}: {METADATA} does not say what its record says")
+    _check_form(release, ".zip")
 
 
 def check_coco(release: Release) -> None:
-    for path, (row_id, _, found) in _rows(release, "coco", _coco_rows):
-        record = release.rows[row_id]
-        number = found["image"].get("id")
-        expected = label_forms.coco_annotations(record, found["boxes"], found["points"])
-        if found["image"] != label_forms.coco_image(record, number):
-            raise Wrong(f"{path}: row {row_id}: its image is not as its record says")
-        if found["annotations"] != expected:
-            raise Wrong(f"{path}: row {row_id}: its annotations are not the labels of its record")
-        places = {name for name, label in record["labels"].items() if isinstance(label, list)}
-        if places - {*found["boxes"], *found["points"]}:
-            raise Wrong(f"{path}: row {row_id}: a place of its record is in no category")
+    _check_form(release, "coco")
 
 
 def check_label_studio(release: Release) -> None:
-    for path, (row_id, _, task) in _rows(release, "tasks", _task_rows):
-        record = release.rows[row_id]
-        if task["data"] != label_forms.task_data(record):
-            raise Wrong(f"{path}: row {row_id}: its task is not about its photograph")
-        results = [one for annotation in task["annotations"] for one in annotation["result"]]
-        if sorted(one["id"] for one in results) != sorted(name for name, label in record["labels"].items() if label):
-            raise Wrong(f"{path}: row {row_id}: its results are not the labels of its record")
-        for one in results:
-            name = one["id"]
-            labelled = next(iter(one["value"].get(one["type"], ())), "") if one["type"].endswith("labels") else ""
-            if one["value"] != label_forms.task_value(one["type"], record["labels"][name], labelled, record):
-                raise Wrong(f"{path}: row {row_id}: label {name} is not the one of its record")
+    _check_form(release, "tasks")
 
 
-# --- Every row once, in the file of its split ----------------------------------------------------
+# --- Every row once, in the file of its shard ----------------------------------------------------
 
 
-def _rows(release: Release, form: str, read: Any) -> Iterator[tuple[str, tuple[str, bytes, dict[str, Any]]]]:
-    """(path, what was read) of each row of a form, if the release has it; all of them, no other, none twice."""
-    paths = sorted(path for path in release.sums if path.startswith(FORMS[form]))
+def _check_form(release: Release, form: str) -> None:
+    """Each row of a form, if the release has it: all of them, no other, none twice. Several shards at once."""
+    paths = {Path(path).stem: path for path in sorted(release.sums) if path.startswith(FORMS[form])}
     if not paths and form != ".parquet":
         return
+    rows: dict[str, dict[str, dict[str, Any]]] = {shard: {} for shard in paths}
+    for row_id, record in release.rows.items():
+        held = rows.get(release.shards[row_id])
+        if held is None:
+            raise Wrong(_missing(row_id, form))
+        held[row_id] = record
+    revoked = frozenset(release.revoked)
+    shards = [Shard(release.folder, path, form, rows[name], revoked) for name, path in paths.items()]
+    if sum((release.folder / path).stat().st_size for path in paths.values()) < AT_ONCE_FROM:
+        for shard in shards:
+            check_shard(shard)
+    else:
+        with ProcessPoolExecutor() as pool:
+            try:
+                list(pool.map(check_shard, shards))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def check_shard(shard: Shard) -> None:
+    """Raises Wrong for the first row of it that is not as its record says."""
+    read, check = READ[shard.form], CHECK[shard.form]
     seen = set()
-    for path in paths:
-        for found in read(release.folder / path):
-            row_id = found[0]
-            record = release.rows.get(row_id)
-            if row_id in release.revoked:
-                raise Wrong(f"{path}: row {row_id} was withdrawn (a notice names it) but is still there")
-            if record is None or row_id in seen:
-                raise Wrong(f"{path}: row {row_id} is {'there twice' if record else f'not in {ROWS}'}")
-            if Path(path).name.partition(".")[0].partition("-")[0] != record["split"]:
-                raise Wrong(f"{path}: row {row_id} belongs in split {record['split']}")
-            yield path, found
-            seen.add(row_id)
-    for row_id in release.rows:
-        if row_id not in seen:
-            raise Wrong(f"row {row_id} is in {ROWS} but in no {form if form[0] == '.' else FORMS[form]} file")
+    for found in read(shard.folder / shard.path):
+        row_id = found[0]
+        if row_id in shard.revoked:
+            raise shard.wrong(row_id, " was withdrawn (a notice names it) but is still there")
+        if row_id not in shard.rows:
+            raise shard.wrong(row_id, " is not among the records of this shard")
+        if row_id in seen:
+            raise shard.wrong(row_id, " is there twice")
+        check(shard, shard.rows[row_id], *found)
+        seen.add(row_id)
+    for row_id in shard.rows.keys() - seen:
+        raise Wrong(_missing(row_id, shard.form))
 
 
-def _check_photograph(release: Release, path: str, row_id: str, content: bytes) -> None:
-    if sha256_hex(content) != release.rows[row_id]["image_sha256"]:
-        raise Wrong(f"{path}: row {row_id}: the image is not the one of its record")
+def _missing(row_id: str, form: str) -> str:
+    return f"row {row_id} has a record, but is in no {form if form[0] == '.' else FORMS[form]} file"
 
 
-def _check_values(path: str, row_id: str, record: dict[str, Any], values: dict[str, Any]) -> None:
+def _check_plain(shard: Shard, record: dict[str, Any], row_id: str, content: bytes, values: dict[str, Any]) -> None:
+    _check_photograph(shard, record, content)
+    _check_values(shard, record, values)
+
+
+def _check_cells(shard: Shard, record: dict[str, Any], row_id: str, content: bytes, cells: dict[str, Any]) -> None:
+    _check_photograph(shard, record, content)
+    labels = [name.removeprefix("label_") for name in cells if name.startswith("label_")]
+    expected = _plain_csv(label_forms.csv_columns(labels), label_forms.csv_cells(record, labels))
+    if cells != expected or set(record["labels"]) - set(labels):
+        raise shard.wrong(row_id, f": {METADATA} does not say what its record says")
+
+
+def _check_coco(shard: Shard, record: dict[str, Any], row_id: str, _: bytes, found: dict[str, Any]) -> None:
+    number = found["image"].get("id")
+    expected = label_forms.coco_annotations(record, found["boxes"], found["points"])
+    if found["image"] != label_forms.coco_image(record, number):
+        raise shard.wrong(row_id, ": its image is not as its record says")
+    if found["annotations"] != expected:
+        raise shard.wrong(row_id, ": its annotations are not the labels of its record")
+    places = {name for name, label in record["labels"].items() if isinstance(label, list)}
+    if places - {*found["boxes"], *found["points"]}:
+        raise shard.wrong(row_id, ": a place of its record is in no category")
+
+
+def _check_task(shard: Shard, record: dict[str, Any], row_id: str, _: bytes, task: dict[str, Any]) -> None:
+    if task["data"] != label_forms.task_data(record, Path(shard.path).stem):
+        raise shard.wrong(row_id, ": its task is not about its photograph")
+    results = [one for annotation in task["annotations"] for one in annotation["result"]]
+    if sorted(one["id"] for one in results) != sorted(name for name, label in record["labels"].items() if label):
+        raise shard.wrong(row_id, ": its results are not the labels of its record")
+    for one in results:
+        name = one["id"]
+        labelled = next(iter(one["value"].get(one["type"], ())), "") if one["type"].endswith("labels") else ""
+        if one["value"] != label_forms.task_value(one["type"], record["labels"][name], labelled, record):
+            raise shard.wrong(row_id, f": label {name} is not the one of its record")
+
+
+def _check_photograph(shard: Shard, record: dict[str, Any], content: bytes) -> None:
+    if sha256_hex(content) != record["image_sha256"]:
+        raise shard.wrong(record["row_id"], ": the image is not the one of its record")
+
+
+def _check_values(shard: Shard, record: dict[str, Any], values: dict[str, Any]) -> None:
+    row_id = record["row_id"]
     expected = {name: record[name] for name in PLAIN} | {"basis": record["basis"]["id"]}
     labels = {name.removeprefix("label_"): value for name, value in values.items() if name.startswith("label_")}
     for name in sorted({*values} - {*expected} - {f"label_{label}" for label in labels}):
-        raise Wrong(f"{path}: row {row_id}: {name} is in no record")
+        raise shard.wrong(row_id, f": {name} is in no record")
     for name, value in expected.items():
         if values.get(name) != value:
-            raise Wrong(f"{path}: row {row_id}: {name} is not the one of its record")
+            raise shard.wrong(row_id, f": {name} is not the one of its record")
     for name in sorted({*labels, *record["labels"]}):
         if not _same_label(labels.get(name), record["labels"].get(name)):
-            raise Wrong(f"{path}: row {row_id}: label {name} is not the one of its record")
+            raise shard.wrong(row_id, f": label {name} is not the one of its record")
 
 
 def _same_label(value: Any, label: Any) -> bool:
@@ -137,7 +187,7 @@ def _float32(number: Any) -> float:
 # --- Reading -------------------------------------------------------------------------------------
 
 
-def _parquet_rows(path: Path) -> Seen:
+def _parquet_rows(path: Path) -> Iterator[Found]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=16):
             for row in batch.to_pylist():
@@ -145,27 +195,28 @@ def _parquet_rows(path: Path) -> Seen:
                 yield row["row_id"], image["bytes"], row
 
 
-def _tar_rows(path: Path) -> Seen:
-    with tarfile.open(path) as tar:
+def _tar_rows(path: Path) -> Iterator[Found]:
+    with path.open("rb") as file, tarfile.open(fileobj=file) as tar:
         members = list(tar)
         for member in members:
-            if not member.isfile():  # a link would lead whoever unpacks the shard astray
+            if not member.isfile() or member.issparse():  # a link would lead whoever unpacks the shard astray
                 raise Wrong(f"webdataset/{path.name}: {member.name} is not a file")
         if len(members) % 2:
             raise Wrong(f"webdataset/{path.name}: a row lacks its image or its values")
         for side, image in zip(members[::2], members[1::2], strict=True):
-            values = json.loads(_content(tar, side))
+            values = json.loads(_content(file, side))
             if (side.name, image.name) != (f"{values['row_id']}.json", f"{values['row_id']}.{values['format']}"):
                 raise Wrong(f"webdataset/{path.name}: {side.name} and {image.name} are not one row")
-            yield values["row_id"], _content(tar, image), values
+            yield values["row_id"], _content(file, image), values
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    return file.read() if file else b""
+def _content(file: IO[bytes], member: tarfile.TarInfo) -> bytes:
+    """What is in a member, which is a plain file."""
+    file.seek(member.offset_data)
+    return file.read(member.size)
 
 
-def _zip_rows(path: Path) -> Seen:
+def _zip_rows(path: Path) -> Iterator[Found]:
     with zipfile.ZipFile(path) as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read(METADATA).decode(), newline="")))
         named = [row["file_name"] for row in rows]
@@ -182,7 +233,7 @@ def _plain_csv(columns: list[str], cells: list[str]) -> dict[str, str]:
     return dict(zip(columns, read, strict=True))
 
 
-def _coco_rows(path: Path) -> Seen:
+def _coco_rows(path: Path) -> Iterator[Found]:
     document = json.loads(path.read_text())
     categories = document["categories"]
     points: list[str] = next((one["keypoints"] for one in categories if "keypoints" in one), [])
@@ -203,6 +254,22 @@ def _coco_rows(path: Path) -> Seen:
         }  # fmt: skip
 
 
-def _task_rows(path: Path) -> Seen:
+def _task_rows(path: Path) -> Iterator[Found]:
     for task in json.loads(path.read_text()):
         yield task["data"]["row_id"], b"", task
+
+
+READ: dict[str, Callable[[Path], Iterator[Found]]] = {
+    ".parquet": _parquet_rows,
+    ".tar": _tar_rows,
+    ".zip": _zip_rows,
+    "coco": _coco_rows,
+    "tasks": _task_rows,
+}
+CHECK: dict[str, Callable[[Shard, dict[str, Any], str, bytes, dict[str, Any]], None]] = {
+    ".parquet": _check_plain,
+    ".tar": _check_plain,
+    ".zip": _check_cells,
+    "coco": _check_coco,
+    "tasks": _check_task,
+}

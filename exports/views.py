@@ -19,11 +19,12 @@ from exports.api import gone_items
 from exports.definitions import current_definition
 from exports.drafts import foresee
 from exports.forms import DatasetForm, DraftForm, RecipientForm
-from exports.models import Dataset, Notice, Release
+from exports.models import AccessToken, Dataset, Notice, Release
 from exports.notice_mails import answers
 from exports.preview import look_at
+from exports.release_files import waiting_card
 from exports.services import withheld_items
-from exports.tokens import issue_recipient_token
+from exports.tokens import end_token, issue_recipient_token, tokens_of
 
 
 @require_GET
@@ -39,19 +40,28 @@ def dataset_add(request: HttpRequest) -> HttpResponse:
     form = DatasetForm(request.POST or None)
     if form.is_valid():
         dataset = form.save()
-        messages.success(request, f"{dataset.title} is there. Draft its first release below.")
+        messages.success(request, f"{dataset.title} is there. Say what its releases hold, and draft the first one.")
         return redirect("dataset_staff", dataset.slug)
     return render(request, "exports/dataset_add.html", {"form": form})
 
 
 @form_page
 @role_required(DATA_MANAGER)
-def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
+def dataset_next(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the next release would hold if it were drafted now: it looks at every photograph and label."""
     dataset = get_object_or_404(Dataset.objects.select_related("purpose", "campaign"), slug=slug)
     form = DraftForm(request.POST or None)
     if request.method == "POST" and _draft(request, dataset, form):
         return redirect("dataset_staff", dataset.slug)
     draft = foresee(current_definition(dataset), timezone.now())
+    context = {"dataset": dataset, "form": form, "draft": draft, "look": look_at(draft)}
+    return render(request, "exports/dataset_next.html", context)
+
+
+@require_GET
+@role_required(DATA_MANAGER)
+def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
+    dataset = get_object_or_404(Dataset.objects.select_related("purpose", "campaign"), slug=slug)
     releases = (
         dataset.releases.select_related("drafted_by", "deviation_report")
         .annotate(rows=Count("items"))
@@ -59,11 +69,12 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
     )
     context = {
         "dataset": dataset,
-        "form": form,
-        "draft": draft,
-        "look": look_at(draft),
+        "definition": current_definition(dataset),
+        "waiting": waiting_card(dataset),
         "releases": [(release, withheld_items(release).count()) for release in releases],
         "answers": answers(dataset),
+        "tokens": tokens_of(dataset),
+        "now": timezone.now(),
     }
     return render(request, "exports/dataset_staff.html", context)
 
@@ -97,6 +108,17 @@ def release_publish(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, f"Release {release.version} is published.")
     return redirect("dataset_staff", release.dataset.slug)
+
+
+@require_POST
+@role_required(DATA_MANAGER)
+def token_end(request: HttpRequest, pk: int) -> HttpResponse:
+    token = get_object_or_404(AccessToken.objects.select_related("recipient", "dataset"), pk=pk)
+    if end_token(token=token, by=staff_user(request)):
+        messages.success(request, f"The token of {token.recipient.name} opens nothing any more.")
+    else:
+        messages.info(request, f"The token of {token.recipient.name} had ended already.")
+    return redirect("dataset_staff", token.dataset.slug)
 
 
 @form_page

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from annotation.answers import Control
 from collection.models import Image
+from exports.label_forms import Record
 from exports.labels import Label
-from exports.provenance import Row
 
 ROW_GROUP = 16  # photographs: at 12 megapixels some 50 MB
 PARQUET_OPTIONS: dict[str, Any] = {
@@ -45,7 +45,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "point": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 2, "_type": "List"},
 }
 ReadImage = Callable[[Image], bytes]
-Add = Callable[[Row, bytes], None]  # a row with its photograph
+Add = Callable[[Record, bytes], None]  # a row with its photograph
 
 
 def column(control: Control) -> str:
@@ -53,9 +53,8 @@ def column(control: Control) -> str:
     return f"label_{control.name}"
 
 
-def values(row: Row, controls: Sequence[Control]) -> dict[str, Any]:
+def values(record: Record, controls: Sequence[Control]) -> dict[str, Any]:
     """What a row carries beside its image, by column; None where nobody answered a control."""
-    record = row.record
     flat = {name: record[name] for name in (*TEXTS, *NUMBERS) if name != "basis"}
     labels = {column(control): _typed(control, record["labels"].get(control.name)) for control in controls}
     return {**flat, "basis": record["basis"]["id"], **labels}
@@ -94,9 +93,9 @@ def open_parquet(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
 
     with pq.ParquetWriter(path, layout, **PARQUET_OPTIONS) as writer:
 
-        def add(row: Row, content: bytes) -> None:
-            name = f"{row.record['row_id']}.{row.record['format']}"
-            group.append({"image": {"bytes": content, "path": name}, **values(row, controls)})
+        def add(record: Record, content: bytes) -> None:
+            name = f"{record['row_id']}.{record['format']}"
+            group.append({"image": {"bytes": content, "path": name}, **values(record, controls)})
             if len(group) == ROW_GROUP:
                 flush()
 
@@ -114,11 +113,11 @@ def open_tar(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
     """One WebDataset shard: <row_id>.json and <row_id>.<format> for each row."""
     with tarfile.open(path, mode="w", format=tarfile.USTAR_FORMAT) as tar:
 
-        def add(row: Row, content: bytes) -> None:
-            key = row.record["row_id"]
-            side = json.dumps(values(row, controls), sort_keys=True, separators=(",", ":")).encode()
+        def add(record: Record, content: bytes) -> None:
+            key = record["row_id"]
+            side = json.dumps(values(record, controls), sort_keys=True, separators=(",", ":")).encode()
             _add(tar, f"{key}.json", side)
-            _add(tar, f"{key}.{row.record['format']}", content)
+            _add(tar, f"{key}.{record['format']}", content)
 
         yield add
 

@@ -68,7 +68,7 @@ def test_r31_releases_and_label_tasks_refuse_in_the_second_the_licence_ends(clie
         annotate(image, campaign, worker, result())
     release = make_published(make_dataset(campaign=campaign, slug="bought"))
     token = make_token(release.dataset)
-    path = f"/api/datasets/bought/{release.version}/files/rows.jsonl"
+    path = f"/api/datasets/bought/{release.version}/files/{release.files.filter(path__startswith='rows/').first().path}"
     running = make_running_campaign()
     task = LabelTask.objects.filter(campaign=running, image=images[0]).get()
     LabelTask.objects.filter(pk=task.pk).update(state="pushed", external_id=1, pushed_at=timezone.now())

@@ -1,6 +1,5 @@
 """The walk of one image, from signature to pulled row to withdrawal: pages, tasks, a real Label Studio, the pull."""
 
-import json
 import subprocess
 import sys
 import uuid
@@ -29,6 +28,7 @@ from tests.annotation.gate import AtGateway
 from tests.collection.factories import make_call
 from tests.collection.pictures import jpeg, portrait, with_exif
 from tests.consent.factories import PASSWORD, make_contributor, make_text, make_user
+from tests.exports.factories import rows_of
 from tests.label_studio import label_studio
 
 __all__ = ("label_studio",)
@@ -136,7 +136,7 @@ def test_one_image_from_signature_to_withdrawal(site, settings, client, tmp_path
         "terms": "LicenseRef-Research",
     }
     client.post("/staff/datasets/new/", dataset)
-    client.post("/staff/datasets/faces/", {"action": "draft"})
+    client.post("/staff/datasets/faces/next/", {"action": "draft"})
     run(export_tasks.build_due)
     release = Release.objects.get()
     assert release.state == Release.State.BUILT, release.last_error
@@ -156,7 +156,7 @@ def test_one_image_from_signature_to_withdrawal(site, settings, client, tmp_path
     pulled = command(*pull)
     assert pulled.returncode == 0, pulled.stderr
     folder = tmp_path / "copy" / "faces" / "1.0.0"
-    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    rows = rows_of(folder)
     assert {row["original_sha256"] for row in rows} == set(Image.objects.values_list("sha256", flat=True))
     verified = command("exports.verify", folder, "--key", key)
     assert verified.returncode == 0, verified.stdout + verified.stderr
@@ -172,7 +172,8 @@ def test_one_image_from_signature_to_withdrawal(site, settings, client, tmp_path
     assert httpx.get(f"{site.url}/images/{tasks[0].view_key}/").status_code == 410
     files = f"{site.url}/api/datasets/faces/1.0.0/files"
     authorization = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{files}/rows.jsonl", headers=authorization).status_code == 410
+    record = next(folder.glob("rows/*.jsonl")).name
+    assert httpx.get(f"{files}/rows/{record}", headers=authorization).status_code == 410
     # … gone after one round of sweeps …
     run(
         collection_tasks.purge_withdrawn,
@@ -188,7 +189,7 @@ def test_one_image_from_signature_to_withdrawal(site, settings, client, tmp_path
     # … and from the pulled copy with the next pull.
     again = command(*pull)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert (folder / "rows.jsonl").read_text() == ""
+    assert rows_of(folder) == []
     verified = command("exports.verify", folder, "--key", key)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert list(audit.problems()) == []

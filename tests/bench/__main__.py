@@ -12,7 +12,6 @@ django.setup()
 
 NAMES = (
     "take_in",
-    "verify_copy",
     "signing",
     "ledger",
     "withdrawal",
@@ -28,6 +27,7 @@ NAMES = (
     "labelling_day",
     "label_kills",
     "releases",
+    "pull",
 )
 
 for name in sys.argv[1:] or NAMES:

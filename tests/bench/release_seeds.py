@@ -17,12 +17,15 @@ django.setup()
 from django.conf import settings
 
 from collection.models import Image, ImageStatus
-from consent.models import Licence, Purpose
+from consent.models import Consent, Licence, Purpose
 from consent.signing import sha256_hex
-from exports.models import Dataset, Release
-from exports.services import build_release, draft_release
+from consent.withdrawals import withdraw
+from exports.models import Dataset, Release, Revocation
+from exports.notices import revoke_items
+from exports.services import build_release, draft_release, publish_release
+from exports.tokens import issue_recipient_token
 from tests.collection.factories import store_clean
-from tests.consent.factories import make_licence, make_user
+from tests.consent.factories import make_consent, make_licence, make_user
 
 BYTES = 30 * 1024
 PER_PERSON = 5
@@ -59,6 +62,50 @@ def draft() -> Any:
             dataset=dataset, user=make_user(f"{Dataset.objects.count()}@example.org", "data manager")
         ).pk
     }
+
+
+def consented(count: str) -> Any:
+    """So many more photographs, PER_PERSON of each person, who agreed by a consent and may take it back."""
+    people = [make_consent(purposes=["research"]) for _ in range(int(count) // PER_PERSON)]
+    dice, rows = random.Random(f"consented {Image.objects.count()}"), []
+    for number in range(len(people) * PER_PERSON):
+        consent = people[number // PER_PERSON]
+        content, image_id = dice.randbytes(BYTES), uuid.UUID(int=dice.getrandbits(128), version=4)
+        subject = str(consent.contributor_id)
+        rows.append(
+            Image(
+                id=image_id, consent=consent, subject=subject, status=ImageStatus.ACCEPTED,
+                sha256=sha256_hex(b"original" + content), byte_size=BYTES,
+                clean_key=store_clean(image_id, subject, content, "jpg"), clean_sha256=sha256_hex(content),
+                clean_format="jpg", width=640, height=480,
+            )
+        )  # fmt: skip
+    Image.objects.bulk_create(rows, batch_size=500)
+    return {"photographs": len(rows)}
+
+
+def draft_next() -> Any:
+    """A draft of the newest dataset as it is now."""
+    return {"release": draft_release(dataset=Dataset.objects.latest("pk"), user=_manager()).pk}
+
+
+def publish(pk: str) -> Any:
+    """Publish a built release, and a token for its dataset."""
+    release = publish_release(release=Release.objects.get(pk=pk), user=_manager())
+    token = issue_recipient_token(name="ML team", email="ml@example.org", dataset=release.dataset)
+    return {"slug": release.dataset.slug, "version": release.version, "token": token}
+
+
+def withdraw_all() -> Any:
+    """Everybody who signed a consent takes it back; their row ids by now, once notices are signed."""
+    for consent in Consent.objects.all():
+        withdraw(consent=consent)
+    revoke_items()
+    return {"rows": sorted(set(Revocation.objects.values_list("item__row_id", flat=True)))}
+
+
+def _manager() -> Any:
+    return make_user(f"{uuid.uuid4().hex}@example.org", "data manager")
 
 
 def build(pk: str) -> Any:

@@ -82,7 +82,7 @@ PAGES = {
         "payment:payment", "quality:campaign", "label_review:campaign,task", "costs",
         "disputes", "dispute_decide:disputed", "work_terms_publish", "training_add:campaign", "group_labels:grouped",
         "datasets",
-        "dataset_add", "dataset_staff:dataset", "dataset_define:dataset",
+        "dataset_add", "dataset_staff:dataset", "dataset_next:dataset", "dataset_define:dataset",
         "recipient_add", "fairness", "review_faces:crowded", "screening",
         "harm_cases", "harm_case:case", "deviation_reports", "deviation_report:held_back", "deviation_report:quarter",
         "exception_write:draft_release", "action_add:held_back", "action_done:action",

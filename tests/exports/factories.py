@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import uuid
 from decimal import Decimal
 from itertools import count
@@ -166,6 +167,18 @@ def make_published(dataset: Dataset) -> Release:
 def make_token(dataset: Dataset, **fields: Any) -> str:
     recipient = Recipient.objects.create(name="ML team", email="ml@example.org")
     return issue_token(recipient=recipient, dataset=dataset, **fields)
+
+
+def rows_of(folder: Any) -> list[dict[str, Any]]:
+    """The records of a copy, in the order of their leaves."""
+    paths = sorted(folder.glob("rows/*.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def rows_in(files: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The same of a release whose files were read: path to content."""
+    paths = sorted(path for path in files if path.startswith("rows/"))
+    return [json.loads(line) for path in paths for line in files[path].splitlines()]
 
 
 def export_to(release: Release, folder: Any) -> Any:

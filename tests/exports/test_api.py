@@ -13,7 +13,9 @@ from consent.keys import public_key
 from consent.signing import open_dsse
 from consent.withdrawals import withdraw
 from exports import notices
+from exports.definitions import define
 from exports.models import AccessToken, Acknowledgement, Download, FilePurge, Notice, Recipient, Revocation
+from exports.services import build_release, draft_release, publish_release
 from exports.tokens import issue_recipient_token
 from tests.exports.factories import (
     make_built,
@@ -27,7 +29,8 @@ from tests.exports.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-TRAIN, TEST = "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"
+ROWS = "rows/train-00000.jsonl"
+TRAIN, TEST = "data/train-00000.parquet", "data/test-00000.parquet"
 
 
 @pytest.fixture
@@ -68,8 +71,11 @@ def test_dataset_release_and_files(read, release):
         "sums_sha256": release.sums_sha256,
         "published_at": "",
     }
-    files = read("1.0.0/").json()["files"]
-    assert {file["path"] for file in files} >= {TRAIN, "rows.jsonl", "SHA256SUMS", "statement.dsse.json"}
+    one = read("1.0.0/").json()
+    assert (one["superseded_by"], one["notes"]) == (None, "")
+    assert one["citation"].endswith("(version 1.0.0) [Data set]. http://localhost:8000/datasets/portraits/1.0.0/")
+    files = one["files"]
+    assert {file["path"] for file in files} >= {TRAIN, ROWS, "SHA256SUMS", "statement.dsse.json"}
     for file in files:
         content = body(read(f"1.0.0/files/{file['path']}"))
         assert (hashlib.sha256(content).hexdigest(), len(content)) == (file["sha256"], file["size"])
@@ -155,7 +161,7 @@ def test_what_is_not_published_is_not_there(read, release):
 
 def test_files_with_withdrawn_rows_are_gone_before_any_sweep(read, release):
     withdraw_one(release, "train")
-    for path in (TRAIN, "webdataset/train-000000.tar", "rows.jsonl"):
+    for path in (TRAIN, "webdataset/train-00000.tar", ROWS):
         answer = read(f"1.0.0/files/{path}")
         assert answer.status_code == 410
         assert answer.json()["notices"] == []
@@ -175,7 +181,7 @@ def test_the_sweep_signs_one_notice_deletes_bytes_and_mails(read, release):
     payload = open_dsse(notice["envelope"], notices.NOTICE_TYPE, public_key()).decode()
     assert all(item.row_id in payload for item in lost)
     assert {row.item_id for row in Revocation.objects.all()} == {item.pk for item in lost}
-    purged = {"rows.jsonl", TRAIN, "webdataset/train-000000.tar"}
+    purged = {ROWS, TRAIN, "webdataset/train-00000.tar"}
     assert {purge.file.path for purge in FilePurge.objects.all()} == purged
     for file in release.files.all():
         assert storages["releases"].exists(file.key) == (file.path not in purged)
@@ -214,9 +220,9 @@ def test_who_gets_a_token_later_is_not_mailed_old_notices(read, release):
 
 
 def test_a_partial_withdrawal_bites_only_for_its_purpose(read, release):
-    consent = release.items.first().image.consent
-    withdraw(consent=consent, purpose="research")
-    assert read("1.0.0/files/rows.jsonl").status_code == 410
+    item = release.items.first()
+    withdraw(consent=item.image.consent, purpose="research")
+    assert read(f"1.0.0/files/rows/{item.shard}.jsonl").status_code == 410
 
 
 def test_acknowledgement_counts_once(client, read, release):
@@ -257,3 +263,13 @@ def test_a_recipient_who_was_added_twice_at_once_still_gets_tokens(release):
         Recipient.objects.create(name="Team", email="team@example.org")
     assert issue_recipient_token(name="Team", email="team@example.org", dataset=release.dataset)
     assert Recipient.objects.filter(name="Team").count() == 2
+
+
+def test_an_older_release_says_what_superseded_it(read, release):
+    define(dataset=release.dataset, user=make_manager(), fields={"description": "Brighter."}, targets=())
+    draft = draft_release(dataset=release.dataset, user=make_manager(), notes="A better card.")
+    build_release(release_id=draft.pk)
+    publish_release(release=draft, user=make_manager())
+    assert read("1.0.0/").json()["superseded_by"] == "1.0.1"
+    newer = read("1.0.1/").json()
+    assert (newer["superseded_by"], newer["notes"]) == (None, "A better card.")

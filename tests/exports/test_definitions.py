@@ -2,7 +2,6 @@
 
 import datetime
 import io
-import json
 
 import pytest
 from django.core.files.storage import storages
@@ -34,6 +33,7 @@ from tests.exports.factories import (
     make_manager,
     make_published,
     result,
+    rows_in,
 )
 from tests.exports.test_build import files_of, plan_bytes
 
@@ -156,9 +156,9 @@ def test_only_the_labels_asked_for_are_in_it(tmp_path):
     change(dataset, controls=["quality"], ratings="median")
     release = make_built(dataset)
     files = files_of(release, tmp_path / "first")
-    rows = [json.loads(line) for line in files["rows.jsonl"].splitlines()]
+    rows = rows_in(files)
     assert {name for row in rows for name in row["labels"]} == {"quality"}
-    assert b"label_face" not in files["data/train-00000-of-00001.parquet"]
+    assert b"label_face" not in files["data/train-00000.parquet"]
     assert "the median of what annotators gave" in files["README.md"].decode()
     assert release.deviation_report.content["scores"] == ["quality"]
 
@@ -199,12 +199,12 @@ def test_photographs_are_made_smaller_with_the_places_in_them(tmp_path):
     dataset = make_labelled_dataset(people=4, each=1)
     large = files_of(make_built(dataset), tmp_path / "large")
     change(dataset, longest_side=64)  # what they have
-    assert files_of(make_built(dataset), tmp_path / "same")["rows.jsonl"] == large["rows.jsonl"]
+    assert rows_in(files_of(make_built(dataset), tmp_path / "same")) == rows_in(large)
     change(dataset, longest_side=32)
     release = make_built(dataset)
     small = files_of(release, tmp_path / "small")
     assert plan_bytes(release, tmp_path / "again") == small
-    for before, after in zip(_rows(large), _rows(small), strict=True):
+    for before, after in zip(rows_in(large), rows_in(small), strict=True):
         assert (after["width"], after["height"], after["format"]) == (32, 24, "jpg")
         assert after["original_sha256"] == before["original_sha256"]
         assert [float(side) * 2 for side in after["labels"]["face"]] == pytest.approx(
@@ -214,10 +214,6 @@ def test_photographs_are_made_smaller_with_the_places_in_them(tmp_path):
     with Picture.open(io.BytesIO(pictures.read(release.items.first().image))) as picture:
         assert picture.size == (64, 48)  # not looked at yet, so as it is
     assert pictures.look(release.items.first().image).width == 32
-
-
-def _rows(files):
-    return [json.loads(line) for line in files["rows.jsonl"].splitlines()]
 
 
 def test_stored_bytes_that_changed_are_not_made_smaller_either():

@@ -9,6 +9,9 @@ import time_machine
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from annotation import about_annotators
+from annotation.joining_models import AnnotatorAbout
+from collection.models import Image
 from consent import demographics
 from consent.models import LedgerEntry
 from consent.refusals import Refused
@@ -16,6 +19,7 @@ from consent.roles import DATA_MANAGER, FAIRNESS_ANALYST, PROTECTION_OFFICER, RE
 from consent.signing import sha256_hex
 from consent.withdrawals import withdraw
 from exports import tasks
+from exports.definitions import define
 from exports.deviation_actions import actions_of, add_action, finish_action
 from exports.deviation_reports import last_quarter, make_report, report_quarter, withdrawal_effect
 from exports.models import DeviationAction, DeviationReport, GateException, Release
@@ -54,7 +58,39 @@ def page_of(client, report, role=DATA_MANAGER):
     return client.get(f"/staff/reports/{report.pk}/")
 
 
+def regional(region, images, dataset, stars, annotators=5):
+    """So many annotators of a region rate every photograph; `stars` of the annotator's and the photograph's place."""
+    for who in range(annotators):
+        worker = make_annotator()
+        about_annotators.save_answers(annotator=worker, region=region)
+        for at, image in enumerate(images):
+            annotate(image, dataset.campaign, worker, result(stars(who, at)))
+
+
 # --- Kept ----------------------------------------------------------------------------------------
+
+
+def test_it_says_how_far_annotators_of_a_region_agree_about_a_group(client):
+    dataset = make_rated_dataset(ALIKE, people=5, each=1)
+    images = list(Image.objects.order_by("pk"))
+    regional("europe", images, dataset, lambda who, at: 1 + at % 5)
+    regional("asia", images, dataset, lambda who, at: 1 + (at + who) % 5)
+    regional("oceania", images, dataset, lambda who, at: 3, annotators=4)
+    first = make_published(dataset).deviation_report
+    for line in table(first, "skin_tone")["lines"]:
+        alphas = line["scores"]["quality"]["alpha_by_region"]
+        assert alphas["europe"] == "1.0000"
+        assert float(alphas["asia"]) < 0
+        assert set(alphas) == {"asia", "europe"}  # neither the four of Oceania nor the one who did not say
+    page = page_of(client, first).content.decode()
+    assert "Agreement, annotators: Europe" in page
+    assert "Oceania" not in page
+    # One annotator who says something else would be the difference of two tables: the first one stays.
+    moved = AnnotatorAbout.objects.filter(region="asia").first()
+    about_annotators.save_answers(annotator=moved.annotator, region="europe")
+    define(dataset=dataset, user=make_manager(), fields={"description": "Brighter."}, targets=())
+    second = make_published(dataset).deviation_report
+    assert table(second, "skin_tone") == table(first, "skin_tone")
 
 
 def test_a_report_is_kept_with_its_hash_in_the_ledger():

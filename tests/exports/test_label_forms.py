@@ -24,11 +24,14 @@ from tests.exports.factories import (
     make_image,
     make_published,
     result,
+    rows_in,
+    rows_of,
 )
 from tests.exports.test_build import files_of, plan_bytes
-from tests.exports.test_verify import check, records, sign_again, wrong
+from tests.exports.test_verify import check, sign_again, wrong
 
 pytestmark = pytest.mark.django_db
+ZIP, COCO, TASKS = "folder/train-00000.zip", "coco/train-00000.json", "label-studio/train-00000.json"
 CONFIG = """<View>
 <Image name="image" value="$image"/>
 <Rating name="quality" toName="image" maxRating="5"/>
@@ -66,7 +69,7 @@ def files_like(files, folder):
 def test_the_same_snapshot_gives_the_same_bytes_in_every_form(release, tmp_path):
     first = files_of(release, tmp_path / "first")
     assert plan_bytes(release, tmp_path / "second") == first
-    for form in ("data/", "webdataset/", "folder/", "coco/", "label-studio/"):
+    for form in ("data/", "rows/", "webdataset/", "folder/", "coco/", "label-studio/"):
         assert {path.rpartition("/")[2].partition(".")[0].partition("-")[0] for path in files_like(first, form)} == {
             item.split for item in release.items.all()
         }
@@ -76,7 +79,7 @@ def test_the_same_snapshot_gives_the_same_bytes_in_every_form(release, tmp_path)
 
 def test_coco_holds_boxes_and_keypoints(release, tmp_path):
     files = files_of(release, tmp_path)
-    rows = {row["row_id"]: row for row in map(json.loads, files["rows.jsonl"].decode().splitlines())}
+    rows = {row["row_id"]: row for row in rows_in(files)}
     seen = {}
     for content in files_like(files, "coco/").values():
         document = json.loads(content)
@@ -108,7 +111,7 @@ def test_label_studio_takes_the_tasks_under_the_same_config(release, tmp_path):
     assert len(tasks) == 3
     for task in tasks:
         assert interface.validate_annotation({"result": task["annotations"][0]["result"]})
-        assert task["data"]["image"].endswith(f"?d=folder/{task['data']['split']}/{_file_of(files, task)}")
+        assert task["data"]["image"].endswith(f"?d=folder/{task['data']['split']}-00000/{_file_of(files, task)}")
     eyes = [one["value"] for task in tasks for one in task["annotations"][0]["result"] if one["from_name"] == "eyes"]
     assert sorted((one["keypointlabels"][0], one["x"], one["y"]) for one in eyes) == [
         ("left eye", 25.0, 50.0), ("right eye", 50.0, 50.0), ("right eye", 75.0, 25.0),
@@ -116,7 +119,7 @@ def test_label_studio_takes_the_tasks_under_the_same_config(release, tmp_path):
 
 
 def _file_of(files, task):
-    with zipfile.ZipFile(io.BytesIO(files[f"folder/{task['data']['split']}.zip"])) as archive:
+    with zipfile.ZipFile(io.BytesIO(files[f"folder/{task['data']['split']}-00000.zip"])) as archive:
         [name] = [name for name in archive.namelist() if name.startswith(task["data"]["row_id"])]
         return name
 
@@ -129,7 +132,7 @@ def test_the_csv_says_what_the_records_say_and_is_no_formula(release, tmp_path):
             text = archive.read("metadata.csv").decode()
             assert archive.testzip() is None
         lines += list(csv.DictReader(io.StringIO(text, newline="")))
-    rows = {row["row_id"]: row for row in map(json.loads, files["rows.jsonl"].decode().splitlines())}
+    rows = {row["row_id"]: row for row in rows_in(files)}
     assert {line["row_id"] for line in lines} == rows.keys()
     for line in lines:
         assert line["label_quality"] == rows[line["row_id"]]["labels"]["quality"]
@@ -158,9 +161,9 @@ def test_hugging_face_loads_the_unpacked_folder(copy, tmp_path):
         with zipfile.ZipFile(path) as archive:
             archive.extractall(tmp_path / "unpacked" / path.stem)
     words = [sys.executable, "-c", IMAGEFOLDER, str(tmp_path / "unpacked"), str(tmp_path / "cache")]
-    done = subprocess.run([*words, "train", "validation", "test"], capture_output=True, text=True)
+    done = subprocess.run([*words, "train-00000", "validation-00000", "test-00000"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:3] == ["train 6", "validation 2", "test 2"]
+    assert done.stdout.split("\n")[:3] == ["train-00000 6", "validation-00000 2", "test-00000 2"]
 
 
 # --- Withdrawal ----------------------------------------------------------------------------------
@@ -169,17 +172,19 @@ def test_hugging_face_loads_the_unpacked_folder(copy, tmp_path):
 def test_after_a_withdrawal_no_form_is_kept_that_holds_the_row(release):
     item = release.items.first()
     doomed = set(release.files.filter(shard=item.shard).values_list("path", flat=True))
-    assert {path.partition("/")[0] for path in doomed} == {"data", "webdataset", "folder", "coco", "label-studio"}
+    assert {path.partition("/")[0] for path in doomed} == {
+        "data", "rows", "webdataset", "folder", "coco", "label-studio",
+    }  # fmt: skip
     withdraw(consent=item.image.consent)
     notices.revoke_items()
     gone = release.files.filter(purge__isnull=False)
-    assert doomed | {"rows.jsonl"} == set(gone.values_list("path", flat=True))
+    assert doomed == set(gone.values_list("path", flat=True))
     assert not [file.key for file in gone if storages["releases"].exists(file.key)]
 
 
 def test_what_was_withdrawn_leaves_every_form_of_a_copy(copy, updated, exported, pem, capsys):
-    before = records(exported[0])
-    kept = {row["row_id"] for row in records(updated)}
+    before = rows_of(exported[0])
+    kept = {row["row_id"] for row in rows_of(updated)}
     lost = [row for row in before if row["row_id"] not in kept]
     assert len(lost) == 2
     words = [value.encode() for row in lost for value in (row["row_id"], row["image_sha256"])]
@@ -236,31 +241,55 @@ def sneak(members):
 @pytest.mark.parametrize(
     ("path", "spoil", "why"),
     [
-        ("folder/train.zip", (rezip, swap), "the image is not the one of its record"),
-        ("folder/train.zip", (rezip, reword), "metadata.csv does not say what its record says"),
-        ("folder/train.zip", (rezip, sneak), "its files are not those that metadata.csv names"),
-        ("folder/train.zip", (rezip, lambda members: members.pop("metadata.csv")), "not in the expected form"),
-        ("coco/train.json", (rejson, lambda made: made["annotations"].pop()), "its annotations are not the labels"),
-        ("coco/train.json", (rejson, lambda made: made["annotations"][0]["bbox"].reverse()), "its annotations are not"),
-        ("coco/train.json", (rejson, drop_image), "is of no image of it"),
-        ("coco/train.json", (rejson, lambda made: made["images"][0].update(width=9)), "its image is not as its record"),
-        ("coco/train.json", (rejson, lambda made: made["images"][1].update(id=1)), "two of its images have one id"),
-        ("coco/train.json", (rejson, lambda made: made["categories"][0].update(id=9)), "not numbered as they stand"),
-        ("coco/train.json", (rejson, lambda made: made.update(categories=[], annotations=[])), "is in no category"),
-        ("label-studio/train.json", (rejson, lambda made: made.pop()), "but in no label-studio/ file"),
-        ("label-studio/train.json", (rejson, lambda made: made.append(made[0])), "there twice"),
+        (ZIP, (rezip, swap), "the image is not the one of its record"),
+        (ZIP, (rezip, reword), "metadata.csv does not say what its record says"),
+        (ZIP, (rezip, sneak), "its files are not those that metadata.csv names"),
+        (ZIP, (rezip, lambda members: members.pop("metadata.csv")), "not in the expected form"),
         (
-            "label-studio/train.json",
+            COCO,
+            (rejson, lambda made: made["annotations"].pop()),
+            "its annotations are not the labels",
+        ),
+        (
+            COCO,
+            (rejson, lambda made: made["annotations"][0]["bbox"].reverse()),
+            "its annotations are not",
+        ),
+        (COCO, (rejson, drop_image), "is of no image of it"),
+        (
+            COCO,
+            (rejson, lambda made: made["images"][0].update(width=9)),
+            "its image is not as its record",
+        ),
+        (
+            COCO,
+            (rejson, lambda made: made["images"][1].update(id=1)),
+            "two of its images have one id",
+        ),
+        (
+            COCO,
+            (rejson, lambda made: made["categories"][0].update(id=9)),
+            "not numbered as they stand",
+        ),
+        (
+            COCO,
+            (rejson, lambda made: made.update(categories=[], annotations=[])),
+            "is in no category",
+        ),
+        (TASKS, (rejson, lambda made: made.pop()), "but is in no label-studio/ file"),
+        (TASKS, (rejson, lambda made: made.append(made[0])), "there twice"),
+        (
+            TASKS,
             (rejson, lambda made: made[0]["data"].update(image="/data/local-files/?d=other.jpg")),
             "its task is not about its photograph",
         ),
         (
-            "label-studio/train.json",
+            TASKS,
             (rejson, lambda made: made[0]["annotations"][0]["result"].pop()),
             "its results are not the labels of its record",
         ),
         (
-            "label-studio/train.json",
+            TASKS,
             (rejson, lambda made: made[0]["annotations"][0]["result"][-1]["value"].update(rating=0.5)),
             "label quality is not the one of its record",
         ),
@@ -276,7 +305,7 @@ def test_what_a_form_says_beside_the_record_is_found_even_if_it_is_signed(path, 
 
 
 def test_a_withdrawn_row_is_missed_in_no_form(copy, updated, exported, pem, capsys):
-    for folder in ("folder/train.zip", "coco/train.json", "label-studio/train.json"):
+    for folder in (ZIP, COCO, TASKS):
         now = (updated / folder).read_bytes()
         (updated / folder).write_bytes((exported[0] / folder).read_bytes())
         _sum(updated)

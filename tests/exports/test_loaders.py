@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from exports import pull
+from tests.exports.factories import rows_of
 
 pytestmark = pytest.mark.django_db  # only to make the release that all of them copy
 SCRIPT = """
@@ -58,10 +59,9 @@ def load(folder, cache):
 @pytest.fixture
 def emptied(copy):
     """A copy in which nothing is left of one split."""
-    rows = map(json.loads, (copy / "rows.jsonl").read_text().splitlines())
-    gone = {row["row_id"] for row in rows if row["split"] == "test"}
-    pull._rewrite_parquet(copy / "data/test-00000-of-00001.parquet", gone)
-    pull._rewrite_tar(copy / "webdataset/test-000000.tar", gone)
+    gone = {row["row_id"] for row in rows_of(copy) if row["split"] == "test"}
+    pull._rewrite_parquet(copy / "data/test-00000.parquet", gone)
+    pull._rewrite_tar(copy / "webdataset/test-00000.tar", gone)
     pull._patch_documents(copy)
     return copy
 

@@ -20,7 +20,7 @@ from exports.urls import urlpatterns
 from tests.exports.factories import make_labelled_dataset, make_published, make_token
 
 pytestmark = pytest.mark.django_db
-TRAIN, TEST = "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"
+TRAIN, TEST = "data/train-00000.parquet", "data/test-00000.parquet"
 EXAMPLES = settings(
     max_examples=60,
     derandomize=True,  # the same requests in every run

@@ -33,9 +33,10 @@ def test_from_dataset_to_published_release(client):
     client.force_login(drafter)
     page = client.post("/staff/datasets/new/", FIELDS, follow=True)
     assert page.redirect_chain == [("/staff/datasets/portraits/", 302)]
+    page = client.get("/staff/datasets/portraits/next/")
     assert "<strong>1</strong> photograph may go into it now" in page.content.decode()
     assert '<td>basis does not cover research</td><td class="number">1</td>' in page.content.decode()
-    page = client.post("/staff/datasets/portraits/", {"action": "draft"}, follow=True)
+    page = client.post("/staff/datasets/portraits/next/", {"action": "draft"}, follow=True)
     assert "1.0.0 is being built" in page.content.decode()
     tasks.build_due()
     release = Release.objects.get()
@@ -58,9 +59,9 @@ def test_a_draft_of_nothing_is_a_message(client):
     make_purpose("research")
     client.force_login(make_manager())
     client.post("/staff/datasets/new/", FIELDS)
-    page = client.post("/staff/datasets/portraits/", {"action": "draft"}, follow=True)
+    page = client.post("/staff/datasets/portraits/next/", {"action": "draft"}, follow=True)
     assert "No image may go into Portraits now" in page.content.decode()
-    page = client.post("/staff/datasets/portraits/", {"action": "dance"}, follow=True)
+    page = client.post("/staff/datasets/portraits/next/", {"action": "dance"}, follow=True)
     assert "no such action" in page.content.decode()
 
 

@@ -1,22 +1,39 @@
 """The pull command against a live server, and verify on what it leaves."""
 
-import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
+from django.core.files.storage import storages
 
 from consent.keys import public_key
 from consent.signing import public_pem
 from consent.withdrawals import withdraw
 from exports import notices, pull, verify
 from exports.models import Acknowledgement, Download
-from tests.exports.factories import make_dataset, make_labelled_dataset, make_published, make_token
+from tests.collection.test_storage import moto_server
+from tests.collection.test_storage import s3 as make_bucket
+from tests.exports.factories import (
+    annotate,
+    make_annotator,
+    make_dataset,
+    make_image,
+    make_labelled_dataset,
+    make_published,
+    make_token,
+    result,
+    rows_of,
+)
+
+__all__ = ("moto_server",)
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TRAIN = "data/train-00000-of-00001.parquet"
+TRAIN = "data/train-00000.parquet"
 
 
 @pytest.fixture
@@ -43,7 +60,7 @@ def target(tmp_path):
 
 def ids(target):
     """Row ids by form."""
-    jsonl = {json.loads(line)["row_id"] for line in (target / "rows.jsonl").read_text().splitlines()}
+    jsonl = {row["row_id"] for row in rows_of(target)}
     parquet = {row for path in target.glob("data/*") for row in pq.read_table(path)["row_id"].to_pylist()}
     assert jsonl == parquet
     return jsonl
@@ -88,7 +105,8 @@ def test_it_waits_when_the_server_asks_it_to(pulling, target, pem, settings, mon
     monkeypatch.setattr("time.sleep", wait)
     settings.API_PER_MINUTE = {**generous, "files": 3}
     assert pulling() == pull.OK
-    assert [0 < seconds <= 60 for seconds in waited] == [True]
+    assert waited  # by each thread that was refused
+    assert all(0 < seconds <= 60 for seconds in waited)
     assert verify.main([str(target), "--key", str(pem)]) == 0
 
 
@@ -152,8 +170,7 @@ def test_after_a_withdrawal_exactly_its_rows_are_out(pulling, release, target, p
     assert pulling() == pull.OK
     before = ids(target)
     item = release.items.filter(split="train").first()
-    digest = next(row for row in (target / "rows.jsonl").read_text().splitlines() if item.row_id in row)
-    digest = json.loads(digest)["image_sha256"]
+    digest = next(row["image_sha256"] for row in rows_of(target) if row["row_id"] == item.row_id)
     withdraw(consent=item.image.consent)
     notices.revoke_items()
     assert pulling() == pull.OK
@@ -173,10 +190,105 @@ def test_two_withdrawals_and_the_next_release(pulling, release, target, pem):
         notices.revoke_items()
         assert pulling() == pull.OK
         assert verify.main([str(target), "--key", str(pem)]) == 0
-    assert make_published(release.dataset).version == "2.0.0"
+    newest = make_published(release.dataset)
+    assert newest.version == "2.0.0"
     assert pulling() == pull.OK
     assert ids(target.parent / "2.0.0") == ids(target)
     assert verify.main([str(target.parent / "2.0.0"), "--key", str(pem)]) == 0
+    # What was left of each shard is what the new release holds, so none of it was fetched.
+    assert set(fetched(newest)) == WITHOUT_ROWS
+
+
+WITHOUT_ROWS = {
+    "README.md", "croissant.json", "attestations.jsonl", "checkpoint.txt", "statement.dsse.json", "SHA256SUMS",
+}  # fmt: skip
+
+
+def fetched(release):
+    return Download.objects.filter(file__release=release).values_list("file__path", flat=True)
+
+
+def test_only_what_no_other_version_has_is_fetched(pulling, release, target, pem):
+    """A damaged file of the other version is fetched, and what a notice takes out of one stays in the other's file."""
+    assert pulling() == pull.OK
+    annotate(make_image(), release.dataset.campaign, make_annotator(), result())
+    newest = make_published(release.dataset)
+    old, new = target, target.parent / newest.version
+    (old / "data/test-00000.parquet").write_bytes(b"oops")
+    assert pulling() == pull.OK
+    opened = {path for path in newest.files.values_list("path", flat=True) if path not in sums_of(release)}
+    assert set(fetched(newest)) == WITHOUT_ROWS | opened | {"data/test-00000.parquet"}
+    assert (old / TRAIN).samefile(new / TRAIN)
+    assert verify.main([str(new), "--key", str(pem)]) == 0
+    assert pulling("portraits@1.0.0") == pull.OK
+    item = release.items.filter(split="train").first()
+    withdraw(consent=item.image.consent)
+    notices.revoke_items()
+    assert pulling("portraits@1.0.0") == pull.OK
+    for copy in (old, new):
+        assert item.row_id not in ids(copy)
+        assert verify.main([str(copy), "--key", str(pem)]) == 0
+
+
+def sums_of(release):
+    return set(release.files.values_list("path", flat=True))
+
+
+def test_from_s3_by_an_address_that_holds_for_a_moment(pulling, release, target, pem, client, settings, moto_server):
+    """The rights check comes first, the token stays with us, and a part is gone on with."""
+    bucket = make_bucket(moto_server, "distinct", "keys")
+    for file in release.files.all():
+        with storages["releases"].open(file.key) as content:
+            bucket.save(file.key, content)
+    names = ("bucket_name", "endpoint_url", "access_key", "secret_key", "region_name")
+    options = {name: getattr(bucket, name) for name in names}
+    settings.STORAGES = settings.STORAGES | {
+        "releases": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    }
+    asked = client.get(f"/api/datasets/portraits/1.0.0/files/{TRAIN}", headers=bearer(release))
+    assert asked.status_code == 302
+    assert "X-Amz-Expires=30&" in asked["Location"]
+    assert asked["Cache-Control"] == "no-store"
+    some = httpx.get(asked["Location"], headers={"Range": "bytes=4-9"})
+    with bucket.open(release.files.get(path=TRAIN).key) as content:
+        whole = content.read()
+    assert (some.status_code, some.content) == (206, whole[4:10])
+    part = target / f"{TRAIN}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(whole[:100])
+    assert pulling() == pull.OK
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+    withdraw(consent=release.items.filter(split="train").first().image.consent)
+    refused = client.get(f"/api/datasets/portraits/1.0.0/files/{TRAIN}", headers=bearer(release))
+    assert refused.status_code == 410
+
+
+def bearer(release):
+    return {"Authorization": f"Bearer {make_token(release.dataset)}"}
+
+
+class Pointing(BaseHTTPRequestHandler):
+    """Sends everybody on to /elsewhere or to what `to` says, and notes what it was asked with."""
+
+    to, seen = "/elsewhere", []
+
+    def do_GET(self):
+        self.seen.append((self.path, self.headers.get("Authorization")))
+        self.send_response(302 if self.path.startswith("/api") else 200)
+        self.send_header("Location", self.to)
+        self.end_headers()
+
+
+def test_the_token_goes_to_nobody_else_and_no_address_is_less_safe(monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pointing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        reading = pull.Server(f"http://127.0.0.1:{server.server_port}", "secret")
+        assert reading.open("/api/x").status == 200
+        assert Pointing.seen == [("/api/x", "Bearer secret"), ("/elsewhere", None)]
+        monkeypatch.setattr(Pointing, "to", "file:///etc/passwd")
+        with pytest.raises(pull.Trouble, match="less safe"):
+            reading.open("/api/x")
+        server.shutdown()
 
 
 @pytest.mark.parametrize("step", range(8))
@@ -303,8 +415,8 @@ def test_a_server_that_sends_without_end_fills_no_disk(tmp_path):
         def open(self, path, **more):
             return Endless()
 
-    part = tmp_path / "rows.jsonl.part"
-    pull._receive(Server(), "/rows.jsonl", part, 3_000_000)
+    part = tmp_path / "README.md.part"
+    pull._receive(Server(), "/README.md", part, 3_000_000, threading.Event())
     assert part.stat().st_size == 3_000_001
 
 

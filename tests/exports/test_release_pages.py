@@ -9,6 +9,7 @@ from consent import demographics
 from consent.models import Consent
 from consent.withdrawals import withdraw
 from exports.models import Definition, Release
+from exports.services import build_release
 from tests.consent.factories import make_consent, make_licence
 from tests.exports.factories import (
     make_built,
@@ -45,7 +46,7 @@ def test_what_is_typed_is_what_the_next_release_is_made_by(client, manager):
     dataset = make_labelled_dataset(people=5, each=1, slug="portraits")
     assert client.get("/staff/datasets/portraits/definition/").status_code == 200
     page = client.post("/staff/datasets/portraits/definition/", FIELDS | TARGETS, follow=True)
-    assert page.redirect_chain == [("/staff/datasets/portraits/", 302)]
+    assert page.redirect_chain == [("/staff/datasets/portraits/next/", 302)]
     made = Definition.objects.get()
     assert made.values("territory", "least_annotators", "controls", "ratings", "train_percent", "longest_side") == {
         "territory": "IE", "least_annotators": 2, "controls": ["quality", "face"], "ratings": "median",
@@ -56,7 +57,7 @@ def test_what_is_typed_is_what_the_next_release_is_made_by(client, manager):
     form = client.get("/staff/datasets/portraits/definition/").content.decode()
     assert 'value="1024"' in form
     assert 'value="400"' in form
-    client.post("/staff/datasets/portraits/", {"action": "draft", "notes": " First of all. "})
+    client.post("/staff/datasets/portraits/next/", {"action": "draft", "notes": " First of all. "})
     release = Release.objects.get()
     assert (release.definition, release.notes) == (made, "First of all.")
     assert dataset.definitions.count() == 1
@@ -65,7 +66,9 @@ def test_what_is_typed_is_what_the_next_release_is_made_by(client, manager):
 def test_a_draft_that_is_refused_loses_no_notes(client, manager):
     make_labelled_dataset(people=1, slug="portraits")
     withdraw(consent=Consent.objects.get())
-    page = client.post("/staff/datasets/portraits/", {"action": "draft", "notes": "Better light."}).content.decode()
+    page = client.post(
+        "/staff/datasets/portraits/next/", {"action": "draft", "notes": "Better light."}
+    ).content.decode()
     assert "No image may go into" in page
     assert "Better light.</textarea>" in page
 
@@ -73,7 +76,7 @@ def test_a_draft_that_is_refused_loses_no_notes(client, manager):
 @pytest.mark.parametrize("notes", ["Long " * 5000, "nul \0 byte"])
 def test_notes_that_cannot_be_kept_are_said_and_nothing_is_drafted(client, manager, notes):
     make_labelled_dataset(people=1, slug="portraits")
-    page = client.post("/staff/datasets/portraits/", {"action": "draft", "notes": notes}).content.decode()
+    page = client.post("/staff/datasets/portraits/next/", {"action": "draft", "notes": notes}).content.decode()
     assert "Nothing was drafted" in page
     assert notes[:3] in page
     assert not Release.objects.exists()
@@ -100,9 +103,20 @@ def test_what_makes_no_sense_is_said_and_nothing_typed_is_lost(client, manager, 
 
 def test_whoever_publishes_reads_the_notes_first(client, manager):
     make_labelled_dataset(people=5, each=1, slug="portraits")
-    client.post("/staff/datasets/portraits/", {"action": "draft", "notes": "Better light.\r\nMore people."})
+    client.post("/staff/datasets/portraits/next/", {"action": "draft", "notes": "Better light.\r\nMore people."})
     page = client.get("/staff/datasets/portraits/").content.decode()
     assert "<p>Better light.<br>More people.</p>" in page
+    build_release(release_id=Release.objects.get().pk)
+    client.force_login(make_manager())
+    page = client.get("/staff/datasets/portraits/").content.decode()
+    card = page.split("<pre")[1].split("</pre>")[0]
+    assert "5 photographs of 5 persons" in card
+    assert "pretty_name" not in card  # that is for machines
+    assert "would be in it now" not in page  # the forecast is of the next one, and has a page of its own
+    client.post(f"/staff/releases/{Release.objects.get().pk}/publish/")
+    page = client.get("/staff/datasets/portraits/").content.decode()
+    assert '<a href="/datasets/portraits/1.0.0/">1.0.0</a>' in page
+    assert "<pre" not in page
 
 
 def test_more_rows_of_targets_are_had_without_a_script(client, manager):
@@ -130,7 +144,7 @@ def test_the_draft_says_what_is_in_it_what_is_not_and_how_far_it_comes(client, m
     make_image(licence=make_licence(terms="CC-BY-4.0"))
     make_image(status="duplicate")
     change(dataset, targets=[{"gender": "woman", "people": 10}])
-    page = client.get("/staff/datasets/portraits/").content.decode()
+    page = client.get("/staff/datasets/portraits/next/").content.decode()
     assert "<strong>7</strong> photographs may go into it now, of 7 people." in page
     assert "It would be <strong>1.0.0</strong>" in page
     assert "Of 8 photographs that were ever sent or imported, 7 would be in it" in page

@@ -21,10 +21,11 @@ from exports import verify
 from exports.provenance import STATEMENT_TYPE
 from exports.writers import PARQUET_OPTIONS
 from tests.exports.conftest import applied
+from tests.exports.factories import rows_of
 
 pytestmark = pytest.mark.django_db  # only to make the release that all of them copy
 ROOT = Path(__file__).resolve().parents[2]
-TRAIN, TRAIN_TAR = "data/train-00000-of-00001.parquet", "webdataset/train-000000.tar"
+TRAIN, TRAIN_TAR, ROWS = "data/train-00000.parquet", "webdataset/train-00000.tar", "rows/train-00000.jsonl"
 
 
 def check(folder, pem, capsys):
@@ -62,7 +63,7 @@ def sign_again(folder, **changes):
         content = (folder / subject["name"]).read_bytes()
         subject["digest"]["sha256"] = hashlib.sha256(content).hexdigest()
         statement["predicate"]["sizes"][subject["name"]] = len(content)
-    lines = (folder / "rows.jsonl").read_bytes().splitlines()
+    lines = [line for path in sorted(folder.glob("rows/*")) for line in path.read_bytes().splitlines()]
     root = merkle.root_hash([merkle.leaf_hash(line) for line in lines]).hex()
     statement["predicate"] |= {"rows_root": root, "rows": len(lines), **changes}
     (folder / "statement.dsse.json").write_text(
@@ -72,11 +73,12 @@ def sign_again(folder, **changes):
 
 
 def records(folder):
-    return [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    """Those of the split that is named ROWS."""
+    return [json.loads(line) for line in (folder / ROWS).read_text().splitlines()]
 
 
 def write_records(folder, rows):
-    (folder / "rows.jsonl").write_text("".join(canonical_json(row) + "\n" for row in rows))
+    (folder / ROWS).write_text("".join(canonical_json(row) + "\n" for row in rows))
 
 
 def rewrite_parquet(path, change):
@@ -119,7 +121,7 @@ def test_it_runs_alone(copy, pem):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", [TRAIN, TRAIN_TAR, "rows.jsonl", "README.md", "croissant.json", "attestations.jsonl"])
+@pytest.mark.parametrize("path", [TRAIN, TRAIN_TAR, ROWS, "README.md", "croissant.json", "attestations.jsonl"])
 def test_a_changed_byte(path, copy, pem, capsys):
     content = bytearray((copy / path).read_bytes())
     content[len(content) // 2] ^= 1
@@ -180,7 +182,7 @@ def test_a_row_record_that_was_changed(copy, pem, capsys):
     rows[0]["annotations"][0]["paid"] = "9.0000"
     write_records(copy, rows)
     sum_again(copy)
-    assert wrong(copy, pem, capsys) == "rows.jsonl: not the file that statement.dsse.json signed"
+    assert wrong(copy, pem, capsys) == f"{ROWS}: not the file that statement.dsse.json signed"
 
 
 def test_a_row_record_that_was_changed_in_an_updated_copy(updated, pem, capsys):
@@ -188,13 +190,13 @@ def test_a_row_record_that_was_changed_in_an_updated_copy(updated, pem, capsys):
     rows[0]["annotations"][0]["paid"] = "9.0000"
     write_records(updated, rows)
     sum_again(updated)
-    assert wrong(updated, pem, capsys) == "rows.jsonl: the rows are not those that were signed (rows_root differs)"
+    assert wrong(updated, pem, capsys) == "rows/: the rows are not those that were signed (rows_root differs)"
 
 
 def test_a_row_removed_without_a_notice(updated, pem, capsys):
     write_records(updated, records(updated)[1:])
     sum_again(updated)
-    assert wrong(updated, pem, capsys) == "rows.jsonl: 7 rows and 2 withdrawn ones, but 10 were signed"
+    assert wrong(updated, pem, capsys) == "rows/: 7 rows and 2 withdrawn ones, but 10 were signed"
 
 
 def test_removed_rows_that_no_notice_names(updated, pem, capsys):
@@ -223,7 +225,7 @@ def test_a_notice_that_was_hidden(updated, pem, capsys):
     assert wrong(updated, pem, capsys).endswith("is removed without a signed notice")
 
 
-@pytest.mark.parametrize("path", ["rows.jsonl", TRAIN, TRAIN_TAR])
+@pytest.mark.parametrize("path", [ROWS, TRAIN, TRAIN_TAR])
 def test_a_withdrawn_row_that_is_still_there(path, exported, updated, pem, capsys):
     (updated / path).write_bytes((exported[0] / path).read_bytes())
     sum_again(updated)
@@ -247,15 +249,24 @@ def test_a_basis_other_than_attested(copy, pem, capsys):
     rows[0]["basis"]["valid_until"] = "2999-01-01"
     write_records(copy, rows)
     sign_again(copy)
-    assert wrong(copy, pem, capsys) == f"rows.jsonl: row {rows[0]['row_id']}: its basis is not as the ledger attests"
+    assert wrong(copy, pem, capsys) == f"{ROWS}: row {rows[0]['row_id']}: its basis is not as the ledger attests"
 
 
 def test_a_subject_in_two_splits(copy, pem, capsys):
-    rows = records(copy)
-    rows[-1]["subject"] = rows[0]["subject"]
+    rows, others = records(copy), rows_of(copy)
+    rows[-1]["subject"] = next(row["subject"] for row in others if row["split"] == "test")
     write_records(copy, rows)
     sign_again(copy)
-    assert wrong(copy, pem, capsys) == f"rows.jsonl: row {rows[-1]['row_id']}: its subject is in two splits"
+    assert wrong(copy, pem, capsys) == f"{ROWS}: row {rows[-1]['row_id']}: its subject is in two splits"
+
+
+def test_a_row_among_those_of_another_split(copy, pem, capsys):
+    rows = records(copy)
+    rows[0]["split"] = "test"
+    rows = [row for row in rows if row["subject"] != rows[0]["subject"]] + [rows[0]]
+    write_records(copy, rows)
+    sign_again(copy)
+    assert wrong(copy, pem, capsys) == f"{ROWS}: row {rows[-1]['row_id']}: it belongs in split test"
 
 
 def test_an_image_in_parquet_that_is_not_the_recorded_one(updated, pem, capsys):
@@ -298,7 +309,7 @@ def test_a_label_in_the_tar_that_is_not_the_recorded_one(updated, pem, capsys):
 def test_a_row_missing_from_one_form(updated, pem, capsys):
     rewrite_tar(updated / TRAIN_TAR, lambda members: members[2:])
     sum_again(updated)
-    assert wrong(updated, pem, capsys).endswith("is in rows.jsonl but in no .tar file")
+    assert wrong(updated, pem, capsys).endswith("has a record, but is in no .tar file")
 
 
 def test_a_card_changed_in_an_updated_copy(updated, pem, capsys):
@@ -332,7 +343,7 @@ def test_a_description_changed_in_an_updated_copy(updated, pem, capsys):
     [
         ("SHA256SUMS", b"\xff"),
         ("statement.dsse.json", b"[]"),
-        ("rows.jsonl", b"{"),
+        (ROWS, b"{"),
         ("SHA256SUMS", b"x  ../../etc/passwd\n"),
     ],
 )

@@ -1,0 +1,92 @@
+"""Rows keep their shard from release to release, so what did not change is stored and pulled once."""
+
+import pytest
+
+from consent.withdrawals import withdraw
+from exports import shards
+from exports.models import Item
+from exports.notices import revoke_items
+from tests.exports.factories import (
+    annotate,
+    make_annotator,
+    make_dataset,
+    make_image,
+    make_labelled_dataset,
+    make_published,
+    result,
+)
+
+
+def place(row, subject, split="train", side=100):
+    return shards.Place(row, split, subject, side * side)
+
+
+def test_new_rows_fill_new_shards_person_by_person(monkeypatch):
+    monkeypatch.setattr(shards, "MOST_ROWS", 2)
+    rows = [place(row, person) for row, person in (("a", "p2"), ("b", "p1"), ("c", "p2"), ("d", "p1"))]
+    found = shards.assign(rows, {"b": "train-00004", "z": "train-00007", "y": "test-00009"})
+    assert found == {"b": "train-00004", "d": "train-00008", "a": "train-00008", "c": "train-00009"}
+
+
+def test_large_photographs_make_small_shards():
+    rows = [place(row, "p", side=10_000) for row in "abcde"]  # 100 megapixels each
+    found = shards.assign([*rows, place("f", "q", side=100_000)], {})
+    assert sorted(found.values()) == [
+        "train-00000", "train-00000", "train-00001", "train-00001", "train-00002", "train-00003",
+    ]  # fmt: skip
+
+
+def files(release):
+    return {file.path: file for file in release.files.exclude(shard="")}
+
+
+def kept(earlier, later):
+    """Shards of which both releases have every file, at one place in storage."""
+    before, now = files(earlier), files(later)
+    same = {path for path in before.keys() & now.keys() if before[path].key == now[path].key}
+    return {file.shard for path, file in now.items() if path in same} - {
+        file.shard for path, file in now.items() if path not in same
+    }
+
+
+@pytest.mark.django_db
+def test_a_later_release_writes_only_what_changed(monkeypatch):
+    """More rows open new shards; a withdrawal and a new label touch the shards that hold them, and no others."""
+    monkeypatch.setattr(shards, "MOST_ROWS", 4)
+    dataset = make_labelled_dataset(people=24, each=1)
+    first = make_published(dataset)
+    old = set(first.items.values_list("shard", flat=True))
+    assert len(old) >= 6
+    worker = make_annotator()
+    for _ in range(2):
+        annotate(make_image(), dataset.campaign, worker, result())
+    second = make_published(dataset)
+    assert second.version == "1.1.0"
+    assert kept(first, second) == old
+    item = second.items.filter(shard=min(old)).first()
+    annotate(item.image, dataset.campaign, make_annotator(), result(1))
+    third = make_published(dataset)
+    assert {one.shard for one in files(third).values()} - kept(second, third) == {item.shard}
+    gone = third.items.filter(shard=max(old)).first()
+    withdraw(consent=gone.image.consent)
+    revoke_items()
+    for release in (first, second, third):
+        off = {file.shard for file in files(release).values() if hasattr(file, "purge")}
+        assert off == {gone.shard}
+    fourth = make_published(dataset)
+    assert fourth.version == "2.0.0"
+    assert {one.shard for one in files(fourth).values()} - kept(third, fourth) == {gone.shard}
+    placed = Item.objects.filter(release__dataset=dataset).values_list("row_id", "shard").distinct()
+    assert len(placed) == 26
+
+
+@pytest.mark.django_db
+def test_leaves_are_in_the_order_of_the_shards(monkeypatch):
+    monkeypatch.setattr(shards, "MOST_ROWS", 1)
+    dataset = make_dataset()
+    for _ in range(3):
+        make_image()
+    make_published(dataset)
+    make_image()
+    rows = list(make_published(dataset).items.order_by("position").values_list("shard", "row_id"))
+    assert rows == sorted(rows)
