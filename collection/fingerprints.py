@@ -12,13 +12,14 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
+import imagehash
 import numpy as np
 from django.db import connection
 from django.db.models import Q
 from PIL import Image as Pillow
+from PIL import ImageOps
 
 from collection.distinct import distinct_from
-from collection.hashes import phash
 from collection.imaging import open_safely
 from collection.models import COMPARED, Fingerprint, Image, ImageStatus, Resemblance
 from consent.signing import sha256_hex
@@ -40,18 +41,22 @@ class Match:
 
 def measure(canonical: Pillow.Image) -> dict[str, Any]:
     """Every field of a Fingerprint but `image` and `pixels_sha256`, from the canonical grey picture."""
-    small, mirror = phash(canonical, 8)
-    large, mirror256 = phash(canonical, 16)
+    mirror = ImageOps.mirror(canonical)
+    small = _hash_int(canonical, 8)
     grey = np.asarray(canonical, dtype=np.float32)
     return {
         "phash": signed(small, 64),
-        "mirror": signed(mirror, 64),
+        "mirror": signed(_hash_int(mirror, 8), 64),
         **{f"band{i}": band for i, band in enumerate(bands(small))},
-        "phash256": f"{large:064x}",
-        "mirror256": f"{mirror256:064x}",
+        "phash256": f"{_hash_int(canonical, 16):064x}",
+        "mirror256": f"{_hash_int(mirror, 16):064x}",
         "mean_luma": float(grey.mean()),
         "sharpness": _laplacian_variance(grey),
     }
+
+
+def _hash_int(picture: Pillow.Image, side: int) -> int:
+    return int(str(imagehash.phash(picture, hash_size=side)), 16)
 
 
 def _laplacian_variance(grey: np.ndarray) -> float:
@@ -101,7 +106,8 @@ def _near_in_postgresql(own: Fingerprint) -> list[Near]:
     """By a function of the database's, made in migration 0017: its plan is kept, and no list of numbers is sent."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT in_mirror, image, large FROM collection_near(%s, %s)", [own.phash, own.mirror])
-        return cursor.fetchall()
+        rows: list[Near] = cursor.fetchall()
+        return rows
 
 
 def _near_in_sqlite(own: Fingerprint) -> Iterator[Near]:

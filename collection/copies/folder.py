@@ -15,13 +15,14 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import cv2
+import imagehash
 import numpy as np
+from PIL import ImageOps
 
 from collection.copies import verify, words
 from collection.copies.canonical import decode
 from collection.copies.groups import Groups, Link
 from collection.copies.votes import FAILURES, candidates
-from collection.hashes import phash
 from collection.imaging import BadImage, open_safely
 from collection.reasons import explain
 
@@ -91,11 +92,12 @@ def open_file(folder: Path, previews: Path, number: int, path: str) -> File:
     except (OSError, ValueError) as error:
         return File(path, error=f"cannot be read: {error}")
     _keep(previews / str(number), seen)
+    mirror = ImageOps.mirror(opened.canonical)
     return File(
         path,
         sha256=hashlib.sha256(data).hexdigest(),
         pixels_sha256=opened.pixels_sha256,
-        hashes=np.stack([np.frombuffer(one.to_bytes(32, "big"), np.uint8) for one in phash(opened.canonical, 16)]),
+        hashes=np.stack([np.packbits(imagehash.phash(one, hash_size=16).hash) for one in (opened.canonical, mirror)]),
         indexed=np.array(words.indexed(seen.features), np.int32),
         asked=seen.asked(),
     )
