@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from annotation import labelstudio, push
 from annotation.comparison_models import Comparison, Difference
+from annotation.intake import whose_accounts
 from annotation.labelstudio import LabelStudioError, ListedTask, RemoteAnnotation, TaskRef
 from annotation.models import Annotation, Campaign, LabelProject, LabelTask
 from annotation.pull import chunks, record_fetched, record_tasks
@@ -155,10 +156,20 @@ def _surely_missing(project: LabelProject, tasks: Iterable[uuid.UUID]) -> list[u
 
 
 def _compare_answers(comparison: Comparison, kept: Mapping[uuid.UUID, ListedTask]) -> None:
-    """Fetch every task that has another number of annotations there than here, and mend what that shows."""
+    """Fetch every task that has another number of annotations there than here, or of other people, and mend what that
+    shows. That somebody's annotation was exchanged for another of theirs it does not see."""
     known = Annotation.objects.filter(task__project=comparison.project).order_by()
     counts = Counter(dict(known.values_list("task").annotate(Count("unique_id", distinct=True))))
-    differing = {keep.external_id for pk, keep in kept.items() if keep.annotations != counts[pk]}
+    here: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
+    for pk, annotator in known.filter(annotator__isnull=False).values_list("task", "annotator").distinct():
+        here[pk].add(annotator)
+    whose = whose_accounts({user for keep in kept.values() for user in keep.users})
+    there = {pk: {whose[user].pk for user in keep.users if user in whose} for pk, keep in kept.items()}
+    differing = {
+        keep.external_id
+        for pk, keep in kept.items()
+        if keep.annotations != counts[pk] or there[pk] != here.get(pk, set())
+    }
     for some in chunks(sorted(differing), labelstudio.MAX_FETCH):
         _mend_answers(comparison, some)
 

@@ -77,14 +77,14 @@ def _open_book(told: Sequence[Told]) -> _Book:
     beside = Earning.objects.by_decision().filter(task__in=tasks)
     return _Book(
         tasks=tasks,
-        annotators=_annotators(users),
+        annotators=whose_accounts(users),
         latest={one.unique_id: one for one in annotations.order_by("version")},
         paid=paid,
         paid_beside=set(beside.values_list("task", "annotator")),
     )
 
 
-def _annotators(users: Collection[int]) -> dict[int, Annotator]:
+def whose_accounts(users: Collection[int]) -> dict[int, Annotator]:
     """Whose these accounts in Label Studio are, or were: it may give an id again, so who has it now goes first."""
     former = FormerAccount.objects.filter(label_studio_user__in=users).select_related("annotator").order_by("left_at")
     now = Annotator.objects.filter(label_studio_user__in=users)

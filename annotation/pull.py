@@ -1,6 +1,7 @@
 """Labels come back: a webhook hints, a sweep by change time finds what no hint told."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from time import monotonic
@@ -80,12 +81,22 @@ def _is_unwanted(task: LabelTask, ref: TaskRef) -> bool:
 
 def record_tasks(*, project: LabelProject, task_ids: Iterable[int]) -> int:
     """Fetch tasks by Label Studio's ids and record all their annotations; how many there are."""
-    seen = 0
-    for some in chunks(sorted(task_ids), labelstudio.MAX_FETCH):
-        fetched = labelstudio.fetch_tasks(project=project.external_id, task_ids=some)
-        seen += record_fetched(project, fetched)
+    seen = sum(record_fetched(project, fetched) for fetched in _fetch_ahead(project, sorted(task_ids)))
     labelstudio.purge_exports(project=project.external_id)
     return seen
+
+
+def _fetch_ahead(project: LabelProject, task_ids: Sequence[int]) -> Iterator[list[RemoteTask]]:
+    """Tasks as Label Studio tells them, some at a time: it is asked for the next while these are recorded."""
+    with ThreadPoolExecutor(1) as fetcher:
+        coming: Future[list[RemoteTask]] | None = None
+        for some in chunks(task_ids, labelstudio.MAX_FETCH):
+            asked = fetcher.submit(labelstudio.fetch_tasks, project=project.external_id, task_ids=some)
+            if coming:
+                yield coming.result()
+            coming = asked
+        if coming:
+            yield coming.result()
 
 
 def record_fetched(project: LabelProject, fetched: Sequence[RemoteTask]) -> int:

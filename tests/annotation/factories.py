@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from annotation.access import campaigns_open_to, is_open_to
 from annotation.config import starter_config
 from annotation.joining_models import WorkAgreement, WorkTerms
 from annotation.labelstudio import RemoteAnnotation
@@ -84,6 +85,13 @@ def make_annotator(label_studio_user: int | None = None, user: User | None = Non
         )
         WorkAgreement.objects.create(annotator=annotator, terms=terms)
     return annotator
+
+
+def open_to(annotator: Annotator) -> set[Campaign]:
+    """The campaigns that are open to somebody: those that a page lists, and those that a call to one is let in to."""
+    listed = set(campaigns_open_to(annotator))
+    assert listed == {campaign for campaign in Campaign.objects.all() if is_open_to(annotator, campaign)}
+    return listed
 
 
 def rating(value: Any = 4) -> dict[str, Any]:

@@ -152,6 +152,20 @@ def test_an_answer_that_no_sweep_told_is_fetched_and_paid(labelled, people):
     assert Earning.objects.filter(task=third).count() == 1
 
 
+def test_an_answer_in_the_place_of_anothers_is_found(labelled, people, studio):
+    """As many as before, and not the same."""
+    ann, bob = people
+    second = LabelTask.objects.order_by("external_id")[1]
+    with studio.api() as api:
+        (one,) = api.get(f"/api/tasks/{second.external_id}/").json()["annotations"]
+        assert api.delete(f"/api/annotations/{one['id']}/").status_code == 204
+    bob.label(second)
+    assert compare() == {"untold": 1, "forgotten": 1}
+    assert {user for _, user in answers_there()[second.pk]} == {ann.id, bob.id}
+    assert Earning.objects.filter(task=second).count() == 2
+    assert compare() == {}
+
+
 def test_second_copies_go_and_another_number_is_learnt(labelled):
     project = LabelProject.objects.get()
     before = answers_there()

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation import about_annotators, terms
 from annotation.about_annotators import group_agreement, save_answers
-from annotation.access import campaigns_open_to, is_handed_to
+from annotation.access import is_handed_to
 from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.joining_models import AnnotatorAbout, AnnotatorLanguage, CampaignLanguage, WorkAgreement, WorkTerms
@@ -24,6 +24,7 @@ from tests.annotation.factories import (
     make_campaign,
     make_pushed_task,
     make_user,
+    open_to,
     rating,
     remote,
 )
@@ -56,15 +57,15 @@ def test_an_agreement_is_kept_once_with_hash_and_time_and_in_the_ledger():
 
 def test_nobody_gets_photographs_before_they_agreed_to_the_terms_in_force():
     campaign, annotator = make_campaign(), make_annotator(agreed=False)
-    assert not campaigns_open_to(annotator).exists()
+    assert open_to(annotator) == set()
     terms.agree(annotator=annotator, sha256=terms.newest_terms().sha256)
-    assert campaigns_open_to(annotator).get() == campaign
+    assert open_to(annotator) == {campaign}
     newer = terms.publish_terms(body="Other terms.", user=make_user())
-    assert not campaigns_open_to(annotator).exists()
+    assert open_to(annotator) == set()
     with pytest.raises(Refused, match="changed a moment ago"):
         terms.agree(annotator=annotator, sha256=WorkTerms.objects.get(version=1).sha256)
     terms.agree(annotator=annotator, sha256=newer.sha256)
-    assert campaigns_open_to(annotator).get() == campaign
+    assert open_to(annotator) == {campaign}
 
 
 def test_new_terms_take_nothing_off_anybodys_screen():
@@ -119,7 +120,7 @@ def test_only_who_knows_one_of_the_languages_gets_the_campaign():
     annotator = make_annotator()
     for known, seen in ((["en"], {open_to_all}), (["de", "en"], {asks, open_to_all}), ([], {open_to_all})):
         set_languages(annotator=annotator, codes=known)
-        assert set(campaigns_open_to(annotator)) == seen
+        assert open_to(annotator) == seen
     with pytest.raises(Refused, match="not one of the languages"):
         set_languages(annotator=annotator, codes=["tlh"])
 

@@ -263,7 +263,8 @@ def test_one_importer_at_a_time(studio):
 # --- Pull ----------------------------------------------------------------------------------------
 
 
-def test_labels_come_back_by_hint_and_by_sweep_and_are_paid_once(studio, labellers):
+def test_labels_come_back_by_hint_and_by_sweep_and_are_paid_once(studio, labellers, monkeypatch):
+    monkeypatch.setattr(labelstudio, "MAX_FETCH", 1)  # several fetches
     campaign = make_campaign(images=2)
     push_pending(campaign=campaign)
     project = LabelProject.objects.get()

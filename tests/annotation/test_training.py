@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation import gold, reconcile
-from annotation.access import campaigns_open_to, is_handed_to
+from annotation.access import is_handed_to
 from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.joining_models import TrainingResult, TrainingSet
@@ -27,6 +27,7 @@ from tests.annotation.factories import (
     make_campaign,
     make_image,
     make_user,
+    open_to,
     rating,
     remote,
 )
@@ -138,14 +139,14 @@ def test_no_dataset_is_made_of_a_training():
 def test_the_campaign_is_open_once_the_training_is_passed_and_the_training_then_is_not():
     campaign, training, tasks = make_trained()
     person = make_annotator(next(_users))
-    assert set(campaigns_open_to(person)) == {training.campaign}
+    assert open_to(person) == {training.campaign}
     answer(person, tasks[:1], RIGHT)
     assert not TrainingResult.objects.exists()  # half an attempt
     answer(person, tasks[1:2], RIGHT)
     result = TrainingResult.objects.get()
     assert (result.attempt, result.right, result.of, result.passed) == (1, 2, 2, True)
-    assert set(campaigns_open_to(person)) == {campaign}
-    assert set(campaigns_open_to(make_annotator())) == {training.campaign}
+    assert open_to(person) == {campaign}
+    assert open_to(make_annotator()) == {training.campaign}
     assert Earning.objects.filter(annotator=person).count() == 2  # training is paid
     assert list(reconcile.differences()) == []
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
@@ -163,11 +164,11 @@ def test_one_may_try_again_with_other_photographs_and_not_for_ever():
     _, training, tasks = make_trained()
     person = make_annotator(next(_users))
     answer(person, tasks[:2], WRONG, RIGHT)
-    assert training.campaign in campaigns_open_to(person)
+    assert training.campaign in open_to(person)
     assert standing(person, training).attempts_left == 1
     answer(person, tasks[2:], RIGHT, WRONG)
     assert list(TrainingResult.objects.order_by("attempt").values_list("attempt", "right")) == [(1, 1), (2, 1)]
-    assert not campaigns_open_to(person).exists()
+    assert open_to(person) == set()
     assert standing(person, training).attempts_left == 0
 
 
@@ -175,7 +176,7 @@ def test_passed_at_the_second_attempt_is_passed():
     campaign, _, tasks = make_trained()
     person = make_annotator(next(_users))
     answer(person, tasks, WRONG, WRONG, RIGHT, RIGHT)
-    assert set(campaigns_open_to(person)) == {campaign}
+    assert open_to(person) == {campaign}
 
 
 def test_what_was_changed_after_the_result_changes_no_result():
@@ -204,7 +205,7 @@ def test_an_answer_that_the_config_refuses_counts_for_no_attempt():
 def test_a_training_that_nothing_asks_for_is_handed_to_nobody():
     campaign, _, _ = make_trained()
     change_campaign(campaign=campaign, action="pause")
-    assert not campaigns_open_to(make_annotator()).exists()
+    assert open_to(make_annotator()) == set()
 
 
 def test_what_one_was_trained_with_one_may_look_at_again_while_it_runs():
