@@ -14,7 +14,7 @@ SCALE = 4  # the picture is shrunk to so many pixels for each bit of a side
 def phash(grey: Image.Image, side: int) -> tuple[int, int]:
     """Two unsigned numbers of `side` × `side` bits: of a picture (mode "L"), and of its mirror image."""
     small = grey.resize((side * SCALE, side * SCALE), Image.Resampling.LANCZOS)
-    low = cv2.dct(np.asarray(small, dtype=np.float64))[:side, :side]
+    low: np.ndarray = cv2.dct(np.asarray(small, dtype=np.float64))[:side, :side]
     low[0] *= np.sqrt(2)  # OpenCV's transform is orthonormal, imagehash's is not
     low[:, 0] *= np.sqrt(2)
     mirrored = low.copy()
