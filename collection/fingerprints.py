@@ -106,8 +106,7 @@ def _near_in_postgresql(own: Fingerprint) -> list[Near]:
     """By a function of the database's, made in migration 0017: its plan is kept, and no list of numbers is sent."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT in_mirror, image, large FROM collection_near(%s, %s)", [own.phash, own.mirror])
-        rows: list[Near] = cursor.fetchall()
-        return rows
+        return list(cursor.fetchall())
 
 
 def _near_in_sqlite(own: Fingerprint) -> Iterator[Near]:
