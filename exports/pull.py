@@ -40,9 +40,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -287,13 +284,17 @@ def _rewrite_records(path: Path, gone: set[str]) -> None:
 
 
 def _rewrite_parquet(path: Path, gone: set[str]) -> None:
+    import pyarrow as pa  # noqa: PLC0415 -- it takes longer than a small pull, and most take no rows out
+    import pyarrow.compute as pc  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     names = pq.read_table(path, columns=["row_id"])["row_id"].to_pylist()
     if not gone & set(names):
         return
     fresh, lost = path.with_name(path.name + ".new"), pa.array(sorted(gone), pa.string())
     with (
         pq.ParquetFile(path) as old,
-        pq.ParquetWriter(fresh, old.schema_arrow, compression="zstd", compression_level=3, use_dictionary=False) as new,
+        pq.ParquetWriter(fresh, old.schema_arrow, compression="none", use_dictionary=False) as new,
     ):
         waiting = old.schema_arrow.empty_table()
         for batch in old.iter_batches(batch_size=ROW_GROUP):
@@ -358,6 +359,8 @@ def _compact(value: Any) -> bytes:
 
 def _patch_documents(target: Path) -> None:
     """Only what the rewritten files changed: sums, sizes, and splits that are empty now (loaders refuse those)."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 -- as above
+
     document = json.loads((target / CROISSANT).read_text())
     for entry in document["distribution"]:
         if "sha256" in entry:

@@ -4,13 +4,12 @@ The same rows give the same bytes (with the same pyarrow). Rows come one at a ti
 for all forms; a Parquet row group holds at most ROW_GROUP of them.
 """
 
-import io
 import json
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,8 +21,7 @@ from exports.labels import Label
 
 ROW_GROUP = 16  # photographs: at 12 megapixels some 50 MB
 PARQUET_OPTIONS: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 3,
+    "compression": "none",  # photographs do not shrink, and the rest is one per cent
     "use_dictionary": False,
     "write_statistics": True,
     "version": "2.6",
@@ -111,7 +109,7 @@ def open_parquet(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
 @contextmanager
 def open_tar(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
     """One WebDataset shard: <row_id>.json and <row_id>.<format> for each row."""
-    with tarfile.open(path, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with path.open("wb") as tar:
 
         def add(record: Record, content: bytes) -> None:
             key = record["row_id"]
@@ -120,9 +118,14 @@ def open_tar(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
             _add(tar, f"{key}.{record['format']}", content)
 
         yield add
+        tar.write(bytes(2 * tarfile.BLOCKSIZE))
+        tar.write(bytes(-tar.tell() % tarfile.RECORDSIZE))
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add(tar: IO[bytes], name: str, content: bytes) -> None:
+    """A member as `tarfile` writes it, which copies what it is given in small pieces."""
     member = tarfile.TarInfo(name)  # no time, no owner: nothing of this machine
     member.size, member.mode = len(content), 0o644
-    tar.addfile(member, io.BytesIO(content))
+    tar.write(member.tobuf(tarfile.USTAR_FORMAT))
+    tar.write(content)
+    tar.write(bytes(-len(content) % tarfile.BLOCKSIZE))

@@ -34,14 +34,18 @@ def main() -> None:
         inside(stack, "consented", ROWS // 100, module=MODULE)
         release = _published(stack, "draft")
         place = stack.var / "pulled"
+        start = [sys.executable, "exports/pull.py", "--help"]
         for number in range(ROUNDS):  # interleaved
+            begun = _timed(lambda start=start: subprocess.run(start, cwd=ROOT, check=True, capture_output=True))
             curl = _timed(lambda number=number: _curl(stack, release, stack.var / f"curl{number}"))
             check = _timed(lambda number=number: _checked(stack.var / f"curl{number}"))
             pull = _timed(lambda number=number: _pull(stack, release, place.with_name(f"pulled{number}")))
             size = sum(path.stat().st_size for path in (stack.var / f"curl{number}").rglob("*") if path.is_file())
+            own, both = pull[0] - begun[0], curl[0] + check[0]
             print(
-                f"{size / 1e6:,.0f} MB: curl {_words(curl)}, sha256sum {_words(check)}, pull {_words(pull)}: "
-                f"{curl[0] / pull[0]:.2f} of curl, {(curl[0] + check[0]) / pull[0]:.2f} of curl and sha256sum"
+                f"{size / 1e6:,.0f} MB: curl {_words(curl)}, sha256sum {_words(check)}, pull {_words(pull)}, of which "
+                f"start-up {begun[0]:.2f} s: {curl[0] / own:.2f} of curl, {both / own:.2f} of curl and sha256sum; with "
+                f"start-up {curl[0] / pull[0]:.2f} and {both / pull[0]:.2f}"
             )
         place = place.with_name("pulled0")
         _print_verify(stack, place / release["slug"] / release["version"])

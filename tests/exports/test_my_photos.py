@@ -76,7 +76,7 @@ def test_it_tells_campaigns_releases_pulls_and_pay(client, consent):
     assert "Fetched by nobody yet" in before
     assert "0.3000 EUR" in before
     assert "Paid to people for labelling it" in before
-    pull(client, dataset, "rows/train-00000.jsonl")
+    pull(client, dataset, dataset.releases.get().files.get(path__startswith="rows/").path)
     assert "Fetched by ML team" in page(client)
     withdraw(consent=consent)
     assert '<span class="badge quiet">dropped</span>' in page(client)  # at once, before any sweep
