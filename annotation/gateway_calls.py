@@ -13,7 +13,7 @@ from django.conf import settings
 from annotation import gateway
 from annotation.access import project_open_to, task_held_by
 from annotation.gateway import Allow, Whose
-from annotation.handouts import hand_out, hand_out_another, keep_place, note_answer, to_finish_first
+from annotation.handouts import hand_out, hand_out_another, keep_place, let_go, note_answer, to_finish_first
 from annotation.labelstudio import NOT_SET_UP, Account, LabelStudioError, task_ref
 from annotation.models import Annotator, LabelTask
 from consent.refusals import Refused
@@ -99,9 +99,10 @@ def _next_task(annotator: Annotator, account: Account, allowed: Allow, path: str
         return Answer(answer.status_code, gateway.own_task(told, whose))
     if not answer.is_success and answer.status_code != HTTPStatus.NOT_FOUND:
         return _no(answer.status_code, told)
-    another = hand_out_another(annotator, project=project)
-    if another and (given := _give(account, another, whose)):
-        return given
+    if another := hand_out_another(annotator, project=project):
+        if given := _give(account, another, whose):
+            return given
+        let_go(annotator, task=another)
     return Answer(404, {"detail": NOT_JUST_NOW}) if answer.is_success else _no(answer.status_code, told)
 
 

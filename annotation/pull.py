@@ -20,20 +20,26 @@ T = TypeVar("T")
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # A change becomes visible a little after the time it carries: look again at the last moments.
 MARGIN = timedelta(seconds=10)
-TAKEN_FOR = timedelta(minutes=1)  # a hint, by whoever fetches it: longer than a fetch may take
+TAKEN_FOR = timedelta(minutes=1)  # a hint, by whoever fetches it: longer than a fetch may take; the sweep is sooner
 AT_ONE_GO = 30.0  # seconds that one call goes on with what is hinted meanwhile; other sweeps wait for their turn
 
 
 def pull_hinted() -> int:
     """Fetch the tasks that webhooks named, and what they name meanwhile; how many annotations they hold.
 
-    Hints go once their task is fetched. Two that pull at once share them.
+    Hints go once their task is fetched. Two that pull at once share them. LabelStudioError, at the end, if a project
+    could not be fetched: its hints stay taken, so that for a while they are in no other project's way.
     """
-    seen, end = 0, monotonic() + AT_ONE_GO
+    seen, failed, end = 0, list[LabelStudioError](), monotonic() + AT_ONE_GO
     while monotonic() < end and (hints := _take_hints()):
         by_project = sorted(hints, key=lambda hint: hint.project_id)
         for project, theirs in groupby(by_project, key=lambda hint: hint.project):
-            seen += _pull_hints(project, list(theirs))
+            try:
+                seen += _pull_hints(project, list(theirs))
+            except LabelStudioError as error:
+                failed.append(error)
+    if failed:
+        raise failed[0]
     return seen
 
 
@@ -49,13 +55,8 @@ def _take_hints() -> list[Hint]:
 
 
 def _pull_hints(project: LabelProject, hints: Sequence[Hint]) -> int:
-    taken = Hint.objects.filter(pk__in=[hint.pk for hint in hints])
-    try:
-        seen = record_tasks(project=project, task_ids={hint.task_external_id for hint in hints})
-    except LabelStudioError:
-        taken.update(taken_until=None)
-        raise
-    taken.delete()
+    seen = record_tasks(project=project, task_ids={hint.task_external_id for hint in hints})
+    Hint.objects.filter(pk__in=[hint.pk for hint in hints]).delete()
     return seen
 
 

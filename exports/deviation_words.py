@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.about_annotators import region_name
+from annotation.about_annotators import REGIONS
 from consent.suppression import SMALL
 from exports.deviation import COMPARED_FROM, LARGEST_GAP
 from exports.deviation_tables import difference
@@ -169,7 +169,7 @@ def _mean_plot(table: Mapping[str, Any], score: str) -> Plot:
     regions = sorted({region for _, said in told for region in said.get("alpha_by_region", ())})
     bars = tuple(_mean(label, said, regions) for label, said in told if said["mean"])
     columns = ("Group", "Rated photographs", "Mean (0 to 1)", "95 % interval", "Compared", "Agreement (alpha)")
-    heads = (*columns, *(f"Agreement, annotators: {region_name(region)}" for region in regions))
+    heads = (*columns, *(f"Agreement, annotators: {REGIONS[region]}" for region in regions))
     notes = _mean_notes(table["scores"][score])
     if regions:
         notes.append(f"Regions are as annotators say. Those of fewer than {SMALL} annotators are left out.")

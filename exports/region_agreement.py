@@ -23,8 +23,8 @@ def agreement_by_region(
     """Krippendorff's alpha (ordinal) by group of subjects and region of annotators; None where nothing can be said.
 
     `rows` as in `exports.group_rows`: column `stars` holds {score: {annotator: stars}}. `regions` says where each
-    annotator is from; who is not in it counts as not having said. A cell is left out unless at least SMALL annotators
-    of the region rated photographs of at least SMALL people of the group.
+    annotator is from; who is not in it said nothing and is in no cell. A cell is left out unless at least SMALL
+    annotators of the region rated photographs of at least SMALL people of the group.
     """
     units: dict[Cell, list[dict[str, Any]]] = defaultdict(list)
     subjects: dict[Cell, set[Any]] = defaultdict(set)
@@ -32,7 +32,8 @@ def agreement_by_region(
     for row in rows:
         by_region: dict[str, dict[str, Any]] = defaultdict(dict)
         for annotator, said in row.get(stars, {}).get(score, {}).items():
-            by_region[regions.get(annotator) or NOT_SAID][annotator] = said
+            if annotator in regions:
+                by_region[regions[annotator]][annotator] = said
         for region, given in by_region.items():
             cell = (row.get(group) or NOT_SAID, region)
             units[cell].append(given)

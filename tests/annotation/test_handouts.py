@@ -9,10 +9,10 @@ from django.db import connection
 from django.utils import timezone
 
 from annotation.handout_models import Handout
-from annotation.handouts import ANSWER_KEPT, PLACE_KEPT, hand_out, keep_place, note_answer
+from annotation.handouts import ANSWER_KEPT, PLACE_KEPT, hand_out, hand_out_another, keep_place, let_go, note_answer
 from annotation.intake import record_annotation
-from annotation.models import Annotation
-from tests.annotation.factories import make_annotator, make_pushed_task, rating, remote
+from annotation.models import Annotation, LabelProject, LabelTask
+from tests.annotation.factories import make_annotator, make_campaign, make_pushed_task, rating, remote
 
 
 @pytest.mark.django_db(transaction=True)
@@ -76,3 +76,25 @@ def test_what_was_refused_or_skipped_frees_its_place_and_takes_nobody_elses():
     assert keep_place(ann, external_id=task.external_id)  # to mend it
     record_annotation(task=task, remote=remote(2, skipped=True))  # Ann's place is not Bob's to lose
     assert not hand_out(bob, task=task)
+
+
+@pytest.mark.django_db
+def test_another_photograph_is_one_with_a_place_and_goes_back_if_it_cannot_be_shown():
+    campaign = make_campaign(images=2)
+    project = LabelProject.objects.create(campaign=campaign, external_id=7)
+    for number, task in enumerate(campaign.tasks.all()):
+        LabelTask.objects.filter(pk=task.pk).update(
+            state="pushed", external_id=number + 1, pushed_at=timezone.now(), project=project
+        )
+    full, free = campaign.tasks.order_by("external_id")
+    ann, bob, cid = (make_annotator(number) for number in (1, 2, 3))
+    for one in (ann, bob):
+        assert hand_out(one, task=full)
+    for _ in range(2):
+        assert hand_out_another(cid, project=7) == free
+        assert hand_out_another(cid, project=7) is None  # they have it already
+        let_go(cid, task=free)
+    record_annotation(task=full, remote=remote(1))  # Ann's place is her label's now, and only that: one is Bob's
+    assert hand_out_another(cid, project=7) == free
+    note_answer(bob, external_id=full.external_id, skipped=True)
+    assert hand_out_another(cid, project=7) == full

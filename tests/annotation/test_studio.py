@@ -348,12 +348,18 @@ def test_label_studio_takes_anything_and_we_do_not(studio, labellers):
     assert Annotation.objects.filter(version=2, verdict="accepted").count() == 1
 
 
-def test_a_failed_fetch_keeps_the_hint(settings):
-    project = LabelProject.objects.create(campaign=make_campaign(), external_id=1)
-    Hint.objects.create(project=project, task_external_id=1, action="ANNOTATION_CREATED")
+def test_a_project_that_cannot_be_fetched_keeps_its_hint_and_stands_in_nobodys_way(studio, labellers):
+    campaign = make_campaign(images=1)
+    lost = LabelProject.objects.create(campaign=make_campaign(), external_id=1_000_000)
+    Hint.objects.create(project=lost, task_external_id=1, action="ANNOTATION_CREATED")
+    push_pending(campaign=campaign)
+    task = campaign.tasks.get()
+    labellers().label(task)
+    Hint.objects.create(project=task.project, task_external_id=task.external_id, action="ANNOTATION_CREATED")
     with pytest.raises(LabelStudioError):
         pull_hinted()
-    assert Hint.objects.get().taken_until is None  # the next sweep takes it
+    assert Hint.objects.get().project == lost
+    assert Earning.objects.count() == 1
 
 
 # --- Webhook -------------------------------------------------------------------------------------

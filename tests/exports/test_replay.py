@@ -128,7 +128,8 @@ class OnPostgres(Installation):
 
 
 @pytest.fixture
-def installation(tmp_path):
+def installation(db, tmp_path):
+    """On the kind of database that this run is on. `db` says that it is one of the tests that both runs have."""
     made = OnFiles(tmp_path) if connection.vendor == "sqlite" else OnPostgres(tmp_path)
     yield made
     made.close()
