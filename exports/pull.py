@@ -18,6 +18,7 @@ server refused or could not be reached; 4 the version holds photographs that wer
 
 import argparse
 import base64
+import contextlib
 import csv
 import hashlib
 import http.client
@@ -392,15 +393,22 @@ class Fetch:
         self.stopped = threading.Event()
         self.elsewhere: dict[str, Path] = {}
         for sums in sorted(target.parent.glob(f"*/{SUMS}")):
-            if sums.parent != target:
-                self.elsewhere |= {sha256: sums.parent / path for path, sha256 in local_sums(sums.parent).items()}
+            with contextlib.suppress(Trouble, ValueError):  # a damaged copy of another version has nothing to give
+                if sums.parent != target:
+                    self.elsewhere |= {sha256: sums.parent / path for path, sha256 in local_sums(sums.parent).items()}
 
     def all(self, sums: Mapping[str, str]) -> int:
         """Make the copy complete; bytes that moved. The first trouble ends it."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             waiting = [pool.submit(self.one, path, sha256) for path, sha256 in sums.items()]
+            moved = 0
             try:
-                return sum(done.result() for done in as_completed(waiting))
+                for count, done in enumerate(as_completed(waiting), start=1):
+                    moved += done.result()
+                    if sys.stderr.isatty():
+                        end = "\n" if count == len(waiting) else ""
+                        sys.stderr.write(f"\r{count} of {len(waiting)} files, {moved / 1e6:,.1f} MB fetched{end}")
+                return moved
             except BaseException:
                 self.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)

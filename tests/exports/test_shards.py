@@ -2,10 +2,12 @@
 
 import pytest
 
+from annotation.answers import Control
 from consent.withdrawals import withdraw
-from exports import shards
+from exports import pull, shards
 from exports.models import Item
 from exports.notices import revoke_items
+from exports.writers import open_parquet, open_tar
 from tests.exports.factories import (
     annotate,
     make_annotator,
@@ -34,6 +36,31 @@ def test_large_photographs_make_small_shards():
     assert sorted(found.values()) == [
         "train-00000", "train-00000", "train-00001", "train-00001", "train-00002", "train-00003",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("open_form", "take_out"), [(open_parquet, pull._rewrite_parquet), (open_tar, pull._rewrite_tar)]
+)
+def test_what_a_notice_leaves_of_a_shard_is_what_the_next_release_writes(open_form, take_out, tmp_path):
+    """So nothing of it is pulled again. 40 rows are three groups of rows in Parquet."""
+    records = [
+        {
+            "row_id": f"{number:032x}", "split": "train", "image_sha256": "0" * 64, "subject": "s", "format": "jpg",
+            "basis": {"id": "b"}, "width": 64, "height": 48, "labels": {"quality": "1.5000"},
+        }
+        for number in range(40)
+    ]  # fmt: skip
+
+    def write(path, some):
+        with open_form(path, [Control("quality", "rating")]) as add:
+            for record in some:
+                add(record, record["row_id"].encode() * 99)
+
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    write(whole, records)
+    write(rest, [record for at, record in enumerate(records) if at not in (3, 20, 21)])
+    take_out(whole, {records[at]["row_id"] for at in (3, 20, 21)})
+    assert whole.read_bytes() == rest.read_bytes()
 
 
 def files(release):

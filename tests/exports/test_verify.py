@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consent import merkle
 from consent.keys import signing_key
 from consent.signing import canonical_json, public_pem, sign_dsse, sign_note
-from exports import verify
+from exports import verify, verify_forms
 from exports.provenance import STATEMENT_TYPE
 from exports.writers import PARQUET_OPTIONS
 from tests.exports.conftest import applied
@@ -304,6 +304,14 @@ def test_a_label_in_the_tar_that_is_not_the_recorded_one(updated, pem, capsys):
     rewrite_tar(updated / TRAIN_TAR, change)
     sum_again(updated)
     assert wrong(updated, pem, capsys).endswith("label quality is not the one of its record")
+
+
+def test_several_shards_at_once_find_the_same(updated, pem, capsys, monkeypatch):
+    monkeypatch.setattr(verify_forms, "AT_ONCE_FROM", 0)
+    assert check(updated, pem, capsys)[0] == 0
+    rewrite_tar(updated / TRAIN_TAR, lambda members: [members[0], (members[1][0], b"x"), *members[2:]])
+    sum_again(updated)
+    assert wrong(updated, pem, capsys).endswith("the image is not the one of its record")
 
 
 def test_a_row_missing_from_one_form(updated, pem, capsys):
