@@ -278,7 +278,7 @@ def test_when_too_few_photographs_are_left_both_sides_read_it_and_what_mends_it(
         answers_from=pilot, size=3, attempts=1, pass_percent=100, places=3, user=make_user()
     ).campaign
     here, work = f"/staff/campaigns/{training.pk}/", f"/work/training/{training.pk}/"
-    assert "were taken back" not in client.get(here).content.decode()  # they are on their way
+    assert "may not be used any more" not in client.get(here).content.decode()  # they are on their way
     plan_tasks(campaign=training)
     tasks = push(training)
     make_campaign(training=training.training_set)
@@ -286,11 +286,11 @@ def test_when_too_few_photographs_are_left_both_sides_read_it_and_what_mends_it(
     person = make_annotator(next(_users))
     answer(person, tasks[:1], WRONG)
     page = client.get(here).content.decode()
-    assert "were taken back" not in page
+    assert "may not be used any more" not in page
     assert f"{pilot.name}</a>, those that a reviewer answered" in page
     withdraw(consent=tasks[0].image.consent)
     page = client.get(here).content.decode()
-    assert "0 of the 3 photographs that 1 attempt take are left" in page
+    assert "0 of the 3 photographs that 1 attempt takes are left" in page
     assert "Nobody new can finish an attempt" in page
     assert f'<a href="/staff/campaigns/{pilot.pk}/quality/">Have reviewers answer more gold</a> (1 waits)' in page
     client.force_login(person.user)
@@ -302,7 +302,7 @@ def test_when_too_few_photographs_are_left_both_sides_read_it_and_what_mends_it(
     assert plan_tasks(campaign=training) == 1  # it comes in by itself
     client.force_login(manager)
     page = client.get(here).content.decode()
-    assert "1 of the 3 photographs that 1 attempt take is left" in page
+    assert "1 of the 3 photographs that 1 attempt takes is left" in page
     assert f'<a href="/staff/campaigns/{pilot.pk}/training/">Make a new training</a>' in page
 
 
