@@ -15,7 +15,7 @@ from exports.differences import Difference
 from exports.models import Format, Release
 from exports.provenance import Row, attestation_lines, sign_statement
 from exports.selection import Candidate, Selection
-from exports.shards import Place
+from exports.shards import PARQUET, PATHS, ROWS, Place, folder_of
 from exports.summary import Summary, summarize
 from exports.writers import Add, ReadImage
 
@@ -37,7 +37,7 @@ class Plan:
 
     @cached_property
     def leaves(self) -> list[bytes]:
-        """Their hashes."""
+        """Of the Merkle tree: one for each row, in their order."""
         return [merkle.leaf_hash(row.line) for row in self.rows]
 
     @cached_property
@@ -81,7 +81,7 @@ def write_files(
 ) -> list[Built]:
     """Write the release into `folder`; the list is in the order of SHA256SUMS, which comes last."""
     written = [built for shard in plan.shards for built in _write_shard(release, plan, shard, folder, read_image)]
-    hashes = {one.path: (one.sha256, one.size) for one in written if not one.path.startswith(f"{ROWS}/")}
+    hashes = {one.path: (one.sha256, one.size) for one in written if not one.path.startswith(folder_of(ROWS))}
     files = [
         *written,
         _write(folder, "README.md", card.write(release, plan.summary)),
@@ -94,18 +94,6 @@ def write_files(
     files = sorted([*files, _write(folder, STATEMENT, statement.encode())], key=lambda file: file.path)
     sums = "".join(f"{file.sha256}  {file.path}\n" for file in files)
     return [*files, _write(folder, SUMS, sums.encode())]
-
-
-PARQUET, ROWS = "parquet", "rows"
-# Where a shard is in each form.
-PATHS = {
-    PARQUET: "data/{}.parquet",
-    ROWS: "rows/{}.jsonl",
-    Format.WEBDATASET: "webdataset/{}.tar",
-    Format.FOLDER: "folder/{}.zip",
-    Format.COCO: "coco/{}.json",
-    Format.LABEL_STUDIO: "label-studio/{}.json",
-}
 
 
 def _write_shard(release: Release, plan: Plan, shard: str, folder: Path, read_image: ReadImage) -> Iterator[Built]:

@@ -47,7 +47,7 @@ def write_coco(path: Path, records: Sequence[Record], controls: Sequence[Control
     """COCO's object detection form, with keypoints where points were asked for. Photographs are those of the folder."""
     boxes = [control.name for control in controls if control.kind == "box"]
     points = [control.name for control in controls if control.kind == "point"]
-    first = shards.number_of(path.stem) * shards.FIRST_OF_NEXT + 1
+    first = shards.number_of(path.stem) * shards.IDS_PER_SHARD + 1
     with path.open("w", encoding="utf-8") as file:
         file.write('{"annotations":[')
         _write_all(file, _annotations(records, boxes, points, first))

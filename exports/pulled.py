@@ -7,11 +7,17 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-REMOVED, ROWS = "removed.jsonl", "rows/"
+from exports.shards import PATHS, folder_of
+
+REMOVED = "removed.jsonl"
 
 
 class Wrong(Exception):
     """What is wrong, by name."""
+
+
+class Unfinished(Exception):
+    """Why the check came to no end: this machine's trouble, which says nothing about the release."""
 
 
 @dataclass
@@ -34,6 +40,16 @@ class Release:
             return (self.folder / path).read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
             raise Wrong(f"{path}: cannot be read ({error})") from error
+
+    def shard_paths(self, form: str) -> dict[str, str]:
+        """Shard to the path of its file in a form. Wrong if any other file is in the form's folder."""
+        found = {}
+        for path in sorted(path for path in self.sums if path.startswith(folder_of(form))):
+            shard = Path(path).stem
+            if path != PATHS[form].format(shard):
+                raise Wrong(f"{path}: {folder_of(form)} holds files named {PATHS[form].format('SHARD')} only")
+            found[shard] = path
+        return found
 
     def lines(self, path: str) -> list[Any]:
         """What a .jsonl file holds."""

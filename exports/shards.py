@@ -9,7 +9,17 @@ from typing import NamedTuple
 
 MOST_ROWS = 1_000
 MOST_PIXELS = 250_000_000  # of all photographs: some 25 to 100 MB of JPEG
-FIRST_OF_NEXT = 1_000_000  # ids in COCO files: so many for each shard, so that the files of a split can be joined
+IDS_PER_SHARD = 1_000_000  # in COCO files, so that the files of a split can be joined
+PARQUET, ROWS = "parquet", "rows"
+# Where a shard is in each form; what is not among `Format` is in every release.
+PATHS = {
+    PARQUET: "data/{}.parquet",
+    ROWS: "rows/{}.jsonl",
+    "webdataset": "webdataset/{}.tar",
+    "folder": "folder/{}.zip",
+    "coco": "coco/{}.json",
+    "label-studio": "label-studio/{}.json",
+}
 
 
 class Place(NamedTuple):
@@ -56,3 +66,8 @@ def split_of(shard: str) -> str:
 
 def number_of(shard: str) -> int:
     return int(shard.rpartition("-")[2])
+
+
+def folder_of(form: str) -> str:
+    """Where all shards of a form are, e.g. "rows/"."""
+    return PATHS[form].partition("{")[0]

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,9 +19,9 @@ from consent.sheets import csv_line
 from consent.signing import sha256_hex
 from exports import label_forms
 from exports.label_forms import METADATA, PLAIN
-from exports.pulled import Release, Wrong
+from exports.pulled import Release, Unfinished, Wrong
+from exports.shards import PARQUET, folder_of
 
-FORMS = {".parquet": "data/", ".tar": "webdataset/", ".zip": "folder/", "coco": "coco/", "tasks": "label-studio/"}
 AT_ONCE_FROM = 64 << 20  # bytes of a form; less is read sooner than other processes start
 Found = tuple[str, bytes, dict[str, Any]]  # row id, photograph, values
 
@@ -39,38 +40,13 @@ class Shard:
         return Wrong(f"{self.path}: row {row_id}{why}")
 
 
-def holds_rows(path: str) -> bool:
-    """Whether a file of a release is one of the forms, so that rows of it may be taken out."""
-    return path.startswith(tuple(FORMS.values()))
-
-
-def check_parquet(release: Release) -> None:
-    _check_form(release, ".parquet")
-
-
-def check_webdataset(release: Release) -> None:
-    _check_form(release, ".tar")
-
-
-def check_folder(release: Release) -> None:
-    _check_form(release, ".zip")
-
-
-def check_coco(release: Release) -> None:
-    _check_form(release, "coco")
-
-
-def check_label_studio(release: Release) -> None:
-    _check_form(release, "tasks")
-
-
 # --- Every row once, in the file of its shard ----------------------------------------------------
 
 
-def _check_form(release: Release, form: str) -> None:
+def check_form(release: Release, form: str) -> None:
     """Each row of a form, if the release has it: all of them, no other, none twice. Several shards at once."""
-    paths = {Path(path).stem: path for path in sorted(release.sums) if path.startswith(FORMS[form])}
-    if not paths and form != ".parquet":
+    paths = release.shard_paths(form)
+    if not paths and form != PARQUET:
         return
     rows: dict[str, dict[str, dict[str, Any]]] = {shard: {} for shard in paths}
     for row_id, record in release.rows.items():
@@ -87,6 +63,10 @@ def _check_form(release: Release, form: str) -> None:
         with ProcessPoolExecutor() as pool:
             try:
                 list(pool.map(check_shard, shards))
+            except BrokenProcessPool as error:
+                raise Unfinished(
+                    f"a process that read {folder_of(form)} was killed, perhaps for want of memory. Try again."
+                ) from error
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -111,7 +91,7 @@ def check_shard(shard: Shard) -> None:
 
 
 def _missing(row_id: str, form: str) -> str:
-    return f"row {row_id} has a record, but is in no {form if form[0] == '.' else FORMS[form]} file"
+    return f"row {row_id} has a record, but is in no file of {folder_of(form)}"
 
 
 def _check_plain(shard: Shard, record: dict[str, Any], row_id: str, content: bytes, values: dict[str, Any]) -> None:
@@ -260,16 +240,16 @@ def _task_rows(path: Path) -> Iterator[Found]:
 
 
 READ: dict[str, Callable[[Path], Iterator[Found]]] = {
-    ".parquet": _parquet_rows,
-    ".tar": _tar_rows,
-    ".zip": _zip_rows,
+    PARQUET: _parquet_rows,
+    "webdataset": _tar_rows,
+    "folder": _zip_rows,
     "coco": _coco_rows,
-    "tasks": _task_rows,
+    "label-studio": _task_rows,
 }
 CHECK: dict[str, Callable[[Shard, dict[str, Any], str, bytes, dict[str, Any]], None]] = {
-    ".parquet": _check_plain,
-    ".tar": _check_plain,
-    ".zip": _check_cells,
+    PARQUET: _check_plain,
+    "webdataset": _check_plain,
+    "folder": _check_cells,
     "coco": _check_coco,
-    "tasks": _check_task,
+    "label-studio": _check_task,
 }

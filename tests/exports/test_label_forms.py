@@ -276,7 +276,7 @@ def sneak(members):
             (rejson, lambda made: made.update(categories=[], annotations=[])),
             "is in no category",
         ),
-        (TASKS, (rejson, lambda made: made.pop()), "but is in no label-studio/ file"),
+        (TASKS, (rejson, lambda made: made.pop()), "but is in no file of label-studio/"),
         (TASKS, (rejson, lambda made: made.append(made[0])), "there twice"),
         (
             TASKS,

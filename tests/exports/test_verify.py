@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -50,7 +51,7 @@ def sum_again(folder):
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
-def sign_again(folder, **changes):
+def sign_again(folder, subjects=(), **changes):
     """What only a dishonest maker can do: sign the tampered files. Croissant's sums are made to fit, too."""
     document = json.loads((folder / "croissant.json").read_text())
     for entry in document["distribution"]:
@@ -59,11 +60,12 @@ def sign_again(folder, **changes):
             entry["sha256"], entry["contentSize"] = hashlib.sha256(content).hexdigest(), f"{len(content)} B"
     (folder / "croissant.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     statement = json.loads(base64.b64decode(json.loads((folder / "statement.dsse.json").read_text())["payload"]))
+    statement["subject"] += [{"name": path, "digest": {}} for path in subjects]
     for subject in statement["subject"]:
         content = (folder / subject["name"]).read_bytes()
         subject["digest"]["sha256"] = hashlib.sha256(content).hexdigest()
         statement["predicate"]["sizes"][subject["name"]] = len(content)
-    lines = [line for path in sorted(folder.glob("rows/*")) for line in path.read_bytes().splitlines()]
+    lines = [line for path in sorted(folder.glob("rows/*.jsonl")) for line in path.read_bytes().splitlines()]
     root = merkle.root_hash([merkle.leaf_hash(line) for line in lines]).hex()
     statement["predicate"] |= {"rows_root": root, "rows": len(lines), **changes}
     (folder / "statement.dsse.json").write_text(
@@ -314,10 +316,33 @@ def test_several_shards_at_once_find_the_same(updated, pem, capsys, monkeypatch)
     assert wrong(updated, pem, capsys).endswith("the image is not the one of its record")
 
 
+def test_a_reader_that_is_killed_calls_no_release_wrong(copy, pem, capsys, monkeypatch):
+    monkeypatch.setattr(verify_forms, "AT_ONCE_FROM", 0)
+    monkeypatch.setattr(verify_forms.pq, "ParquetFile", lambda path: os._exit(9))
+    assert verify.main([str(copy), "--key", str(pem)]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("verify: a process that read data/ was killed")
+
+
+@pytest.mark.parametrize("path", [TRAIN, TRAIN_TAR, ROWS, "folder/train-00000.zip"])
+@pytest.mark.parametrize("twin", ["{}.zzz", "x/{}"])
+def test_a_file_that_no_check_would_read_is_found_even_if_it_is_signed(twin, path, copy, pem, capsys):
+    """The good bytes under another name of the same shard, and garbage where loaders look."""
+    folder, _, name = path.partition("/")
+    other = f"{folder}/{twin.format(name if '/' in twin else name.partition('.')[0])}"
+    (copy / other).parent.mkdir(exist_ok=True)
+    (copy / other).write_bytes((copy / path).read_bytes())
+    if folder != "rows":
+        (copy / path).write_bytes(b"garbage")
+    sign_again(copy, subjects=[other])
+    assert wrong(copy, pem, capsys).startswith(f"{other}: {folder}/ holds files named {folder}/SHARD.")
+
+
 def test_a_row_missing_from_one_form(updated, pem, capsys):
     rewrite_tar(updated / TRAIN_TAR, lambda members: members[2:])
     sum_again(updated)
-    assert wrong(updated, pem, capsys).endswith("has a record, but is in no .tar file")
+    assert wrong(updated, pem, capsys).endswith("has a record, but is in no file of webdataset/")
 
 
 def test_a_card_changed_in_an_updated_copy(updated, pem, capsys):
