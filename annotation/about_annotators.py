@@ -1,7 +1,7 @@
 """What annotators choose to say about themselves: the one way to write, read and delete it, and what it is for.
 
-It answers one question: do groups of annotators label alike? Shown are means of groups in which nobody can be singled
-out, to people with the role for it, and in deviation reports how far those of one region agree.
+It answers one question: do groups of annotators label alike? Only means of groups in which nobody can be singled out
+are shown, to people with the role for it.
 """
 
 import uuid
@@ -47,12 +47,6 @@ UNSAID = "Not said"
 def answers_of(annotator: Annotator) -> AnnotatorAbout | None:
     """What this annotator said about themselves: for their own page only."""
     return AnnotatorAbout.objects.filter(annotator=annotator).first()
-
-
-def regions() -> dict[str, str]:
-    """By annotator, the region of those who said one: to see whether regions agree, only told of SMALL or more."""
-    said = AnnotatorAbout.objects.exclude(region__in=("", PREFER_NOT_TO_SAY)).values_list("annotator", "region")
-    return {str(annotator): region for annotator, region in said}
 
 
 def save_answers(*, annotator: Annotator, **answers: str) -> AnnotatorAbout | None:

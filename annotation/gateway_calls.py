@@ -63,7 +63,11 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
         return _next_task(annotator, account, allowed, path)
     answered = _task_answered(annotator, account, allowed, whose)
     sent = gateway.passed_on(rule, body) if rule.body else None
-    skipped = bool(sent and sent.get("was_cancelled"))
+    skipped = (sent or {}).get("was_cancelled", False)
+    if not isinstance(skipped, bool):  # Label Studio would read it in a way of its own
+        raise Refused("Whether a photograph was skipped is true or false.")
+    if sent and not {"result", "was_cancelled"} & set(sent):
+        answered = None  # how long it took, and the like: no answer, which would have a place kept
     if answered is not None and not skipped and not keep_place(annotator, external_id=answered):
         raise Refused(ALL_GIVEN)
     answer = _pass_on(account, allowed, path, sent)

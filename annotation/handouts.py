@@ -20,7 +20,9 @@ from annotation.models import Annotation, Annotator, Earning, LabelTask
 from annotation.services import may_be_seen
 
 PLACE_KEPT = timedelta(hours=2)  # for whoever holds a photograph; then it may be given to somebody else
-ANSWER_KEPT = timedelta(days=1)  # for an answer that Label Studio has, until it is here: far longer than a sweep takes
+# For an answer that Label Studio has, until it is here: far longer than a sweep takes, and so short that whoever sends
+# refused answers again and again keeps others away for as long as they do so only.
+ANSWER_KEPT = timedelta(minutes=15)
 NEARLY_OVER = timedelta(minutes=1)  # a place that ends so soon is asked for under the lock
 TRIES = 5  # others may be quicker, and of a withdrawn photograph the task is there for some seconds more
 

@@ -284,6 +284,7 @@ RULES = (
             "exports.deviationaction",
             "exports.deviationactiondone",
             "exports.recipient",
+            "exports.accesstoken",
         ),
     ),
     Rule(

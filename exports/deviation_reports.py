@@ -11,7 +11,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from annotation import about_annotators
 from collection.models import DIMENSIONS, Image
 from consent import ledger
 from consent.models import LedgerEntry
@@ -40,7 +39,7 @@ def make_report(*, release: Release, images: Collection[Image]) -> DeviationRepo
 def _section(release: Release, rows: list[dict[str, Any]]) -> Document:
     scores = sorted(scales(release))
     total = (len(rows), len({row["subject"] for row in rows}))
-    made = deviation_tables.tables(rows, scores, DIMENSIONS, STARS, about_annotators.regions())
+    made = deviation_tables.tables(rows, scores, DIMENSIONS, STARS)
     dated = [{**table, "as_of": release.version} for table in made]
     held = _telling(release, [Shown(table, rows, total) for table in dated])
     before = _last_tables(release.dataset)

@@ -25,7 +25,6 @@ from exports.deviation import (
     is_too_far,
     judged_gap,
 )
-from exports.region_agreement import Cell, agreement_by_region
 
 Row = Mapping[str, Any]
 Table = dict[str, Any]
@@ -46,20 +45,10 @@ MOST_GAPS = 10  # of one score in one table that are listed
 BALANCE_ONLY = ""  # the name of a score that no row has
 
 
-def tables(
-    rows: Sequence[Row],
-    scores: Iterable[str],
-    attributes: Sequence[str],
-    stars: str,
-    regions: Mapping[str, str] | None = None,
-) -> list[Table]:
-    """One table per attribute, then one per pair of them that is big enough. `stars` as in `group_rows.STARS`.
-
-    With `regions` (where annotators are from, as far as they said) those of one attribute tell how far annotators of
-    one region agree about each group.
-    """
+def tables(rows: Sequence[Row], scores: Iterable[str], attributes: Sequence[str], stars: str) -> list[Table]:
+    """One table per attribute, then one per pair of them that is big enough. `stars` as in `group_rows.STARS`."""
     scores = list(scores)
-    single = [_table(rows, scores, (attribute,), stars, regions or {}) for attribute in attributes]
+    single = [_table(rows, scores, (attribute,), stars) for attribute in attributes]
     shown = {table["columns"][0]: {line["group"] for line in table["lines"]} - {NOT_SAID} for table in single}
     pairs = [_pair(rows, scores, pair, shown, stars) for pair in combinations(attributes, 2)]
     return single + [table for table in pairs if table]
@@ -99,15 +88,12 @@ def whole_per_cent(shown: Iterable[Table]) -> list[Table]:
 # --- One table -----------------------------------------------------------------------------------
 
 
-def _table(
-    rows: Sequence[Row], scores: list[str], columns: tuple[str, ...], stars: str, regions: Mapping[str, str]
-) -> Table:
+def _table(rows: Sequence[Row], scores: list[str], columns: tuple[str, ...], stars: str) -> Table:
     name, reference = REFERENCES.get(columns[0], ("", {})) if len(columns) == 1 else ("", {})
     reports = {score: group_report(rows, score, columns, reference) for score in scores or [BALANCE_ONLY]}
     first = next(iter(reports.values()))
     shown = [place for place, line in enumerate(first.lines) if not line.withheld]
     agreement = {score: _agreement(rows, score, columns, stars) for score in scores}
-    by_region = {score: agreement_by_region(rows, score, columns[0], stars, regions) for score in scores if regions}
     return {
         "columns": list(columns),
         "title": title(columns),
@@ -118,8 +104,7 @@ def _table(
             {
                 **_balance(first.lines[place], columns),
                 "scores": {
-                    score: _score(reports[score].lines[place], agreement[score], by_region.get(score, {}))
-                    for score in scores
+                    score: _score(reports[score].lines[place], agreement[score]) for score in scores
                 },
             }
             for place in shown
@@ -140,16 +125,14 @@ def _balance(line: GroupLine, columns: Sequence[str]) -> Table:
     }
 
 
-def _score(line: GroupLine, agreement: Mapping[str, float | None], by_region: Mapping[Cell, float | None]) -> Table:
+def _score(line: GroupLine, agreement: Mapping[str, float | None]) -> Table:
     told = line.mean is not None
-    regions = {region: decimals(alpha) for (group, region), alpha in by_region.items() if told and group == line.group}
     return {
         "n": line.scored if told else None,
         "mean": decimals(line.mean),
         "mean_interval": _interval(line.mean_interval),
         "compared": line.compared,
         "alpha": decimals(agreement.get(line.group)) if told else "",
-        **({"alpha_by_region": regions} if regions else {}),
     }
 
 
@@ -197,7 +180,7 @@ def _pair(
         {**row, **{name: row.get(name) if row.get(name) in kept[at] else None for at, name in enumerate(pair)}}
         for row in rows
     ]
-    return _table(coarse, scores, pair, stars, {})
+    return _table(coarse, scores, pair, stars)
 
 
 def large_answers(people: Sequence[tuple[Any, Any]], shown: tuple[set[str], set[str]]) -> tuple[set[str], set[str]]:

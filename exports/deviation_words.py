@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.about_annotators import REGIONS
 from consent.suppression import SMALL
 from exports.deviation import COMPARED_FROM, LARGEST_GAP
 from exports.deviation_tables import difference
@@ -166,32 +165,23 @@ def _share(line: Mapping[str, Any], reference: str) -> Bar:
 
 def _mean_plot(table: Mapping[str, Any], score: str) -> Plot:
     told = [(line["label"], line["scores"][score]) for line in table["lines"] if score in line["scores"]]
-    regions = sorted({region for _, said in told for region in said.get("alpha_by_region", ())})
-    bars = tuple(_mean(label, said, regions) for label, said in told if said["mean"])
-    columns = ("Group", "Rated photographs", "Mean (0 to 1)", "95 % interval", "Compared", "Agreement (alpha)")
-    heads = (*columns, *(f"Agreement, annotators: {REGIONS[region]}" for region in regions))
-    notes = _mean_notes(table["scores"][score])
-    if regions:
-        notes.append(f"Regions are as annotators say. Those of fewer than {SMALL} annotators are left out.")
-    return Plot("mean", f"Mean of {score}, from 0 to 1", heads, bars, tuple(notes))
+    bars = tuple(_mean(label, said) for label, said in told if said["mean"])
+    heads = ("Group", "Rated photographs", "Mean (0 to 1)", "95 % interval", "Compared", "Agreement (alpha)")
+    return Plot("mean", f"Mean of {score}, from 0 to 1", heads, bars, tuple(_mean_notes(table["scores"][score])))
 
 
-def _mean(label: str, said: Mapping[str, Any], regions: Sequence[str]) -> Bar:
+def _mean(label: str, said: Mapping[str, Any]) -> Bar:
     low, high = said["mean_interval"]
     mean, interval = f"{float(said['mean']):.2f}", f"{float(low):.2f} to {float(high):.2f}"
-    alphas = [said["alpha"], *(said.get("alpha_by_region", {}).get(region, "") for region in regions)]
+    alpha = f"{float(said['alpha']):.2f}" if said["alpha"] else "–"
     return Bar(
         label=label,
         at=said["mean"],
         low=low,
         high=high,
         words=f"{mean} (95 %: {interval})" + ("" if said["compared"] else ", not compared"),
-        cells=(label, f"{said['n']:,}", mean, interval, "yes" if said["compared"] else "no", *map(_alpha, alphas)),
+        cells=(label, f"{said['n']:,}", mean, interval, "yes" if said["compared"] else "no", alpha),
     )
-
-
-def _alpha(alpha: str) -> str:
-    return f"{float(alpha):.2f}" if alpha else "–"
 
 
 def _mean_notes(found: Mapping[str, Any]) -> list[str]:

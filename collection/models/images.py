@@ -102,7 +102,7 @@ class ImageQuerySet(models.QuerySet["Image"]):
         """
         if new not in MOVES[old]:
             raise ValueError(f"{old} -> {new} is not a move of the state machine")
-        # No savepoint: two statements less for each move. What fails here is a fault of ours, and undoes the caller's too.
+        # No savepoint: two statements less for each move. What fails here is our fault, and undoes the caller's too.
         with transaction.atomic(savepoint=False):
             rows = self.filter(pk=pk, status=old)
             if new != S.PURGED:

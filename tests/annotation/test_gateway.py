@@ -181,8 +181,13 @@ def test_what_was_skipped_somebody_else_gets_at_once(studio, ann, bob):
     project = LabelProject.objects.get(campaign=one).external_id
     task = ann.next(project).json()["id"]
     skipped = ann.annotate(task, result=[], was_cancelled=True).json()["id"]
+    tasks.sweep_updated()
+    assert ann.ask("PATCH", f"/api/annotations/{skipped}", {"lead_time": 1}).status_code == 200  # no answer: no place
     assert bob.next(project).json()["id"] == task
     change = {"result": good_result(), "was_cancelled": False}
+    assert refused(
+        ann.ask("PATCH", f"/api/annotations/{skipped}", change | {"was_cancelled": "false"}), "true or false"
+    )
     assert refused(ann.ask("PATCH", f"/api/annotations/{skipped}", change), "others have given all annotations")
     assert bob.annotate(task).status_code == 201
 

@@ -103,7 +103,7 @@ NOT_PAGES = {
     "work_about_delete",
     "exception_sign", "exception_drop",
     "photos_remove", "kept_erase", "draft_discard", "release_publish", "review_start", "review_take",
-    "review_leave", "review_beat", "review_undo", "library_cancel", "call_close",
+    "review_leave", "review_beat", "review_undo", "library_cancel", "call_close", "token_end",
     # shown once by a mailed link, which is used up
     "work_join",
 }  # fmt: skip

@@ -9,9 +9,6 @@ import time_machine
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation import about_annotators
-from annotation.joining_models import AnnotatorAbout
-from collection.models import Image
 from consent import demographics
 from consent.models import LedgerEntry
 from consent.refusals import Refused
@@ -19,7 +16,6 @@ from consent.roles import DATA_MANAGER, FAIRNESS_ANALYST, PROTECTION_OFFICER, RE
 from consent.signing import sha256_hex
 from consent.withdrawals import withdraw
 from exports import tasks
-from exports.definitions import define
 from exports.deviation_actions import actions_of, add_action, finish_action
 from exports.deviation_reports import last_quarter, make_report, report_quarter, withdrawal_effect
 from exports.models import DeviationAction, DeviationReport, GateException, Release
@@ -58,38 +54,7 @@ def page_of(client, report, role=DATA_MANAGER):
     return client.get(f"/staff/reports/{report.pk}/")
 
 
-def regional(region, images, dataset, stars, annotators=5):
-    """So many annotators of a region rate every photograph; `stars` of the annotator's and the photograph's place."""
-    for who in range(annotators):
-        worker = make_annotator()
-        about_annotators.save_answers(annotator=worker, region=region)
-        for at, image in enumerate(images):
-            annotate(image, dataset.campaign, worker, result(stars(who, at)))
-
-
 # --- Kept ----------------------------------------------------------------------------------------
-
-
-def test_it_says_how_far_annotators_of_a_region_agree_about_a_group(client):
-    dataset = make_rated_dataset(ALIKE, people=5, each=1)
-    images = list(Image.objects.order_by("received_at"))  # tone 2, then tone 9
-    regional("europe", images, dataset, lambda who, at: 1 + at % 5)
-    regional("asia", images, dataset, lambda who, at: 1 + (at + who * (at >= 5)) % 5)
-    regional("oceania", images, dataset, lambda who, at: 3, annotators=4)
-    first = make_published(dataset).deviation_report
-    two, nine = (line["scores"]["quality"]["alpha_by_region"] for line in table(first, "skin_tone")["lines"])
-    assert two == {"asia": "1.0000", "europe": "1.0000"}  # neither the four of Oceania nor the one who did not say
-    assert nine["europe"] == "1.0000"
-    assert float(nine["asia"]) < 0
-    page = page_of(client, first).content.decode()
-    assert "Agreement, annotators: Europe" in page
-    assert "Oceania" not in page
-    # One annotator who says something else would be the difference of two tables: the first one stays.
-    moved = AnnotatorAbout.objects.filter(region="asia").first()
-    about_annotators.save_answers(annotator=moved.annotator, region="europe")
-    define(dataset=dataset, user=make_manager(), fields={"description": "Brighter."}, targets=())
-    second = make_published(dataset).deviation_report
-    assert table(second, "skin_tone") == table(first, "skin_tone")
 
 
 def test_a_report_is_kept_with_its_hash_in_the_ledger():
