@@ -98,7 +98,8 @@ def _act(request: HttpRequest, run: PayoutRun, form: ReasonForm) -> bool:
             payouts.approve_run(run=run, user=user)
             messages.success(request, "The run is approved. Download its file and give it to the bank.")
         elif action == "settle":
-            messages.success(request, f"{payouts.settle_run(run=run, user=user)} payments are settled.")
+            settled = payouts.settle_run(run=run, user=user)
+            messages.success(request, f"{settled} payment{' is' if settled == 1 else 's are'} settled.")
         elif action == "discard":
             payouts.discard_run(run=run, reason=form.cleaned_data["reason"], user=user)
             messages.success(request, "The run is discarded. Everything is in the balances again.")

@@ -145,7 +145,7 @@ def _decide(request: HttpRequest, task: LabelTask, form: GoldForm) -> bool:
     reason = reject.cleaned_data["reason"]
     return _say(
         request,
-        "The annotation is in no dataset any more.",
+        "The annotation is in no coming release.",
         lambda: gold.reject_annotation(annotation=annotation, reason=reason, user=user),
     )
 

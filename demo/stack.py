@@ -164,6 +164,19 @@ def base_env(home: Path, tmp: Path) -> dict[str, str]:
     return passed | {"HOME": str(home), "TMPDIR": str(tmp), "PYTHONUNBUFFERED": "1"}
 
 
+# Nobody's account: its IBAN is the example that the standard's registry gives.
+PAYER = {
+    "PAYER_NAME": "Likeness Demo Ltd.",
+    "PAYER_IBAN": "IE29AIBK93115212345678",
+    "PAYER_BIC": "AIBKIE2D",
+    "PAYER_STREET": "Sample Street",
+    "PAYER_BUILDING": "1",
+    "PAYER_POSTCODE": "D01 AB12",
+    "PAYER_TOWN": "Dublin",
+    "PAYER_COUNTRY": "IE",
+}
+
+
 def settings(stack: Stack) -> dict[str, str]:
     """Everything our own processes are told, through the environment as in any installation."""
     return base_env(stack.var / "home", stack.var / "tmp") | {
@@ -179,6 +192,7 @@ def settings(stack: Stack) -> dict[str, str]:
         "LABEL_STUDIO_TOKEN": stack.label_studio_token,
         "LABEL_STUDIO_DATA_DIR": str(stack.var / "label-studio"),
         "LABEL_STUDIO_WEBHOOK_SECRET": secrets.token_urlsafe(30),
+        **PAYER,
         **stack.extra,
     }
 

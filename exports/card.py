@@ -74,7 +74,7 @@ def _motivation(release: Release, summary: Summary) -> str:
     purpose = release.dataset.purpose
     return (
         f"{plain(release.definition.description)}\n\nMade for one purpose, {purpose.name}: {purpose.description} "
-        f"Responsible: {', '.join(summary.controllers)}."
+        f"Responsible: {', '.join(summary.controllers).rstrip('.')}."
     )
 
 
@@ -142,8 +142,9 @@ def _uses(release: Release) -> str:
 def _distribution(release: Release) -> str:
     forms = ", ".join(["Parquet", *(Format(one).label.partition(":")[0] for one in release.definition.formats)])
     return (
-        f"Terms: {release.dataset.terms}. Forms: {forms}. Each recipient has a token and pulls with `exports/pull.py`; "
-        "`exports/verify.py` checks a copy without any access to us."
+        f"Terms: {release.dataset.terms}. Forms: {forms}. Each recipient has a token and pulls with `pull.py`, "
+        "which the server hands out. `python -m exports.verify`, of Likeness's source, checks a copy without any "
+        "access to us."
     )
 
 

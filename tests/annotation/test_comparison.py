@@ -401,6 +401,6 @@ def test_the_campaign_page_tells_what_differed(labelled, client):
     text = client.get(page).content.decode()
     assert "compared with what should be there" in text
     assert "Label Studio had lost the photograph: it is sent again: 1, last on" in text
-    assert "In Label Studio: 77" in text
+    assert "In Label Studio: number 77" in text
     Comparison.objects.update(at=timezone.now() - timedelta(days=31))
     assert "lost the photograph" not in client.get(page).content.decode()

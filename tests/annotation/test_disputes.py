@@ -342,7 +342,7 @@ def test_an_annotator_disputes_on_their_page_and_reads_the_answer(client, review
     assert "You are right." in client.get(decide).content.decode()
     client.force_login(annotation.annotator.user)
     page = client.get("/work/").content.decode()
-    assert "The annotator is right.</strong> You are right." in page
+    assert "You were right.</strong> You are right." in page
     assert "0.10 EUR" in page
 
 

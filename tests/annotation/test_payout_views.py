@@ -80,7 +80,7 @@ def test_a_run_from_prepare_to_settled_by_two_people(client, manager):
     assert IBAN in client.get(reverse("payout_file", args=[run.pk, "csv"])).content.decode()
     assert client.get(reverse("payout_file", args=[run.pk, "exe"])).status_code == 404
 
-    assert "1 payments are settled" in client.post(page, {"action": "settle"}, follow=True).content.decode()
+    assert "1 payment is settled" in client.post(page, {"action": "settle"}, follow=True).content.decode()
     assert Payment.objects.with_state().get().state == "settled"
 
 

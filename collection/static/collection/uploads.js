@@ -148,7 +148,9 @@
 
   // What cannot even be chosen (a wrong kind of file, the same one twice) is told by Uppy in a message that goes away.
   uppy.on("restriction-failed", (file, { message }) => {
-    if (file?.name) say(file, "bad", "not taken", message, `not chosen: ${file.name}`);
+    if (!file?.name) return;
+    const chosen = uppy.getFiles().some(({ name, size }) => name === file.name && size === file.size);
+    say(file, "bad", "not taken", chosen ? "You have chosen this one already." : message, `not chosen: ${file.name}`);
   });
 
   const follow = async (file, address) => {
