@@ -387,8 +387,10 @@ class Fetch:
     One object for all threads of a pull; `stopped` ends them.
     """
 
-    def __init__(self, server: Server, there: str, target: Path, sizes: Mapping[str, int]) -> None:
-        self.server, self.there, self.target, self.sizes = server, there, target, sizes
+    def __init__(self, server: Server, there: str, target: Path, files: list[dict[str, Any]]) -> None:
+        self.server, self.there, self.target = server, there, target
+        self.sizes = {file["path"]: int(file["size"]) for file in files}
+        self.gone = {file["path"] for file in files if file["gone"]}
         self.mine = local_sums(target)
         self.stopped = threading.Event()
         self.elsewhere: dict[str, Path] = {}
@@ -417,7 +419,10 @@ class Fetch:
     def one(self, path: str, sha256: str) -> int:
         """See that one file is there; bytes that moved."""
         local = self.target / path
-        if _is_there(local, sha256, self.mine.get(path) if REMOVED in self.mine else None):
+        here = _is_there(local, sha256, self.mine.get(path) if REMOVED in self.mine else None)
+        if path in self.gone and not (here and self.mine):  # a copy that was complete waits for its notice
+            raise Trouble(WITHDRAWN, f"{path} holds photographs that may no longer be used. Pull a newer version.")
+        if here:
             return 0
         if (other := self.elsewhere.get(sha256)) and reuse(other, local, sha256):
             return 0
@@ -449,19 +454,19 @@ def reuse(other: Path, path: Path, sha256: str) -> bool:
 def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key: Ed25519PublicKey) -> None:
     """Make the copy of one release complete."""
     there = f"/api/datasets/{slug}/{release['version']}/"
-    sizes = {file["path"]: int(file["size"]) for file in server.json(there)["files"]}
+    listed = server.json(there)["files"]
     with server.open(f"{there}files/{SUMS}") as answer:
         text = answer.read(LARGEST_ANSWER)
     if hashlib.sha256(text).hexdigest() != release["sums_sha256"]:
         raise Trouble(BAD, f"{SUMS} is not the one that names {slug} {release['version']}")
     sums = parse_sums(text.decode())
     target.mkdir(parents=True, exist_ok=True)
-    files = Fetch(server, there, target, sizes)
+    files = Fetch(server, there, target, listed)
     moved = files.all(sums)
     check_statement(target, sums, key)
     if not files.mine:
         _replace(target / SUMS, text)
-    whole = sum(sizes[path] for path in sums)
+    whole = sum(files.sizes[path] for path in sums)
     say(f"{target}: {moved / 1e6:,.1f} of {whole / 1e6:,.1f} MB were fetched, the rest was here")
 
 
