@@ -199,6 +199,17 @@ def parse_sums(text: str) -> dict[str, str]:
     return sums
 
 
+def served_sums(text: str) -> dict[str, str]:
+    """As a server sends them: they name none of the files that only the recipient's side writes."""
+    sums = parse_sums(text)
+    for path in sums:
+        if path.lower() in {SUMS.lower(), REMOVED} or path.lower().partition("/")[0] == "notices":
+            raise Trouble(BAD, f"{SUMS} names {path}, which is no file of a release")
+    if STATEMENT not in sums:
+        raise Trouble(BAD, f"{SUMS} does not name {STATEMENT}")
+    return sums
+
+
 def local_sums(target: Path) -> dict[str, str]:
     return parse_sums((target / SUMS).read_text()) if (target / SUMS).exists() else {}
 
@@ -459,11 +470,12 @@ def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key:
         text = answer.read(LARGEST_ANSWER)
     if hashlib.sha256(text).hexdigest() != release["sums_sha256"]:
         raise Trouble(BAD, f"{SUMS} is not the one that names {slug} {release['version']}")
-    sums = parse_sums(text.decode())
+    sums = served_sums(text.decode())
     target.mkdir(parents=True, exist_ok=True)
     files = Fetch(server, there, target, listed)
-    moved = files.all(sums)
-    check_statement(target, sums, key)
+    moved = files.one(STATEMENT, sums[STATEMENT])
+    check_statement(target, sums, key)  # before anything that nobody signed is stored
+    moved += files.all({path: sha256 for path, sha256 in sums.items() if path != STATEMENT})
     if not files.mine:
         _replace(target / SUMS, text)
     whole = sum(files.sizes[path] for path in sums)
