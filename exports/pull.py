@@ -265,6 +265,7 @@ def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[
         return
     gone = {row["row_id"] for named in rows.values() for row in named}
     for path in sorted(sums):
+        _drop_leftovers(target / path, ".part", ".new")
         if path.startswith("rows/"):
             _rewrite_records(target / path, gone)
         elif path.endswith(".parquet"):
@@ -433,12 +434,18 @@ class Fetch:
         here = _is_there(local, sha256, self.mine.get(path) if REMOVED in self.mine else None)
         if path in self.gone and not (here and self.mine):  # a copy that was complete waits for its notice
             raise Trouble(WITHDRAWN, f"{path} holds photographs that may no longer be used. Pull a newer version.")
-        if here:
+        if here or ((other := self.elsewhere.get(sha256)) and reuse(other, local, sha256)):
+            _drop_leftovers(local, ".part", ".new")
             return 0
-        if (other := self.elsewhere.get(sha256)) and reuse(other, local, sha256):
-            return 0
+        _drop_leftovers(local, ".new")
         download(self.server, f"{self.there}files/{path}", local, sha256, self.sizes[path], self.stopped)
         return self.sizes[path]
+
+
+def _drop_leftovers(path: Path, *endings: str) -> None:
+    """What a pull that was killed had begun beside a file: it may hold rows that a later notice takes out."""
+    for ending in endings:
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def reuse(other: Path, path: Path, sha256: str) -> bool:
