@@ -199,6 +199,17 @@ def parse_sums(text: str) -> dict[str, str]:
     return sums
 
 
+def served_sums(text: str) -> dict[str, str]:
+    """As a server sends them: they name none of the files that only the recipient's side writes."""
+    sums = parse_sums(text)
+    for path in sums:
+        if path.lower() in {SUMS.lower(), REMOVED} or path.lower().partition("/")[0] == "notices":
+            raise Trouble(BAD, f"{SUMS} names {path}, which is no file of a release")
+    if STATEMENT not in sums:
+        raise Trouble(BAD, f"{SUMS} does not name {STATEMENT}")
+    return sums
+
+
 def local_sums(target: Path) -> dict[str, str]:
     return parse_sums((target / SUMS).read_text()) if (target / SUMS).exists() else {}
 
@@ -254,6 +265,7 @@ def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[
         return
     gone = {row["row_id"] for named in rows.values() for row in named}
     for path in sorted(sums):
+        _drop_leftovers(target / path, ".part", ".new")
         if path.startswith("rows/"):
             _rewrite_records(target / path, gone)
         elif path.endswith(".parquet"):
@@ -387,8 +399,10 @@ class Fetch:
     One object for all threads of a pull; `stopped` ends them.
     """
 
-    def __init__(self, server: Server, there: str, target: Path, sizes: Mapping[str, int]) -> None:
-        self.server, self.there, self.target, self.sizes = server, there, target, sizes
+    def __init__(self, server: Server, there: str, target: Path, files: list[dict[str, Any]]) -> None:
+        self.server, self.there, self.target = server, there, target
+        self.sizes = {file["path"]: int(file["size"]) for file in files}
+        self.gone = {file["path"] for file in files if file["gone"]}
         self.mine = local_sums(target)
         self.stopped = threading.Event()
         self.elsewhere: dict[str, Path] = {}
@@ -417,12 +431,21 @@ class Fetch:
     def one(self, path: str, sha256: str) -> int:
         """See that one file is there; bytes that moved."""
         local = self.target / path
-        if _is_there(local, sha256, self.mine.get(path) if REMOVED in self.mine else None):
+        here = _is_there(local, sha256, self.mine.get(path) if REMOVED in self.mine else None)
+        if path in self.gone and not (here and self.mine):  # a copy that was complete waits for its notice
+            raise Trouble(WITHDRAWN, f"{path} holds photographs that may no longer be used. Pull a newer version.")
+        if here or ((other := self.elsewhere.get(sha256)) and reuse(other, local, sha256)):
+            _drop_leftovers(local, ".part", ".new")
             return 0
-        if (other := self.elsewhere.get(sha256)) and reuse(other, local, sha256):
-            return 0
+        _drop_leftovers(local, ".new")
         download(self.server, f"{self.there}files/{path}", local, sha256, self.sizes[path], self.stopped)
         return self.sizes[path]
+
+
+def _drop_leftovers(path: Path, *endings: str) -> None:
+    """What a pull that was killed had begun beside a file: it may hold rows that a later notice takes out."""
+    for ending in endings:
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def reuse(other: Path, path: Path, sha256: str) -> bool:
@@ -449,19 +472,20 @@ def reuse(other: Path, path: Path, sha256: str) -> bool:
 def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key: Ed25519PublicKey) -> None:
     """Make the copy of one release complete."""
     there = f"/api/datasets/{slug}/{release['version']}/"
-    sizes = {file["path"]: int(file["size"]) for file in server.json(there)["files"]}
+    listed = server.json(there)["files"]
     with server.open(f"{there}files/{SUMS}") as answer:
         text = answer.read(LARGEST_ANSWER)
     if hashlib.sha256(text).hexdigest() != release["sums_sha256"]:
         raise Trouble(BAD, f"{SUMS} is not the one that names {slug} {release['version']}")
-    sums = parse_sums(text.decode())
+    sums = served_sums(text.decode())
     target.mkdir(parents=True, exist_ok=True)
-    files = Fetch(server, there, target, sizes)
-    moved = files.all(sums)
-    check_statement(target, sums, key)
+    files = Fetch(server, there, target, listed)
+    moved = files.one(STATEMENT, sums[STATEMENT])
+    check_statement(target, sums, key)  # before anything that nobody signed is stored
+    moved += files.all({path: sha256 for path, sha256 in sums.items() if path != STATEMENT})
     if not files.mine:
         _replace(target / SUMS, text)
-    whole = sum(sizes[path] for path in sums)
+    whole = sum(files.sizes[path] for path in sums)
     say(f"{target}: {moved / 1e6:,.1f} of {whole / 1e6:,.1f} MB were fetched, the rest was here")
 
 

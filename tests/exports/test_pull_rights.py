@@ -1,0 +1,45 @@
+"""What pull makes of a server that refuses, of one that lies, and of what a killed pull left."""
+
+import pytest
+
+from consent.withdrawals import withdraw
+from exports import pull
+from tests.exports.factories import annotate, make_annotator, make_image, make_published, result
+from tests.exports.test_pull import pulling, release, target
+from tests.test_rights import freeze
+
+__all__ = ("pulling", "release", "target")
+pytestmark = pytest.mark.django_db(transaction=True)
+SUMS = "SHA256SUMS"
+
+
+def newer(release):
+    """The next version: what `release` holds, and one more photograph."""
+    annotate(make_image(), release.dataset.campaign, make_annotator(), result())
+    return make_published(release.dataset)
+
+
+def end_rights(item, how):
+    """No sweep has run yet, so there is no notice."""
+    if how == "withdrawn":
+        withdraw(consent=item.image.consent)
+    else:
+        freeze(item.image)
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "frozen"])
+def test_what_the_server_refuses_is_not_put_together_out_of_another_version(how, pulling, release, target, capsys):
+    assert pulling() == pull.OK
+    newest = newer(release)
+    end_rights(release.items.filter(split="train").first(), how)
+    assert pulling() == pull.WITHDRAWN
+    assert "may no longer be used" in capsys.readouterr().err
+    assert not (target.parent / newest.version).exists()
+
+
+def test_what_was_fetched_of_an_unfinished_copy_is_dropped_before_the_sweep(pulling, release, target):
+    assert pulling() == pull.OK
+    (target / SUMS).unlink()
+    end_rights(release.items.filter(split="train").first(), "frozen")
+    assert pulling() == pull.WITHDRAWN
+    assert not target.exists()
