@@ -5,19 +5,22 @@ them. It is kept sealed beside the annotator.
 """
 
 import json
+import random
 import secrets
+import time
 import uuid
 from dataclasses import asdict
 
 from django.db import transaction
 
 from annotation import labelstudio
-from annotation.labelstudio import Account
+from annotation.labelstudio import Account, LabelStudioError
 from annotation.models import Annotator, FormerAccount
 from consent.sealed_text import open_text, seal_text
 
 CONTEXT = b"likeness label studio accounts\0"
 DOMAIN = "annotators.invalid"  # reserved: no mail ever goes there
+TRIES = 4  # on SQLite Label Studio refuses whoever signs up in the same moment as others: "database is locked"
 
 
 def ensure_account(*, annotator: Annotator) -> None:
@@ -28,7 +31,7 @@ def ensure_account(*, annotator: Annotator) -> None:
     if account_of(annotator):
         return
     before, user_before = annotator.label_studio_access, annotator.label_studio_user
-    made = labelstudio.make_account(email=f"{uuid.uuid4().hex}@{DOMAIN}", password=secrets.token_urlsafe(24))
+    made = _make_account(TRIES)
     with transaction.atomic():
         if user_before is not None:  # what was labelled with it and not fetched yet is still theirs
             FormerAccount.objects.get_or_create(annotator=annotator, label_studio_user=user_before)
@@ -36,6 +39,17 @@ def ensure_account(*, annotator: Annotator) -> None:
             label_studio_user=made.user, label_studio_access=seal_text(json.dumps(asdict(made)), context=CONTEXT)
         )
     annotator.refresh_from_db()
+
+
+def _make_account(tries: int) -> Account:
+    """Under another address each time: a try that failed half way leaves an account to which nobody knows the way."""
+    try:
+        return labelstudio.make_account(email=f"{uuid.uuid4().hex}@{DOMAIN}", password=secrets.token_urlsafe(24))
+    except LabelStudioError as error:
+        if not error.retry or tries <= 1:
+            raise
+    time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 -- so that those who met do not meet again
+    return _make_account(tries - 1)
 
 
 @transaction.atomic

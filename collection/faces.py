@@ -13,11 +13,11 @@ import numpy as np
 from collection.boxes import Box
 
 CASCADES = Path(cv2.__file__).parent / "data"
-FRONTAL_SIDE = 400  # longest side of the picture in which frontal faces are looked for; below it small ones are lost
+FRONTAL_SIDE = 512  # longest side of the picture in which frontal faces are looked for
 PROFILE_SIDE = 256  # profiles cost four times as much a pixel
 SMALLEST = 1 / 16  # of the longest side
 SCALE_STEP, PROFILE_STEP = 1.15, 1.2
-NEIGHBOURS = 3  # hits that must agree on a face
+NEIGHBOURS = 4  # hits that must agree on a face
 PROFILE_NEIGHBOURS = 6
 SAME_FACE = 0.35  # shared part of the smaller box
 
