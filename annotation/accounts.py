@@ -21,6 +21,7 @@ from consent.sealed_text import open_text, seal_text
 CONTEXT = b"likeness label studio accounts\0"
 DOMAIN = "annotators.invalid"  # reserved: no mail ever goes there
 TRIES = 4  # on SQLite Label Studio refuses whoever signs up in the same moment as others: "database is locked"
+TRIED_FOR = 2.0  # seconds: a Label Studio that hangs keeps nobody's page waiting for one try after the other
 
 
 def ensure_account(*, annotator: Annotator) -> None:
@@ -31,7 +32,7 @@ def ensure_account(*, annotator: Annotator) -> None:
     if account_of(annotator):
         return
     before, user_before = annotator.label_studio_access, annotator.label_studio_user
-    made = _make_account(TRIES)
+    made = _make_account()
     with transaction.atomic():
         if user_before is not None:  # what was labelled with it and not fetched yet is still theirs
             FormerAccount.objects.get_or_create(annotator=annotator, label_studio_user=user_before)
@@ -41,15 +42,21 @@ def ensure_account(*, annotator: Annotator) -> None:
     annotator.refresh_from_db()
 
 
-def _make_account(tries: int) -> Account:
+def _make_account() -> Account:
+    end = time.monotonic() + TRIED_FOR
+    for _ in range(TRIES - 1):
+        try:
+            return _sign_up()
+        except LabelStudioError as error:
+            if not error.retry or time.monotonic() > end:
+                raise
+        time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 -- so that those who met do not meet again
+    return _sign_up()
+
+
+def _sign_up() -> Account:
     """Under another address each time: a try that failed half way leaves an account to which nobody knows the way."""
-    try:
-        return labelstudio.make_account(email=f"{uuid.uuid4().hex}@{DOMAIN}", password=secrets.token_urlsafe(24))
-    except LabelStudioError as error:
-        if not error.retry or tries <= 1:
-            raise
-    time.sleep(random.uniform(0.05, 0.3))  # noqa: S311 -- so that those who met do not meet again
-    return _make_account(tries - 1)
+    return labelstudio.make_account(email=f"{uuid.uuid4().hex}@{DOMAIN}", password=secrets.token_urlsafe(24))
 
 
 @transaction.atomic
