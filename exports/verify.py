@@ -29,7 +29,7 @@ from consent import merkle
 from consent.signing import BadSignature, load_public_key, open_dsse, open_note, sha256_hex
 from exports import verify_forms
 from exports.pulled import REMOVED, Release, Unfinished, Wrong
-from exports.shards import PATHS, ROWS, folder_of
+from exports.shards import PATHS, ROWS, folder_of, split_of
 
 SUMS, STATEMENT = "SHA256SUMS", "statement.dsse.json"
 CROISSANT, CARD = "croissant.json", "README.md"
@@ -197,11 +197,11 @@ def check_basis(release: Release) -> None:
 
 
 def check_splits(release: Release) -> None:
-    split_of: dict[str, str] = {}
+    splits: dict[str, str] = {}  # by subject
     for row_id, record in release.rows.items():
-        if split_of.setdefault(record["subject"], record["split"]) != record["split"]:
+        if splits.setdefault(record["subject"], record["split"]) != record["split"]:
             raise Wrong(f"{_place(release, row_id)}: its subject is in two splits")
-        if release.shards[row_id].rpartition("-")[0] != record["split"]:
+        if split_of(release.shards[row_id]) != record["split"]:
             raise Wrong(f"{_place(release, row_id)}: it belongs in split {record['split']}")
 
 
@@ -248,7 +248,7 @@ CHECKS: dict[str, Callable[[Release], None]] = {
     "attestations": check_attestations,
     "basis": check_basis,
     "splits": check_splits,
-    **{form: partial(verify_forms.check_form, form=form) for form in verify_forms.READ},
+    **{form: partial(verify_forms.check_form, form=form) for form in verify_forms.FORMS},
     "croissant": check_croissant,
     "card": check_card,
 }

@@ -74,17 +74,16 @@ def check_form(release: Release, form: str) -> None:
 
 def check_shard(shard: Shard) -> None:
     """Raises Wrong for the first row of it that is not as its record says."""
-    read, check = READ[shard.form], CHECK[shard.form]
+    read, check = FORMS[shard.form]
     seen = set()
-    for found in read(shard.folder / shard.path):
-        row_id = found[0]
+    for row_id, content, said in read(shard.folder / shard.path):
         if row_id in shard.revoked:
             raise shard.wrong(row_id, " was withdrawn (a notice names it) but is still there")
         if row_id not in shard.rows:
             raise shard.wrong(row_id, " is not among the records of this shard")
         if row_id in seen:
             raise shard.wrong(row_id, " is there twice")
-        check(shard, shard.rows[row_id], *found)
+        check(shard, shard.rows[row_id], content, said)
         seen.add(row_id)
     for row_id in shard.rows.keys() - seen:
         raise Wrong(_missing(row_id, shard.form))
@@ -94,42 +93,42 @@ def _missing(row_id: str, form: str) -> str:
     return f"row {row_id} has a record, but is in no file of {folder_of(form)}"
 
 
-def _check_plain(shard: Shard, record: dict[str, Any], row_id: str, content: bytes, values: dict[str, Any]) -> None:
+def _check_plain(shard: Shard, record: dict[str, Any], content: bytes, values: dict[str, Any]) -> None:
     _check_photograph(shard, record, content)
     _check_values(shard, record, values)
 
 
-def _check_cells(shard: Shard, record: dict[str, Any], row_id: str, content: bytes, cells: dict[str, Any]) -> None:
+def _check_cells(shard: Shard, record: dict[str, Any], content: bytes, cells: dict[str, Any]) -> None:
     _check_photograph(shard, record, content)
     labels = [name.removeprefix("label_") for name in cells if name.startswith("label_")]
     expected = _plain_csv(label_forms.csv_columns(labels), label_forms.csv_cells(record, labels))
     if cells != expected or set(record["labels"]) - set(labels):
-        raise shard.wrong(row_id, f": {METADATA} does not say what its record says")
+        raise shard.wrong(record["row_id"], f": {METADATA} does not say what its record says")
 
 
-def _check_coco(shard: Shard, record: dict[str, Any], row_id: str, _: bytes, found: dict[str, Any]) -> None:
+def _check_coco(shard: Shard, record: dict[str, Any], _: bytes, found: dict[str, Any]) -> None:
     number = found["image"].get("id")
     expected = label_forms.coco_annotations(record, found["boxes"], found["points"])
     if found["image"] != label_forms.coco_image(record, number):
-        raise shard.wrong(row_id, ": its image is not as its record says")
+        raise shard.wrong(record["row_id"], ": its image is not as its record says")
     if found["annotations"] != expected:
-        raise shard.wrong(row_id, ": its annotations are not the labels of its record")
+        raise shard.wrong(record["row_id"], ": its annotations are not the labels of its record")
     places = {name for name, label in record["labels"].items() if isinstance(label, list)}
     if places - {*found["boxes"], *found["points"]}:
-        raise shard.wrong(row_id, ": a place of its record is in no category")
+        raise shard.wrong(record["row_id"], ": a place of its record is in no category")
 
 
-def _check_task(shard: Shard, record: dict[str, Any], row_id: str, _: bytes, task: dict[str, Any]) -> None:
+def _check_task(shard: Shard, record: dict[str, Any], _: bytes, task: dict[str, Any]) -> None:
     if task["data"] != label_forms.task_data(record, Path(shard.path).stem):
-        raise shard.wrong(row_id, ": its task is not about its photograph")
+        raise shard.wrong(record["row_id"], ": its task is not about its photograph")
     results = [one for annotation in task["annotations"] for one in annotation["result"]]
     if sorted(one["id"] for one in results) != sorted(name for name, label in record["labels"].items() if label):
-        raise shard.wrong(row_id, ": its results are not the labels of its record")
+        raise shard.wrong(record["row_id"], ": its results are not the labels of its record")
     for one in results:
         name = one["id"]
         labelled = next(iter(one["value"].get(one["type"], ())), "") if one["type"].endswith("labels") else ""
         if one["value"] != label_forms.task_value(one["type"], record["labels"][name], labelled, record):
-            raise shard.wrong(row_id, f": label {name} is not the one of its record")
+            raise shard.wrong(record["row_id"], f": label {name} is not the one of its record")
 
 
 def _check_photograph(shard: Shard, record: dict[str, Any], content: bytes) -> None:
@@ -138,17 +137,16 @@ def _check_photograph(shard: Shard, record: dict[str, Any], content: bytes) -> N
 
 
 def _check_values(shard: Shard, record: dict[str, Any], values: dict[str, Any]) -> None:
-    row_id = record["row_id"]
     expected = {name: record[name] for name in PLAIN} | {"basis": record["basis"]["id"]}
     labels = {name.removeprefix("label_"): value for name, value in values.items() if name.startswith("label_")}
     for name in sorted({*values} - {*expected} - {f"label_{label}" for label in labels}):
-        raise shard.wrong(row_id, f": {name} is in no record")
+        raise shard.wrong(record["row_id"], f": {name} is in no record")
     for name, value in expected.items():
         if values.get(name) != value:
-            raise shard.wrong(row_id, f": {name} is not the one of its record")
+            raise shard.wrong(record["row_id"], f": {name} is not the one of its record")
     for name in sorted({*labels, *record["labels"]}):
         if not _same_label(labels.get(name), record["labels"].get(name)):
-            raise shard.wrong(row_id, f": label {name} is not the one of its record")
+            raise shard.wrong(record["row_id"], f": label {name} is not the one of its record")
 
 
 def _same_label(value: Any, label: Any) -> bool:
@@ -239,17 +237,14 @@ def _task_rows(path: Path) -> Iterator[Found]:
         yield task["data"]["row_id"], b"", task
 
 
-READ: dict[str, Callable[[Path], Iterator[Found]]] = {
-    PARQUET: _parquet_rows,
-    "webdataset": _tar_rows,
-    "folder": _zip_rows,
-    "coco": _coco_rows,
-    "label-studio": _task_rows,
-}
-CHECK: dict[str, Callable[[Shard, dict[str, Any], str, bytes, dict[str, Any]], None]] = {
-    PARQUET: _check_plain,
-    "webdataset": _check_plain,
-    "folder": _check_cells,
-    "coco": _check_coco,
-    "label-studio": _check_task,
+# How each is read, and how what was read of a row is held against its record.
+FORMS: dict[
+    str,
+    tuple[Callable[[Path], Iterator[Found]], Callable[[Shard, dict[str, Any], bytes, dict[str, Any]], None]],
+] = {
+    PARQUET: (_parquet_rows, _check_plain),
+    "webdataset": (_tar_rows, _check_plain),
+    "folder": (_zip_rows, _check_cells),
+    "coco": (_coco_rows, _check_coco),
+    "label-studio": (_task_rows, _check_task),
 }
