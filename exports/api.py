@@ -30,7 +30,7 @@ from exports.api_schema import described
 from exports.citation import cite, makers_of
 from exports.deviation_tables import whole_per_cent
 from exports.differences import difference
-from exports.drafts import last_published
+from exports.drafts import superseded_by
 from exports.gate import VERDICTS, in_words
 from exports.models import (
     AccessToken,
@@ -105,11 +105,11 @@ class ReleaseDetail(DatasetView):
             {"path": file.path, "sha256": file.sha256, "size": file.size, "gone": _holds(file, lost)}
             for file in release.files.order_by("path")
         ]
-        newest = last_published(release.dataset)
+        newer = superseded_by(release)
         about = {
             "notes": release.notes,
             "citation": cite(release, makers_of(release)),
-            "superseded_by": newest.version if newest and newest.number > release.number else None,
+            "superseded_by": newer.version if newer else None,
             "files": files,
         }
         return Response(api_schema.ReleaseAnswer(_release(release) | about).data)

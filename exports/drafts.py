@@ -50,3 +50,9 @@ def last_published(dataset: Dataset) -> Release | None:
     """The newest published release."""
     published = dataset.releases.filter(state=Release.State.PUBLISHED).select_related("dataset__campaign", "definition")
     return published.order_by("-number").first()
+
+
+def superseded_by(release: Release) -> Release | None:
+    """The newest published release of its dataset, if that is a later one."""
+    newest = last_published(release.dataset)
+    return newest if newest and newest.number > release.number else None

@@ -9,7 +9,7 @@ from exports import citation
 from exports.api import gone_items
 from exports.croissant import licence_url
 from exports.differences import count_difference
-from exports.drafts import last_published
+from exports.drafts import superseded_by
 from exports.models import Release
 from exports.splits import NAMES
 
@@ -26,7 +26,7 @@ def release_page(request: HttpRequest, slug: str, version: str) -> HttpResponse:
     makers = citation.makers_of(release)
     splits = dict(release.items.order_by().values_list("split").annotate(Count("pk")))
     rows = sum(splits.values())
-    before, newest = release.previous, last_published(release.dataset)
+    before = release.previous
     context = {
         "release": release,
         "dataset": release.dataset,
@@ -34,7 +34,7 @@ def release_page(request: HttpRequest, slug: str, version: str) -> HttpResponse:
         "splits": [(name, splits[name]) for name in NAMES if name in splits],
         "gone": gone_items(release).count(),
         "size": release.files.aggregate(size=Sum("size"))["size"] or 0,
-        "newest": newest if newest != release else None,
+        "newest": superseded_by(release),
         "changes": count_difference(release=release, earlier=before) if before else None,
         "citation": citation.cite(release, makers),
         "makers": makers,
