@@ -67,10 +67,12 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
         .annotate(rows=Count("items"))
         .order_by("-number")
     )
+    waiting, card = waiting_card(dataset) or (None, "")
     context = {
         "dataset": dataset,
         "definition": current_definition(dataset),
-        "waiting": waiting_card(dataset),
+        "waiting": waiting,
+        "card": card,
         "releases": [(release, withheld_items(release).count()) for release in releases],
         "answers": answers(dataset),
         "tokens": tokens_of(dataset),
