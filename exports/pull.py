@@ -434,10 +434,10 @@ class Fetch:
         here = _is_there(local, sha256, self.mine.get(path) if REMOVED in self.mine else None)
         if path in self.gone and not (here and self.mine):  # a copy that was complete waits for its notice
             raise Trouble(WITHDRAWN, f"{path} holds photographs that may no longer be used. Pull a newer version.")
-        if here or ((other := self.elsewhere.get(sha256)) and reuse(other, local, sha256)):
-            _drop_leftovers(local, ".part", ".new")
-            return 0
         _drop_leftovers(local, ".new")
+        if here or ((other := self.elsewhere.get(sha256)) and reuse(other, local, sha256)):
+            _drop_leftovers(local, ".part")
+            return 0
         download(self.server, f"{self.there}files/{path}", local, sha256, self.sizes[path], self.stopped)
         return self.sizes[path]
 
@@ -454,7 +454,6 @@ def reuse(other: Path, path: Path, sha256: str) -> bool:
     Whatever a notice takes out of either is written anew under its name, so the other keeps what is its own.
     """
     fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         fresh.hardlink_to(other)
@@ -493,14 +492,12 @@ def _is_there(path: Path, sha256: str, rewritten: str | None) -> bool:
     return path.exists() and sha256_of(path) in {sha256, rewritten}
 
 
-def download(
-    server: Server, address: str, path: Path, sha256: str, size: int, stopped: threading.Event | None = None
-) -> None:
+def download(server: Server, address: str, path: Path, sha256: str, size: int, stopped: threading.Event) -> None:
     """Fetch one file through `<name>.part`, which the next pull continues."""
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(TRIES):
-        found = _receive(server, address, part, size, stopped or threading.Event())
+        found = _receive(server, address, part, size, stopped)
         if part.stat().st_size < size:
             continue  # cut off: go on from there
         if found == sha256:

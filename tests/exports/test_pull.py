@@ -139,10 +139,10 @@ def test_only_what_is_missing_is_fetched(live_server, release, tmp_path):
     file = release.files.get(path=TRAIN)
     whole, rest = tmp_path / "whole", tmp_path / "rest"
     address = f"/api/datasets/portraits/1.0.0/files/{TRAIN}"
-    pull.download(server, address, whole, file.sha256, file.size)
+    pull.download(server, address, whole, file.sha256, file.size, threading.Event())
     assert server.answered == (200, file.size)
     (tmp_path / "rest.part").write_bytes(whole.read_bytes()[:1000])
-    pull.download(server, address, rest, file.sha256, file.size)
+    pull.download(server, address, rest, file.sha256, file.size, threading.Event())
     assert server.answered == (206, file.size - 1000)
     assert rest.read_bytes() == whole.read_bytes()
 

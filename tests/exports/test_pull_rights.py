@@ -1,4 +1,4 @@
-"""What pull makes of a server that refuses, of one that lies, and of what a killed pull left."""
+"""What the server refuses is put together out of nothing else that lies on that disk."""
 
 import pytest
 
