@@ -61,12 +61,9 @@ def browser_origin() -> str:
 
 def size(upload_id: uuid.UUID) -> int | None:
     """Bytes of the finished object; None: not there (yet)."""
+    client, key, bucket = buckets.client_of(_storage()), parts.key_of(upload_id), _storage().bucket_name
     try:
-        return int(
-            buckets.client_of(_storage()).head_object(Bucket=_storage().bucket_name, Key=parts.key_of(upload_id))[
-                "ContentLength"
-            ]
-        )
+        return int(client.head_object(Bucket=bucket, Key=key)["ContentLength"])
     except ClientError as error:
         if error.response["Error"]["Code"] in GONE:
             return None
