@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 
 from annotation import payouts, proposals
 from annotation.access import annotator_of
-from annotation.balances import balances
+from annotation.balances import Balance, balances
 from annotation.bank_files import Writer, write_csv, write_pain001
 from annotation.models import Annotation, Annotator, MoneySum
 from annotation.payout_forms import AdjustForm, DecideForm, OutcomeForm, PayeeForm, PrepareForm, ReasonForm
@@ -193,7 +193,9 @@ def pay_proposals(request: HttpRequest) -> HttpResponse:
     about = ("annotator__user", "payment", "made_by")
     user = staff_user(request)
     decided = proposals.decided_lately(DECIDED_DAYS).select_related("made_by", "proposal__made_by", "proposal__payment")
-    waiting = [(one, _barred(one, user)) for one in proposals.waiting().select_related(*about)]
+    waiting = [
+        (one, _barred(one, user), _balances(one.annotator)) for one in proposals.waiting().select_related(*about)
+    ]
     return render(request, "annotation/pay_proposals.html", {"waiting": waiting, "decided": decided})
 
 
@@ -227,12 +229,16 @@ def pay_facts(annotator: Annotator) -> dict[str, Any]:
     """What the pages say of one annotator's pay."""
     return {
         "annotator": annotator,
-        "balances": [(currency, balance) for (_, currency), balance in balances(annotator=annotator).items()],
+        "balances": _balances(annotator),
         "payee": Payee.objects.filter(annotator=annotator).first(),
         "payments": annotator.payments.with_state().prefetch_related("changes").order_by("-number", "currency"),
         "adjustments": annotator.adjustments.order_by("-made_at", "-pk"),
         "worked": _worked(annotator),
     }
+
+
+def _balances(annotator: Annotator) -> list[tuple[str, Balance]]:
+    return [(currency, balance) for (_, currency), balance in balances(annotator=annotator).items()]
 
 
 def _worked(annotator: Annotator) -> str:

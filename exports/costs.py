@@ -15,6 +15,7 @@ from django.db.models import Count, Q, Sum
 
 from annotation.forecast import Forecast, forecast
 from annotation.models import Annotation, Campaign, Earning, MoneySum
+from annotation.payout_models import Adjustment
 from collection.holdings import cost_of, licence_rows, spent
 from collection.models import ReviewDecision
 from consent.models import Licence, PriceBasis
@@ -26,12 +27,16 @@ HOUR = Decimal(3600)
 
 @dataclass
 class Costs:
-    """In one currency. `share` is that of labels in the whole, in percent: the rule of thumb is 30."""
+    """In one currency. `share` is that of labels in the whole, in percent: the rule of thumb is 30.
+
+    `corrections` of pay, which may be below nought, are part of what labels cost and belong to no campaign.
+    """
 
     currency: str
     labels: Decimal = Decimal(0)
     licences: Decimal = Decimal(0)
     review: Decimal = Decimal(0)
+    corrections: Decimal = Decimal(0)
 
     @property
     def total(self) -> Decimal:
@@ -110,6 +115,9 @@ def all_costs() -> list[Costs]:
     sums = _Sums()
     for currency, amount in Earning.objects.order_by().values_list("currency").annotate(total=MoneySum("amount")):
         sums.of(currency).labels += amount
+    for currency, amount in Adjustment.objects.order_by().values_list("currency").annotate(total=MoneySum("amount")):
+        sums.of(currency).labels += amount
+        sums.of(currency).corrections = amount
     for one in spent(licence_rows()):
         sums.of(one.currency).licences += one.cost
     if review := cost_of_review(hours_of_review()):

@@ -13,6 +13,7 @@ from annotation.balances import balances
 from annotation.payout_models import Adjustment, Payment, PaymentChange
 from annotation.proposal_models import Proposal, ProposalDecision
 from annotation.reconcile import differences
+from annotation.templatetags.rates import rate
 from consent.refusals import Refused
 from tests.annotation.payout_factories import PAYER, earn, make_earner, make_manager, make_run
 
@@ -189,7 +190,9 @@ def test_two_data_managers_correct_a_larger_amount(client, earner):
     assert 'value="agreed"' not in shown
     assert "1 change" in client.get(reverse("payout_runs")).content.decode()
     client.force_login(second)
-    assert "Paid for another" in client.get(queue).content.decode()
+    shown = client.get(queue).content.decode()
+    assert "Paid for another" in shown
+    assert f"<dt>Balance now</dt><dd>{rate(balance(earner))} EUR</dd>" in shown
     decision = {"proposal": Proposal.objects.get().pk, "outcome": "agreed"}
     assert "It counts from now on" in client.post(queue, decision, follow=True).content.decode()
     assert Adjustment.objects.get().agreed_by == second

@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from annotation.models import Campaign
+from annotation.models import Annotator, Campaign
+from annotation.payout_models import Adjustment
 from collection.models import ReviewDecision
 from consent.models import PriceBasis
 from exports import costs
@@ -54,6 +55,16 @@ def test_everything_in_all(release, settings):
     assert euros.total == Decimal("23.50")
     assert euros.share == 2  # 0.50 of 23.50
     assert sum(percent for _, _, percent in euros.parts) == pytest.approx(100)
+
+
+def test_corrections_of_pay_are_what_labels_cost(release, client):
+    made = {"annotator": Annotator.objects.first(), "currency": "EUR", "made_by": make_user()}
+    Adjustment.objects.create(amount=Decimal("0.30"), reason="Sent twice as long", **made)
+    Adjustment.objects.create(amount=Decimal("-0.10"), reason="Paid for another", **made)
+    [euros] = costs.all_costs()
+    assert (euros.labels, euros.corrections) == (Decimal("0.70"), Decimal("0.20"))
+    client.force_login(make_user("", "data manager"))
+    assert "Of the labels, 0.20 EUR are corrections of pay" in client.get("/staff/costs/").content.decode()
 
 
 def test_hours_without_a_price_cost_nothing(release, settings):
