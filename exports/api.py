@@ -25,7 +25,7 @@ from rest_framework.views import APIView
 from consent.refusals import Refused
 from consent.signing import utc_text
 from exports import api_schema
-from exports.api_access import AnyFormAsked, BearerToken, OfThisDataset, PerMinute
+from exports.api_access import AnyFormAsked, BearerToken, OfThisDataset, PerMinute, ReportingToken, TokenOfOld
 from exports.api_schema import described
 from exports.citation import cite, makers_of
 from exports.deviation_tables import whole_per_cent
@@ -231,20 +231,27 @@ def _headed(answer: HttpResponse | FileResponse, file: ReleaseFile, part: Part |
 class Token(DatasetView):
     @described("end_token", None, "End the token that asks", also={204: OpenApiResponse(description="It has ended.")})
     def delete(self, request: Request, slug: str) -> Response:
-        """For a token that others may have seen. Copies stay bound by the terms, and notices still come by mail."""
+        """For a token that others may have seen. Copies stay bound by the terms; it still reads the notices."""
         token: AccessToken = self.request.auth  # type: ignore[assignment]
         end_token(token=token, by=None)
         return Response(status=204)
 
 
 class NoticeList(DatasetView):
+    authentication_classes = (TokenOfOld,)
+
     @described("notices", api_schema.NoticesAnswer, "The signed notices about withdrawn rows")
     def get(self, request: Request, slug: str) -> Response:
-        """Whoever holds a copy drops the rows that these name. `pull.py` does so, and reports it."""
+        """Whoever holds a copy drops the rows that these name. `pull.py` does so, and reports it.
+
+        A token reads them also when it has expired or was ended.
+        """
         return Response(api_schema.NoticesAnswer({"notices": list(_notices(self.dataset()))}).data)
 
 
 class NoticeAcknowledge(DatasetView):
+    authentication_classes = (ReportingToken,)
+
     @described(
         "acknowledge",
         api_schema.AppliedAnswer,
@@ -256,7 +263,7 @@ class NoticeAcknowledge(DatasetView):
         },
     )
     def post(self, request: Request, slug: str, notice_id: int) -> Response:
-        """Saying it again changes nothing."""
+        """Saying it again changes nothing. A token that has expired may say it; one that was ended may not."""
         notice = get_object_or_404(Notice, pk=notice_id, release__dataset=self.dataset())
         try:
             report = api_schema.Applied(data=request.data)

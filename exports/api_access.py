@@ -1,4 +1,5 @@
-"""Who may ask the recipients' API, and how often: a bearer token opens one dataset until it expires."""
+"""Who may ask the recipients' API, and how often: a bearer token opens one dataset until it expires, and its notices
+for good (docs/decisions/0039)."""
 
 import base64
 from typing import Any
@@ -17,7 +18,7 @@ from rest_framework.views import APIView
 from consent.refusals import Refused
 from exports.models import AccessToken, Recipient
 from exports.throttle import counted
-from exports.tokens import find_token
+from exports.tokens import find_token, known_token, reporting_token
 
 MINUTE = 60  # seconds
 
@@ -25,18 +26,32 @@ MINUTE = 60  # seconds
 class BearerToken(BaseAuthentication):
     """`Authorization: Bearer <token>`, or the token as the password of HTTP Basic: some tools know nothing else."""
 
+    find = staticmethod(find_token)
+
     def authenticate(self, request: Request) -> tuple[Recipient, AccessToken] | None:
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "basic"):
             return None
         try:
-            token = find_token(text.strip() if scheme.lower() == "bearer" else _password(text))
+            token = self.find(text.strip() if scheme.lower() == "bearer" else _password(text))
         except Refused as refusal:
             raise AuthenticationFailed(str(refusal)) from None
         return token.recipient, token
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class TokenOfOld(BearerToken):
+    """Also one that has expired or was ended: what was withdrawn must still leave its holder's copies."""
+
+    find = staticmethod(known_token)
+
+
+class ReportingToken(BearerToken):
+    """Also one that has expired, but none that was ended."""
+
+    find = staticmethod(reporting_token)
 
 
 def _password(credentials: str) -> str:

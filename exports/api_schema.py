@@ -120,13 +120,15 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
     """How OpenAPI describes `exports.api_access.BearerToken`."""
 
     target_class = "exports.api_access.BearerToken"
+    match_subclasses = True
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token opens one dataset until it expires or is ended. Data managers hand them out.",
+            "description": "A token opens one dataset until it expires or is ended, and that dataset's notices even "
+            "then. Data managers hand them out.",
         }
 
 

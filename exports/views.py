@@ -117,7 +117,7 @@ def release_publish(request: HttpRequest, pk: int) -> HttpResponse:
 def token_end(request: HttpRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(AccessToken.objects.select_related("recipient", "dataset"), pk=pk)
     if end_token(token=token, by=staff_user(request)):
-        messages.success(request, f"The token of {token.recipient.name} opens nothing any more.")
+        messages.success(request, f"The token of {token.recipient.name} fetches nothing any more.")
     else:
         messages.info(request, f"The token of {token.recipient.name} had ended already.")
     return redirect("dataset_staff", token.dataset.slug)

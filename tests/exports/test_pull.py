@@ -355,7 +355,7 @@ def test_refusals_are_sentences(pulling, live_server, release, tmp_path, capsys)
         (
             ["portraits", folder, "--server", live_server.url, "--token", "nonsense"],
             pull.REFUSED,
-            "unknown or has expired",
+            "token is unknown",
         ),
         (["others", folder, "--server", live_server.url, "--token", token], pull.REFUSED, "answered 404"),
         (["portraits@9.0.0", folder, "--server", live_server.url, "--token", token], pull.REFUSED, "no version 9.0.0"),
