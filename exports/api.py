@@ -198,16 +198,20 @@ class ReleaseFileContent(DatasetView):
         if request.method == "HEAD":
             return _headed(HttpResponse(), file, part)
         if address := direct_address(file):
-            Download.objects.create(recipient=self.recipient(), file=file)
+            self.note_download(file)
             return HttpResponseRedirect(address, headers={"Cache-Control": "no-store"})
         try:
             content = storages["releases"].open(file.key)
         except FileNotFoundError:
             return Response(_gone(release), status=410)
-        Download.objects.create(recipient=self.recipient(), file=file)
+        self.note_download(file)
         start, end = part or Part(0, file.size)
         content.seek(start)
         return _headed(Bytes(PartOfFile(content, end - start)), file, part)
+
+    def note_download(self, file: ReleaseFile) -> None:
+        token: AccessToken = self.request.auth  # type: ignore[assignment]
+        Download.objects.create(recipient=token.recipient, token=token, file=file)
 
 
 class Bytes(FileResponse):

@@ -72,7 +72,14 @@ def end_token(*, token: AccessToken, by: User | None) -> bool:
 
 
 def tokens_of(dataset: Dataset) -> QuerySet[AccessToken]:
-    """Every token of a dataset, the newest first, with `used_at`: when its recipient last fetched a file of it."""
-    fetched = Download.objects.filter(recipient=OuterRef("recipient"), file__release__dataset=dataset)
-    used = Subquery(fetched.order_by("-at").values("at")[:1])
-    return dataset.tokens.select_related("recipient").annotate(used_at=used).order_by("-created_at", "-pk")
+    """Every token of a dataset, the newest first, with `used_at`: when a file was last fetched with it.
+
+    `unsure_at`: when its recipient last fetched one before it was noted with which token, if it was there by then.
+    """
+    fetched = Download.objects.order_by("-at").values("at")
+    used = fetched.filter(token=OuterRef("pk"))
+    unsure = fetched.filter(
+        recipient=OuterRef("recipient"), token=None, file__release__dataset=dataset, at__gte=OuterRef("created_at")
+    )
+    tokens = dataset.tokens.select_related("recipient").order_by("-created_at", "-pk")
+    return tokens.annotate(used_at=Subquery(used[:1]), unsure_at=Subquery(unsure[:1]))

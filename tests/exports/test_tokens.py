@@ -4,16 +4,17 @@ import json
 
 import pytest
 from django.core import mail
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from consent.keys import public_key
-from consent.signing import open_dsse
+from consent.signing import open_dsse, sha256_hex
 from consent.withdrawals import withdraw
 from exports.api import NoticeAcknowledge, NoticeList
 from exports.api_access import BearerToken, ReportingToken, TokenOfOld
-from exports.models import AccessToken, Acknowledgement, Download, Notice
+from exports.models import AccessToken, Acknowledgement, Download, Notice, Recipient
 from exports.notices import NOTICE_TYPE, revoke_items
-from exports.tokens import end_token
+from exports.tokens import end_token, issue_recipient_token, tokens_of
 from exports.urls import urlpatterns
 from tests.exports.factories import make_dataset, make_labelled_dataset, make_manager, make_published, make_token
 
@@ -54,6 +55,36 @@ def test_its_holder_ends_it(client, dataset):
     assert ask(client, other).status_code == 200
     client.force_login(make_manager())
     assert "by its holder" in client.get("/staff/datasets/portraits/").content.decode()
+
+
+def test_each_token_shows_when_it_was_used_last(client, dataset):
+    used, idle = (issue_recipient_token(name="ML", email="ml@example.org", dataset=dataset) for _ in range(2))
+    other = issue_recipient_token(name="Others", email="o@example.org", dataset=dataset)
+    for token in (used, other):
+        b"".join(ask(client, token, path="1.0.0/files/SHA256SUMS"))
+    mine = Download.objects.get(recipient__name="ML")
+    assert mine.token.token_sha256 == sha256_hex(used.encode())
+    shown = {row.token_sha256: row.used_at for row in tokens_of(dataset)}
+    assert shown[sha256_hex(used.encode())] == mine.at
+    assert shown[sha256_hex(idle.encode())] is None
+    client.force_login(make_manager())
+    page = client.get("/staff/datasets/portraits/").content.decode()
+    assert page.count("nothing yet") == 1
+    with pytest.raises(ProtectedError):
+        mine.token.delete()
+
+
+def test_what_was_fetched_before_tokens_were_noted_is_not_called_nothing(client, dataset):
+    old = issue_recipient_token(name="ML", email="ml@example.org", dataset=dataset)
+    file = dataset.releases.get().files.first()
+    at = Download.objects.create(recipient=Recipient.objects.get(), file=file).at
+    new = issue_recipient_token(name="ML", email="ml@example.org", dataset=dataset)
+    shown = {row.token_sha256: (row.used_at, row.unsure_at) for row in tokens_of(dataset)}
+    assert shown[sha256_hex(old.encode())] == (None, at)
+    assert shown[sha256_hex(new.encode())] == (None, None)
+    client.force_login(make_manager())
+    page = client.get("/staff/datasets/portraits/").content.decode()
+    assert page.count("which one was not noted then") == page.count("nothing yet") == 1
 
 
 def test_only_data_managers_end_tokens_of_others(client, dataset):
