@@ -135,6 +135,8 @@ class Server:
         with self.open(path, body=body) as answer:
             try:
                 content: bytes = answer.read(LARGEST_ANSWER)
+                if answer.length:  # still to come, but nothing comes
+                    raise http.client.IncompleteRead(content, answer.length)
             except (OSError, http.client.HTTPException) as error:
                 raise Trouble(REFUSED, f"{self.url}{path} was cut off: {error}. Try again.") from error
         return content
