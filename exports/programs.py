@@ -3,6 +3,7 @@
 import io
 import zipfile
 from functools import cache
+from inspect import getsource
 from pathlib import Path
 
 from consent import merkle, sheets, signing
@@ -32,7 +33,7 @@ def pull_program() -> bytes:
 @cache
 def verify_program() -> bytes:
     """verify.pyz: the modules of `verify` in one archive that Python runs as it is (zipapp)."""
-    texts = {f"{module.__name__.replace('.', '/')}.py": Path(module.__file__).read_text("utf-8") for module in MODULES}
+    texts = {f"{module.__name__.replace('.', '/')}.py": getsource(module) for module in MODULES}
     packages = {f"{path.partition('/')[0]}/__init__.py": "" for path in texts}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
