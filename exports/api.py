@@ -25,7 +25,7 @@ from rest_framework.views import APIView
 from consent.refusals import Refused
 from consent.signing import utc_text
 from exports import api_schema
-from exports.api_access import AnyFormAsked, BearerToken, OfThisDataset, PerMinute, ReportingToken, TokenOfOld
+from exports.api_access import AnyFormAsked, BearerToken, OfThisDataset, PerMinute
 from exports.api_schema import described
 from exports.citation import cite, makers_of
 from exports.deviation_tables import whole_per_cent
@@ -47,7 +47,7 @@ from exports.models import (
 from exports.ranges import BeyondTheEnd, Part, PartOfFile, asked_part
 from exports.release_files import direct_address
 from exports.services import withheld_items
-from exports.tokens import end_token
+from exports.tokens import end_token, find_token, known_token, reporting_token
 
 BYTES = "application/octet-stream"
 
@@ -61,6 +61,7 @@ class DatasetView(APIView):
     parser_classes = (JSONParser,)
     content_negotiation_class = AnyFormAsked
     costs = "facts"
+    takes = staticmethod(find_token)
 
     def dataset(self) -> Dataset:
         token: AccessToken = self.request.auth  # type: ignore[assignment]
@@ -242,7 +243,7 @@ class Token(DatasetView):
 
 
 class NoticeList(DatasetView):
-    authentication_classes = (TokenOfOld,)
+    takes = staticmethod(known_token)  # what was withdrawn must still leave its holder's copies
 
     @described("notices", api_schema.NoticesAnswer, "The signed notices about withdrawn rows")
     def get(self, request: Request, slug: str) -> Response:
@@ -254,7 +255,7 @@ class NoticeList(DatasetView):
 
 
 class NoticeAcknowledge(DatasetView):
-    authentication_classes = (ReportingToken,)
+    takes = staticmethod(reporting_token)
 
     @described(
         "acknowledge",

@@ -18,40 +18,30 @@ from rest_framework.views import APIView
 from consent.refusals import Refused
 from exports.models import AccessToken, Recipient
 from exports.throttle import counted
-from exports.tokens import find_token, known_token, reporting_token
 
 MINUTE = 60  # seconds
 
 
 class BearerToken(BaseAuthentication):
-    """`Authorization: Bearer <token>`, or the token as the password of HTTP Basic: some tools know nothing else."""
+    """`Authorization: Bearer <token>`, or the token as the password of HTTP Basic: some tools know nothing else.
 
-    find = staticmethod(find_token)
+    The view's `takes` finds the token, or refuses it.
+    """
 
     def authenticate(self, request: Request) -> tuple[Recipient, AccessToken] | None:
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "basic"):
             return None
         try:
-            token = self.find(text.strip() if scheme.lower() == "bearer" else _password(text))
+            token = request.parser_context["view"].takes(
+                text.strip() if scheme.lower() == "bearer" else _password(text)
+            )
         except Refused as refusal:
             raise AuthenticationFailed(str(refusal)) from None
         return token.recipient, token
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
-
-
-class TokenOfOld(BearerToken):
-    """Also one that has expired or was ended: what was withdrawn must still leave its holder's copies."""
-
-    find = staticmethod(known_token)
-
-
-class ReportingToken(BearerToken):
-    """Also one that has expired, but none that was ended."""
-
-    find = staticmethod(reporting_token)
 
 
 def _password(credentials: str) -> str:

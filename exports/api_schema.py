@@ -120,7 +120,6 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
     """How OpenAPI describes `exports.api_access.BearerToken`."""
 
     target_class = "exports.api_access.BearerToken"
-    match_subclasses = True
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

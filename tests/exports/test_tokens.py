@@ -11,10 +11,10 @@ from consent.keys import public_key
 from consent.signing import open_dsse, sha256_hex
 from consent.withdrawals import withdraw
 from exports.api import NoticeAcknowledge, NoticeList
-from exports.api_access import BearerToken, ReportingToken, TokenOfOld
+from exports.api_access import BearerToken
 from exports.models import AccessToken, Acknowledgement, Download, Notice, Recipient
 from exports.notices import NOTICE_TYPE, revoke_items
-from exports.tokens import end_token, issue_recipient_token, tokens_of
+from exports.tokens import end_token, find_token, issue_recipient_token, known_token, reporting_token, tokens_of
 from exports.urls import urlpatterns
 from tests.exports.factories import make_dataset, make_labelled_dataset, make_manager, make_published, make_token
 
@@ -143,8 +143,9 @@ def test_a_token_that_others_may_have_seen_reports_nothing_for_its_recipient(cea
 def test_every_address_of_a_dataset_wants_a_live_token_unless_it_is_said_here():
     views = [one.callback.view_class for one in urlpatterns if one.pattern.regex.pattern.startswith("^api/datasets")]
     assert len(views) > 5
-    lenient = {view: view.authentication_classes for view in views if view.authentication_classes != (BearerToken,)}
-    assert lenient == {NoticeList: (TokenOfOld,), NoticeAcknowledge: (ReportingToken,)}
+    assert {view.authentication_classes for view in views} == {(BearerToken,)}
+    lenient = {view: view.takes for view in views if view.takes != find_token}
+    assert lenient == {NoticeList: known_token, NoticeAcknowledge: reporting_token}
 
 
 def test_whoever_has_copies_is_told_of_notices_all_the_same(client, dataset):
