@@ -307,18 +307,7 @@ def apply_to_copy(
         shutil.rmtree(target)  # never complete, and never will be, or nothing says what should be in it
         return
     gone = {row["row_id"] for named in rows.values() for row in named}
-    begun, left, damaged = _begun(target), {}, []
-    for path, sha256 in sorted((sums | signed).items()):
-        _drop_leftovers(target / path, ".part", ".new")
-        if path == REMOVED or path.startswith("notices/"):
-            continue
-        found = _sha256_here(target / path)
-        if found in {sha256, sums.get(path)} or (path, found) in begun:
-            left[path] = _take_out(target, path, gone) or found
-        else:
-            (target / path).unlink(missing_ok=True)
-            left[path] = sha256
-            damaged.append(path)
+    left, damaged = _sort_out(target, sums, signed, gone)
     removed = [{**row, "notice": number} for number, named in rows.items() for row in named]
     lines = [json.dumps(row, sort_keys=True) + "\n" for row in sorted(removed, key=lambda row: row["position"])]
     ours = {REMOVED: "".join(lines)} | {f"notices/{number}.dsse.json": text for number, text in envelopes.items()}
@@ -331,6 +320,25 @@ def apply_to_copy(
     if damaged:
         again = f"A pull of {target.parent.name}@{target.name} fetches what can still be had."
         say(f"{target}: damaged, and deleted for what it may have held: {', '.join(damaged)}. {again}")
+
+
+def _sort_out(
+    target: Path, sums: dict[str, str], signed: dict[str, str], gone: set[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The sums of all files of the release, without these rows, and which were damaged and are deleted."""
+    begun, left, damaged = _begun(target), {}, []
+    for path, sha256 in sorted((sums | signed).items()):
+        _drop_leftovers(target / path, ".part", ".new")
+        if path == REMOVED or path.startswith("notices/"):
+            continue  # made anew
+        found = _sha256_here(target / path)
+        if found in {sha256, sums.get(path)} or (path, found) in begun:
+            left[path] = _take_out(target, path, gone) or found
+        else:
+            (target / path).unlink(missing_ok=True)
+            left[path] = sha256
+            damaged.append(path)
+    return left, damaged
 
 
 def _signed_here(target: Path, key: Ed25519PublicKey) -> dict[str, str]:
