@@ -47,7 +47,7 @@ from exports.models import (
 from exports.ranges import BeyondTheEnd, Part, PartOfFile, asked_part
 from exports.release_files import direct_address
 from exports.services import withheld_items
-from exports.tokens import end_token
+from exports.tokens import end_token, find_token, known_token, reporting_token
 
 BYTES = "application/octet-stream"
 
@@ -61,6 +61,7 @@ class DatasetView(APIView):
     parser_classes = (JSONParser,)
     content_negotiation_class = AnyFormAsked
     costs = "facts"
+    takes = staticmethod(find_token)
 
     def dataset(self) -> Dataset:
         token: AccessToken = self.request.auth  # type: ignore[assignment]
@@ -198,16 +199,20 @@ class ReleaseFileContent(DatasetView):
         if request.method == "HEAD":
             return _headed(HttpResponse(), file, part)
         if address := direct_address(file):
-            Download.objects.create(recipient=self.recipient(), file=file)
+            self.note_download(file)
             return HttpResponseRedirect(address, headers={"Cache-Control": "no-store"})
         try:
             content = storages["releases"].open(file.key)
         except FileNotFoundError:
             return Response(_gone(release), status=410)
-        Download.objects.create(recipient=self.recipient(), file=file)
+        self.note_download(file)
         start, end = part or Part(0, file.size)
         content.seek(start)
         return _headed(Bytes(PartOfFile(content, end - start)), file, part)
+
+    def note_download(self, file: ReleaseFile) -> None:
+        token: AccessToken = self.request.auth  # type: ignore[assignment]
+        Download.objects.create(recipient=token.recipient, token=token, file=file)
 
 
 class Bytes(FileResponse):
@@ -231,20 +236,27 @@ def _headed(answer: HttpResponse | FileResponse, file: ReleaseFile, part: Part |
 class Token(DatasetView):
     @described("end_token", None, "End the token that asks", also={204: OpenApiResponse(description="It has ended.")})
     def delete(self, request: Request, slug: str) -> Response:
-        """For a token that others may have seen. Copies stay bound by the terms, and notices still come by mail."""
+        """For a token that others may have seen. Copies stay bound by the terms; it still reads the notices."""
         token: AccessToken = self.request.auth  # type: ignore[assignment]
         end_token(token=token, by=None)
         return Response(status=204)
 
 
 class NoticeList(DatasetView):
+    takes = staticmethod(known_token)  # what was withdrawn must still leave its holder's copies
+
     @described("notices", api_schema.NoticesAnswer, "The signed notices about withdrawn rows")
     def get(self, request: Request, slug: str) -> Response:
-        """Whoever holds a copy drops the rows that these name. `pull.py` does so, and reports it."""
+        """Whoever holds a copy drops the rows that these name. `pull.py` does so, and reports it.
+
+        A token reads them also when it has expired or was ended.
+        """
         return Response(api_schema.NoticesAnswer({"notices": list(_notices(self.dataset()))}).data)
 
 
 class NoticeAcknowledge(DatasetView):
+    takes = staticmethod(reporting_token)
+
     @described(
         "acknowledge",
         api_schema.AppliedAnswer,
@@ -256,7 +268,7 @@ class NoticeAcknowledge(DatasetView):
         },
     )
     def post(self, request: Request, slug: str, notice_id: int) -> Response:
-        """Saying it again changes nothing."""
+        """Saying it again changes nothing. A token that has expired may say it; one that was ended may not."""
         notice = get_object_or_404(Notice, pk=notice_id, release__dataset=self.dataset())
         try:
             report = api_schema.Applied(data=request.data)

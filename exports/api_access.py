@@ -1,4 +1,5 @@
-"""Who may ask the recipients' API, and how often: a bearer token opens one dataset until it expires."""
+"""Who may ask the recipients' API, and how often: a bearer token opens one dataset until it expires, and its notices
+for good (docs/decisions/0039)."""
 
 import base64
 from typing import Any
@@ -17,20 +18,24 @@ from rest_framework.views import APIView
 from consent.refusals import Refused
 from exports.models import AccessToken, Recipient
 from exports.throttle import counted
-from exports.tokens import find_token
 
 MINUTE = 60  # seconds
 
 
 class BearerToken(BaseAuthentication):
-    """`Authorization: Bearer <token>`, or the token as the password of HTTP Basic: some tools know nothing else."""
+    """`Authorization: Bearer <token>`, or the token as the password of HTTP Basic: some tools know nothing else.
+
+    The view's `takes` finds the token, or refuses it.
+    """
 
     def authenticate(self, request: Request) -> tuple[Recipient, AccessToken] | None:
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "basic"):
             return None
         try:
-            token = find_token(text.strip() if scheme.lower() == "bearer" else _password(text))
+            token = request.parser_context["view"].takes(
+                text.strip() if scheme.lower() == "bearer" else _password(text)
+            )
         except Refused as refusal:
             raise AuthenticationFailed(str(refusal)) from None
         return token.recipient, token

@@ -126,7 +126,8 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token opens one dataset until it expires or is ended. Data managers hand them out.",
+            "description": "A token opens one dataset until it expires or is ended, and that dataset's notices even "
+            "then. Data managers hand them out.",
         }
 
 

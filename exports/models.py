@@ -242,6 +242,9 @@ class Download(models.Model):
 
     recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="downloads")
     file = models.ForeignKey(ReleaseFile, on_delete=models.PROTECT, related_name="downloads")
+    token = models.ForeignKey(  # null: before this was noted
+        AccessToken, null=True, on_delete=models.PROTECT, related_name="downloads"
+    )
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {}

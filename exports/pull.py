@@ -4,10 +4,11 @@
 # ///
 """Pull a dataset: `pull.py DATASET[@VERSION] DIR --server URL --token T [--key PEM]`.
 
-First applies the signed notices about people who withdrew to every copy under DIR, then fetches the wanted version (the
-latest when none is named) to DIR/DATASET/VERSION: only what no other version under DIR has, several files at once.
+First applies the signed notices about people who withdrew to every version in DIR/DATASET, then fetches the wanted one
+(the latest when none is named) to DIR/DATASET/VERSION: only what no other version there has, several files at once.
 Files that two versions share are linked, so change none in place. A pull that was cut off goes on where it stopped.
-Every file is checked against SHA256SUMS and the signed statement. This one file needs nothing else of the project.
+Every file is checked against SHA256SUMS and the signed statement. What is found damaged when a notice is applied is
+deleted, since it may hold what the notice takes out. This one file needs nothing else of the project.
 
 --key is the server's public key, got by a way you trust. Without it the server's key is kept at the first pull
 (DIR/DATASET/signing.pem) and must stay the same. The token may also be in the environment as LIKENESS_TOKEN.
@@ -18,7 +19,6 @@ server refused or could not be reached; 4 the version holds photographs that wer
 
 import argparse
 import base64
-import contextlib
 import csv
 import hashlib
 import http.client
@@ -35,7 +35,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 OK, BAD, USAGE, REFUSED, WITHDRAWN = range(5)
 SUMS, STATEMENT, REMOVED = "SHA256SUMS", "statement.dsse.json", "removed.jsonl"
+BEGUN = "SHA256SUMS.begun"  # sums of files that a notice had rewritten, until SHA256SUMS has them
 CROISSANT, CARD, METADATA = "croissant.json", "README.md", "metadata.csv"
 NOTICE_TYPE = "application/vnd.likeness.notice+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
@@ -130,12 +131,21 @@ class Server:
         except (OSError, http.client.HTTPException) as error:
             raise Trouble(REFUSED, f"{place}, where {self.url} keeps the file, failed: {error}. Try again.") from error
 
-    def json(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def read(self, path: str, body: dict[str, Any] | None = None) -> bytes:
         with self.open(path, body=body) as answer:
             try:
-                return json.loads(answer.read(LARGEST_ANSWER))
-            except (ValueError, RecursionError, http.client.HTTPException) as error:
-                raise Trouble(REFUSED, f"{self.url}{path} did not answer in JSON: {error}") from error
+                content: bytes = answer.read(LARGEST_ANSWER)
+                if answer.length:  # still to come, but nothing comes
+                    raise http.client.IncompleteRead(content, answer.length)
+            except (OSError, http.client.HTTPException) as error:
+                raise Trouble(REFUSED, f"{self.url}{path} was cut off: {error}. Try again.") from error
+        return content
+
+    def json(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        try:
+            return json.loads(self.read(path, body))
+        except (ValueError, RecursionError) as error:
+            raise Trouble(REFUSED, f"{self.url}{path} did not answer in JSON: {error}") from error
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
@@ -177,8 +187,7 @@ def trusted_key(server: Server, base: Path, given: Path | None) -> Ed25519Public
     if not kept.exists():
         if given:
             raise Trouble(USAGE, f"there is no key file {given}")
-        with server.open("/keys/signing.pem") as answer:
-            _replace(kept, answer.read())
+        _replace(kept, server.read("/keys/signing.pem"))
     try:
         key = load_pem_public_key(kept.read_bytes())
     except ValueError as error:
@@ -211,7 +220,26 @@ def served_sums(text: str) -> dict[str, str]:
 
 
 def local_sums(target: Path) -> dict[str, str]:
-    return parse_sums((target / SUMS).read_text()) if (target / SUMS).exists() else {}
+    """What SHA256SUMS of a copy says; nothing if it is not there or damaged."""
+    try:
+        return parse_sums((target / SUMS).read_text())
+    except (OSError, ValueError, Trouble):
+        return {}
+
+
+def signed_sums(envelope: str, target: Path, key: Ed25519PublicKey) -> dict[str, str]:
+    """What a signed statement says of the files of the version in `target`."""
+    statement = open_dsse(envelope, STATEMENT_TYPE, key, STATEMENT)
+    about = (statement["predicate"]["dataset"], statement["predicate"]["version"])
+    if about != (target.parent.name, target.name):  # signed, but long ago or for others
+        raise Trouble(BAD, f"{STATEMENT} is about {' '.join(about)}, not about {target.parent.name} {target.name}")
+    return {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+
+
+def check_statement(envelope: str, target: Path, sums: dict[str, str], key: Ed25519PublicKey) -> None:
+    """The signed statement names the files that the server's sums name."""
+    if signed_sums(envelope, target, key) != {path: sha256 for path, sha256 in sums.items() if path != STATEMENT}:
+        raise Trouble(BAD, f"{STATEMENT} does not name the files that {SUMS} names")
 
 
 def sha256_of(path: Path) -> str:
@@ -233,22 +261,26 @@ def _replace(path: Path, content: bytes) -> None:
 # --- Notices -------------------------------------------------------------------------------------------------------
 
 
-def apply_notices(server: Server, base: Path, slug: str, key: Ed25519PublicKey) -> None:
-    """Take withdrawn rows out of every version under `base`, and tell the server."""
+def apply_notices(server: Server, base: Path, slug: str, key: Ed25519PublicKey, told: Iterable[dict[str, Any]]) -> None:
+    """Take withdrawn rows out of every version under `base`, and tell the server. Trouble with one stops no other."""
     by_version: dict[str, dict[int, str]] = {}
-    for notice in server.json(f"/api/datasets/{slug}/notices/")["notices"]:
+    for notice in told:
         by_version.setdefault(_safe_version(notice["version"]), {})[int(notice["id"])] = notice["envelope"]
+    failed: list[Trouble | OSError] = []
     for version, envelopes in by_version.items():
-        target = base / version
-        if not target.exists():
+        if not (base / version).exists():
             continue
-        rows = {number: _notice_rows(text, number, slug, version, key) for number, text in envelopes.items()}
-        if (target / SUMS).exists():
-            apply_to_copy(target, envelopes, rows)
-        else:
-            shutil.rmtree(target)  # never complete, and never will be: nothing of it stays
-        for number, named in rows.items():
-            server.json(f"/api/datasets/{slug}/notices/{number}/acknowledge/", {"rows_removed": len(named)})
+        try:
+            rows = {number: _notice_rows(text, number, slug, version, key) for number, text in envelopes.items()}
+            apply_to_copy(base / version, envelopes, rows, key)
+            for number, named in rows.items():
+                server.json(f"/api/datasets/{slug}/notices/{number}/acknowledge/", {"rows_removed": len(named)})
+        except (Trouble, OSError) as error:
+            failed.append(error)
+    for trouble in failed[1:]:
+        say(f"pull: {trouble}")
+    if failed:
+        raise failed[0]
 
 
 def _notice_rows(envelope: str, number: int, slug: str, version: str, key: Ed25519PublicKey) -> list[dict[str, Any]]:
@@ -258,45 +290,111 @@ def _notice_rows(envelope: str, number: int, slug: str, version: str, key: Ed255
     return list(payload["rows"])
 
 
-def apply_to_copy(target: Path, envelopes: dict[int, str], rows: dict[int, list[dict[str, Any]]]) -> None:
-    """Rewrite one complete copy without the rows. SHA256SUMS comes last: a notice it lacks is applied again."""
+def apply_to_copy(
+    target: Path, envelopes: dict[int, str], rows: dict[int, list[dict[str, Any]]], key: Ed25519PublicKey
+) -> None:
+    """Rewrite one copy without the rows, and delete what is damaged: who knows whose photographs are in it.
+
+    SHA256SUMS comes last: a notice it lacks is applied again. It goes on naming what was deleted, so that whoever
+    checks the copy misses it; the next pull of this version fetches it, if it can still be had.
+    """
     sums = local_sums(target)
     if all(f"notices/{number}.dsse.json" in sums for number in envelopes):
+        (target / BEGUN).unlink(missing_ok=True)
+        return
+    signed = _signed_here(target, key)
+    if not (target / SUMS).exists() or not (sums or signed):
+        shutil.rmtree(target)  # never complete, and never will be, or nothing says what should be in it
         return
     gone = {row["row_id"] for named in rows.values() for row in named}
-    for path in sorted(sums):
-        _drop_leftovers(target / path, ".part", ".new")
-        if path.startswith("rows/"):
-            _rewrite_records(target / path, gone)
-        elif path.endswith(".parquet"):
-            _rewrite_parquet(target / path, gone)
-        elif path.endswith(".tar"):
-            _rewrite_tar(target / path, gone)
-        elif path.endswith(".zip"):
-            _rewrite_zip(target / path, gone)
-        elif path.startswith("coco/"):
-            _rewrite_coco(target / path, gone)
-        elif path.startswith("label-studio/"):
-            _rewrite_tasks(target / path, gone)
+    left, damaged = _sort_out(target, sums, signed, gone)
     removed = [{**row, "notice": number} for number, named in rows.items() for row in named]
     lines = [json.dumps(row, sort_keys=True) + "\n" for row in sorted(removed, key=lambda row: row["position"])]
-    _replace(target / REMOVED, "".join(lines).encode())
-    for number, envelope in envelopes.items():
-        _replace(target / f"notices/{number}.dsse.json", envelope.encode())
-    _patch_documents(target)
-    paths = {*sums, REMOVED, *(f"notices/{number}.dsse.json" for number in envelopes)}
-    _replace(target / SUMS, "".join(f"{sha256_of(target / path)}  {path}\n" for path in sorted(paths)).encode())
+    ours = {REMOVED: "".join(lines)} | {f"notices/{number}.dsse.json": text for number, text in envelopes.items()}
+    for path, text in ours.items():
+        _replace(target / path, text.encode())
+        left[path] = sha256_of(target / path)
+    _patch_documents(target, left)
+    _write_sums(target, left)
     say(f"{target}: withdrawn rows taken out: {len(gone)}")
+    if damaged:
+        again = f"A pull of {target.parent.name}@{target.name} fetches what can still be had."
+        say(f"{target}: damaged, and deleted for what it may have held: {', '.join(damaged)}. {again}")
 
 
-def _rewrite_records(path: Path, gone: set[str]) -> None:
+def _sort_out(
+    target: Path, sums: dict[str, str], signed: dict[str, str], gone: set[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The sums of all files of the release, without these rows, and which were damaged and are deleted."""
+    begun, left, damaged = _begun(target), {}, []
+    for path, sha256 in sorted((sums | signed).items()):
+        _drop_leftovers(target / path, ".part", ".new")
+        if path == REMOVED or path.startswith("notices/"):
+            continue  # made anew
+        found = _sha256_here(target / path)
+        if found in {sha256, sums.get(path)} or (path, found) in begun:
+            left[path] = _take_out(target, path, gone) or found
+        else:
+            (target / path).unlink(missing_ok=True)
+            left[path] = sha256
+            damaged.append(path)
+    return left, damaged
+
+
+def _signed_here(target: Path, key: Ed25519PublicKey) -> dict[str, str]:
+    """What the copy's own statement says of its files; nothing if that is damaged."""
+    try:
+        return signed_sums((target / STATEMENT).read_text(), target, key)
+    except (OSError, ValueError, Trouble):
+        return {}
+
+
+def _sha256_here(path: Path) -> str:
+    """Nothing if it cannot be read."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""
+
+
+def _begun(target: Path) -> set[tuple[str, str]]:
+    """Path and sum of each file that a killed pull may have rewritten. The last line may not be whole."""
+    text = (target / BEGUN).read_text(errors="replace") if (target / BEGUN).exists() else ""
+    return {(path, sha256) for sha256, path in re.findall("^([0-9a-f]{64})  (.+)$", text, re.MULTILINE)}
+
+
+def _put(target: Path, path: str, fresh: Path) -> str:
+    """A rewritten file takes its place; its sum, which is noted first: else a killed pull leaves what seems damaged."""
+    sha256 = sha256_of(fresh)
+    with (target / BEGUN).open("a") as file:
+        file.write(f"\n{sha256}  {path}\n")  # on a line of its own, whatever a killed pull left
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(target / path)
+    return sha256
+
+
+def _write_sums(target: Path, sums: Mapping[str, str]) -> None:
+    _replace(target / SUMS, "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode())
+    (target / BEGUN).unlink(missing_ok=True)
+
+
+def _take_out(target: Path, path: str, gone: set[str]) -> str | None:
+    """Rewrite a file without these rows; its new sum, or None if it holds none of them."""
+    rewrite, fresh = REWRITE.get(path.partition("/")[0]), (target / path).with_name(Path(path).name + ".new")
+    if rewrite:
+        rewrite(target / path, fresh, gone)
+    return _put(target, path, fresh) if fresh.exists() else None
+
+
+def _rewrite_records(path: Path, fresh: Path, gone: set[str]) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line)["row_id"] not in gone]
     if len(kept) < len(lines):
-        _replace(path, b"".join(kept))
+        fresh.write_bytes(b"".join(kept))
 
 
-def _rewrite_parquet(path: Path, gone: set[str]) -> None:
+def _rewrite_parquet(path: Path, fresh: Path, gone: set[str]) -> None:
     import pyarrow as pa  # noqa: PLC0415 -- it takes longer than a small pull, and most take no rows out
     import pyarrow.compute as pc  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -304,7 +402,7 @@ def _rewrite_parquet(path: Path, gone: set[str]) -> None:
     names = pq.read_table(path, columns=["row_id"])["row_id"].to_pylist()
     if not gone & set(names):
         return
-    fresh, lost = path.with_name(path.name + ".new"), pa.array(sorted(gone), pa.string())
+    lost = pa.array(sorted(gone), pa.string())
     with (
         pq.ParquetFile(path) as old,
         pq.ParquetWriter(fresh, old.schema_arrow, compression="none", use_dictionary=False) as new,
@@ -318,76 +416,97 @@ def _rewrite_parquet(path: Path, gone: set[str]) -> None:
                 waiting = waiting.slice(ROW_GROUP)
         if waiting.num_rows:
             new.write_table(waiting.combine_chunks())
-    fresh.replace(path)
 
 
-def _rewrite_tar(path: Path, gone: set[str]) -> None:
+def _rewrite_tar(path: Path, fresh: Path, gone: set[str]) -> None:
     with tarfile.open(path) as old:
         if not any(member.name.partition(".")[0] in gone for member in old):
             return
-        fresh = path.with_name(path.name + ".new")
         with tarfile.open(fresh, "w", format=tarfile.USTAR_FORMAT) as new:
             for member in old.getmembers():
                 if member.name.partition(".")[0] not in gone:
                     new.addfile(member, old.extractfile(member))
-    fresh.replace(path)
 
 
-def _rewrite_zip(path: Path, gone: set[str]) -> None:
+def _rewrite_zip(path: Path, fresh: Path, gone: set[str]) -> None:
     with zipfile.ZipFile(path) as old:
         if not any(name.partition(".")[0] in gone for name in old.namelist()):
             return
         lines = list(csv.reader(io.StringIO(old.read(METADATA).decode(), newline="")))
         kept, place = io.StringIO(newline=""), lines[0].index("row_id")
         csv.writer(kept).writerows(line for line in lines if line[place] not in gone)
-        fresh = path.with_name(path.name + ".new")
         with zipfile.ZipFile(fresh, "w", zipfile.ZIP_STORED) as new:
             for member in old.infolist():
                 if member.filename == METADATA:
                     new.writestr(member, kept.getvalue())
                 elif member.filename.partition(".")[0] not in gone:
                     new.writestr(member, old.read(member))
-    fresh.replace(path)
 
 
-def _rewrite_coco(path: Path, gone: set[str]) -> None:
+def _rewrite_coco(path: Path, fresh: Path, gone: set[str]) -> None:
     document = json.loads(path.read_text())
     lost = {image["id"] for image in document["images"] if image["row_id"] in gone}
     if lost:
         document["images"] = [image for image in document["images"] if image["id"] not in lost]
         document["annotations"] = [one for one in document["annotations"] if one["image_id"] not in lost]
-        _replace(path, _compact(document))
+        fresh.write_bytes(_compact(document))
 
 
-def _rewrite_tasks(path: Path, gone: set[str]) -> None:
+def _rewrite_tasks(path: Path, fresh: Path, gone: set[str]) -> None:
     tasks = json.loads(path.read_text())
     kept = [task for task in tasks if task["data"]["row_id"] not in gone]
     if len(kept) < len(tasks):
-        _replace(path, _compact(kept))
+        fresh.write_bytes(_compact(kept))
+
+
+# By folder of a release: writes the second file, if the first holds one of the rows.
+REWRITE: dict[str, Callable[[Path, Path, set[str]], None]] = {
+    "rows": _rewrite_records,
+    "data": _rewrite_parquet,
+    "webdataset": _rewrite_tar,
+    "folder": _rewrite_zip,
+    "coco": _rewrite_coco,
+    "label-studio": _rewrite_tasks,
+}
 
 
 def _compact(value: Any) -> bytes:
     return (json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 
-def _patch_documents(target: Path) -> None:
-    """Only what the rewritten files changed: sums, sizes, and splits that are empty now (loaders refuse those)."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 -- as above
+def _patch_documents(target: Path, sums: dict[str, str]) -> None:
+    """Only what rewritten files changed: sums, sizes, and splits that are empty now (loaders refuse those).
 
+    `sums` are those of all files, and then those of the documents as well.
+    """
+    for path, patched in ((CROISSANT, _patched_croissant), (CARD, _patched_card)):
+        if not (target / path).exists():  # deleted: it was damaged
+            continue
+        fresh = target / f"{path}.new"
+        fresh.write_bytes(patched(target, sums))
+        sums[path] = _put(target, path, fresh)
+
+
+def _patched_croissant(target: Path, sums: Mapping[str, str]) -> bytes:
     document = json.loads((target / CROISSANT).read_text())
     for entry in document["distribution"]:
-        if "sha256" in entry:
-            file = target / entry["contentUrl"]
-            entry["sha256"], entry["contentSize"] = sha256_of(file), f"{file.stat().st_size} B"
-    _replace(target / CROISSANT, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+        if "sha256" in entry and (file := target / entry["contentUrl"]).exists():
+            entry["sha256"], entry["contentSize"] = sums[entry["contentUrl"]], f"{file.stat().st_size} B"
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _patched_card(target: Path, sums: Iterable[str]) -> bytes:
+    import pyarrow.parquet as pq  # noqa: PLC0415 -- as above
+
     card = (target / CARD).read_bytes().decode()  # read_text would change line ends, and what was signed with them
     left: Counter[str] = Counter()
-    for path in target.glob("data/*.parquet"):
-        left[path.name.partition("-")[0]] += pq.read_metadata(path).num_rows
+    for path in (path for path in sums if path.startswith("data/")):
+        rows = pq.read_metadata(target / path).num_rows if (target / path).exists() else 1  # it may be fetched again
+        left[path.removeprefix("data/").partition("-")[0]] += rows
     for split, rows in left.items():
         if not rows:
             card = card.replace(f"  - split: {split}\n    path: data/{split}-*.parquet\n", "")
-    _replace(target / CARD, card.encode())
+    return card.encode()
 
 
 # --- Files ---------------------------------------------------------------------------------------------------------
@@ -407,9 +526,8 @@ class Fetch:
         self.stopped = threading.Event()
         self.elsewhere: dict[str, Path] = {}
         for sums in sorted(target.parent.glob(f"*/{SUMS}")):
-            with contextlib.suppress(Trouble, ValueError):  # a damaged copy of another version has nothing to give
-                if sums.parent != target:
-                    self.elsewhere |= {sha256: sums.parent / path for path, sha256 in local_sums(sums.parent).items()}
+            if sums.parent != target:
+                self.elsewhere |= {sha256: sums.parent / path for path, sha256 in local_sums(sums.parent).items()}
 
     def all(self, sums: Mapping[str, str]) -> int:
         """Make the copy complete; bytes that moved. The first trouble ends it."""
@@ -472,20 +590,39 @@ def fetch(server: Server, target: Path, slug: str, release: dict[str, Any], key:
     """Make the copy of one release complete."""
     there = f"/api/datasets/{slug}/{release['version']}/"
     listed = server.json(there)["files"]
-    with server.open(f"{there}files/{SUMS}") as answer:
-        text = answer.read(LARGEST_ANSWER)
+    text = server.read(f"{there}files/{SUMS}")
     if hashlib.sha256(text).hexdigest() != release["sums_sha256"]:
         raise Trouble(BAD, f"{SUMS} is not the one that names {slug} {release['version']}")
     sums = served_sums(text.decode())
-    target.mkdir(parents=True, exist_ok=True)
+    moved = fetch_statement(server, there, target, sums, key)  # before anything that nobody signed is stored
     files = Fetch(server, there, target, listed)
-    moved = files.one(STATEMENT, sums[STATEMENT])
-    check_statement(target, sums, key)  # before anything that nobody signed is stored
     moved += files.all({path: sha256 for path, sha256 in sums.items() if path != STATEMENT})
     if not files.mine:
         _replace(target / SUMS, text)
+    elif REMOVED in files.mine and (moved or _is_before_notices(target, sums, files.mine)):
+        _patch_documents(target, files.mine)
+        _write_sums(target, files.mine)
     whole = sum(files.sizes[path] for path in sums)
     say(f"{target}: {moved / 1e6:,.1f} of {whole / 1e6:,.1f} MB were fetched, the rest was here")
+
+
+def fetch_statement(server: Server, there: str, target: Path, sums: dict[str, str], key: Ed25519PublicKey) -> int:
+    """See that the signed statement is there; bytes that moved. One that is not right takes no other's place."""
+    kept = target / STATEMENT
+    here = _is_there(kept, sums[STATEMENT], None)
+    content = kept.read_bytes() if here else server.read(f"{there}files/{STATEMENT}")
+    if hashlib.sha256(content).hexdigest() != sums[STATEMENT]:
+        raise Trouble(BAD, f"{STATEMENT} is not the one that {SUMS} names")
+    check_statement(content.decode(), target, sums, key)
+    if here:
+        return 0
+    _replace(kept, content)
+    return len(content)
+
+
+def _is_before_notices(target: Path, served: Mapping[str, str], mine: Mapping[str, str]) -> bool:
+    """Whether a document was damaged, came as it was before the notice, and this pull was then killed."""
+    return sha256_of(target / CROISSANT) == served[CROISSANT] or sha256_of(target / CARD) != mine[CARD]
 
 
 def _is_there(path: Path, sha256: str, rewritten: str | None) -> bool:
@@ -535,23 +672,13 @@ def _receive(server: Server, address: str, part: Path, size: int, stopped: threa
     return digest.hexdigest()
 
 
-def check_statement(target: Path, sums: dict[str, str], key: Ed25519PublicKey) -> None:
-    """The signed statement names the files that the server's sums name."""
-    statement = open_dsse((target / STATEMENT).read_text(), STATEMENT_TYPE, key, STATEMENT)
-    about = (statement["predicate"]["dataset"], statement["predicate"]["version"])
-    if about != (target.parent.name, target.name):  # signed, but long ago or for others
-        raise Trouble(BAD, f"{STATEMENT} is about {' '.join(about)}, not about {target.parent.name} {target.name}")
-    signed = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
-    if signed != {path: sha256 for path, sha256 in sums.items() if path != STATEMENT}:
-        raise Trouble(BAD, f"{STATEMENT} does not name the files that {SUMS} names")
-
-
 def pull(server: Server, slug: str, version: str | None, folder: Path, key_file: Path | None) -> Path:
     """Apply notices, then fetch. Returns the folder of the version."""
-    about = server.json(f"/api/datasets/{slug}/")
+    told = server.json(f"/api/datasets/{slug}/notices/")["notices"]  # which a token reads that has ended, too
     base = folder / slug
     key = trusted_key(server, base, key_file)
-    apply_notices(server, base, slug, key)
+    apply_notices(server, base, slug, key, told)
+    about = server.json(f"/api/datasets/{slug}/")
     wanted = version or about["latest"]
     release = next((one for one in about["releases"] if one["version"] == wanted), None)
     if release is None:

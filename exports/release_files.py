@@ -4,6 +4,7 @@ A file with rows that an earlier published release of the dataset holds byte for
 release names the earlier one's key. Both lose it together, since the same rows are in both (docs/decisions/0029).
 """
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from consent.folders import walk
 from exports.assembly import Built
 from exports.models import Dataset, FilePurge, Release, ReleaseFile
 
+log = logging.getLogger(__name__)
 DIRECT_SECONDS = 30  # to begin with a download; what goes on longer is not cut off
 
 
@@ -64,7 +66,10 @@ def direct_address(file: ReleaseFile) -> str | None:
 
 
 def waiting_card(dataset: Dataset) -> tuple[Release, str] | None:
-    """The release that waits to be published, and its card without the header for machines; None if none waits."""
+    """The release that waits to be published, and its card without the header for machines; None if none waits.
+
+    The card is empty if it cannot be read now.
+    """
     waiting = dataset.releases.filter(state=Release.State.BUILT).order_by("-number").first()
     card = waiting.files.filter(path="README.md").first() if waiting else None
     if waiting is None or card is None:
@@ -72,8 +77,9 @@ def waiting_card(dataset: Dataset) -> tuple[Release, str] | None:
     try:
         with storages["releases"].open(card.key) as file:
             text: str = file.read().decode()
-    except FileNotFoundError:  # being given up at this moment
-        return None
+    except Exception:  # whatever the storage raises: the page has more to show, and publishing does not rest on it
+        log.exception("the card of %s cannot be read", waiting)
+        return waiting, ""
     return waiting, text.split("\n---\n", 1)[-1].strip()
 
 

@@ -34,28 +34,52 @@ def issue_recipient_token(*, name: str, email: str, dataset: Dataset) -> str:
     return issue_token(recipient=recipient, dataset=dataset)
 
 
-def find_token(token: str) -> AccessToken:
-    """The live token with this text; Refused, in words for whoever holds it, if there is none."""
+def known_token(token: str) -> AccessToken:
+    """The token with this text, also if it has expired or was ended: enough to read what must leave a copy.
+
+    Refused, in words for whoever holds it, if there is none.
+    """
     found = AccessToken.objects.select_related("recipient", "dataset")
     known = found.filter(token_sha256=sha256_hex(token.encode())).first()
-    if known is None or known.expires_at <= timezone.now():
-        raise Refused(f"This token is unknown or has expired. {ANOTHER}")
+    if known is None:
+        raise Refused(f"This token is unknown. {ANOTHER}")
+    return known
+
+
+def reporting_token(token: str) -> AccessToken:
+    """The token with this text, if it may speak for its recipient: not once it was ended, for others may have it."""
+    known = known_token(token)
     if known.ended_at is not None:
         raise Refused(f"This token was ended on {known.ended_at:%Y-%m-%d}. {ANOTHER}")
+    return known
+
+
+def find_token(token: str) -> AccessToken:
+    """The live token with this text; Refused if there is none."""
+    known = reporting_token(token)
+    if known.expires_at <= timezone.now():
+        raise Refused(f"This token expired on {known.expires_at:%Y-%m-%d}. {ANOTHER}")
     return known
 
 
 def end_token(*, token: AccessToken, by: User | None) -> bool:
     """End a token before it expires, by somebody of the staff or (None) by its holder. False: it had ended already.
 
-    Whoever has copies is still told of every notice; what cannot be pulled any more is the data.
+    Whoever has copies is still told of every notice, by mail and by a pull; what cannot be pulled any more is the data.
     """
     ended = AccessToken.objects.filter(pk=token.pk, ended_at=None).update(ended_at=timezone.now(), ended_by=by)
     return bool(ended)
 
 
 def tokens_of(dataset: Dataset) -> QuerySet[AccessToken]:
-    """Every token of a dataset, the newest first, with `used_at`: when its recipient last fetched a file of it."""
-    fetched = Download.objects.filter(recipient=OuterRef("recipient"), file__release__dataset=dataset)
-    used = Subquery(fetched.order_by("-at").values("at")[:1])
-    return dataset.tokens.select_related("recipient").annotate(used_at=used).order_by("-created_at", "-pk")
+    """Every token of a dataset, the newest first, with `used_at`: when a file was last fetched with it.
+
+    `unsure_at`: when its recipient last fetched one before it was noted with which token, if it was there by then.
+    """
+    fetched = Download.objects.order_by("-at").values("at")
+    used = fetched.filter(token=OuterRef("pk"))
+    unsure = fetched.filter(
+        recipient=OuterRef("recipient"), token=None, file__release__dataset=dataset, at__gte=OuterRef("created_at")
+    )
+    tokens = dataset.tokens.select_related("recipient").order_by("-created_at", "-pk")
+    return tokens.annotate(used_at=Subquery(used[:1]), unsure_at=Subquery(unsure[:1]))

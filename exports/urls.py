@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern] = [
     path("certificates/<uuid:act>/", contributor_views.certificate, name="certificate"),
     path("certificates/<uuid:act>.json", contributor_views.certificate_json, name="certificate_json"),
     path("pull.py", views.pull_program, name="pull_program"),
+    path("verify.pyz", views.verify_program, name="verify_program"),
     path("staff/costs/", costs_views.costs_page, name="costs"),
     path("staff/datasets/", views.dataset_list, name="datasets"),
     path("staff/datasets/new/", views.dataset_add, name="dataset_add"),

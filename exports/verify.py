@@ -1,4 +1,7 @@
-"""Check a pulled release without any access to its makers: `python -m exports.verify DIR --key PEM`.
+"""Check a pulled release without any access to its makers: `python verify.pyz DIR --key PEM`.
+
+The server hands out /verify.pyz, for which Python needs `cryptography` and `pyarrow`; where Likeness is installed it is
+`likeness-verify`. --key is the makers' public key, got by a way you trust.
 
 Checks sums, signatures, ledger proofs, that each basis covered the purpose, that the rows are those that were signed
 (but for withdrawn ones, which signed notices name), images and labels in every form, that nobody is in two splits.

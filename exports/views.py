@@ -1,7 +1,5 @@
 """Pages about datasets: staff make datasets, releases and recipients; everybody may see what a dataset is."""
 
-from pathlib import Path
-
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +12,7 @@ from consent.hints import hint
 from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, role_required, staff_user
-from exports import pull, services, tasks
+from exports import programs, services, tasks
 from exports.api import gone_items
 from exports.definitions import current_definition
 from exports.drafts import foresee
@@ -117,7 +115,7 @@ def release_publish(request: HttpRequest, pk: int) -> HttpResponse:
 def token_end(request: HttpRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(AccessToken.objects.select_related("recipient", "dataset"), pk=pk)
     if end_token(token=token, by=staff_user(request)):
-        messages.success(request, f"The token of {token.recipient.name} opens nothing any more.")
+        messages.success(request, f"The token of {token.recipient.name} fetches nothing any more.")
     else:
         messages.info(request, f"The token of {token.recipient.name} had ended already.")
     return redirect("dataset_staff", token.dataset.slug)
@@ -153,5 +151,9 @@ def dataset_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_GET
 def pull_program(request: HttpRequest) -> HttpResponse:
-    """The pull command, one file that needs nothing else of ours."""
-    return HttpResponse(Path(pull.__file__).read_bytes(), content_type="text/x-python; charset=utf-8")
+    return HttpResponse(programs.pull_program(), content_type="text/x-python; charset=utf-8")
+
+
+@require_GET
+def verify_program(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(programs.verify_program(), content_type="application/zip")

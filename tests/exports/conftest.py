@@ -65,5 +65,5 @@ def applied(copy, notices):
     rows = {
         number: pull._notice_rows(text, number, "portraits", "1.0.0", public_key()) for number, text in notices.items()
     }
-    pull.apply_to_copy(copy, notices, rows)
+    pull.apply_to_copy(copy, notices, rows, public_key())
     return copy

@@ -12,13 +12,14 @@ from django.core.files.storage import storages
 from label_studio_sdk.label_interface.interface import LabelInterface
 
 from consent.withdrawals import withdraw
-from exports import label_forms, notices, verify
+from exports import label_forms, notices, shards, verify
 from exports.models import Format
 from tests.exports.factories import (
     annotate,
     define_forms,
     export_to,
     make_annotator,
+    make_built,
     make_campaign,
     make_dataset,
     make_image,
@@ -102,6 +103,54 @@ def test_coco_holds_boxes_and_keypoints(release, tmp_path):
     box = found[1][0]
     assert box["bbox"] == [6.4, 9.6, 32.0, 19.44]
     assert box["area"] == pytest.approx(32 * 19.44)
+
+
+def coco_of(dataset, folder):
+    """The COCO files of its next release by path, and its photographs' hashes by row id."""
+    define_forms(dataset, Format.FOLDER, Format.COCO)
+    files = files_of(make_built(dataset), folder)
+    made = {path: json.loads(content) for path, content in files_like(files, "coco/").items()}
+    return made, {row["row_id"]: row["image_sha256"] for row in rows_in(files)}
+
+
+@pytest.fixture
+def campaign(db):
+    """With twelve labelled photographs."""
+    campaign, worker = make_campaign(), make_annotator()
+    for _ in range(12):
+        annotate(make_image(), campaign, worker, result())
+    return campaign
+
+
+def test_no_number_of_coco_is_given_twice_in_a_split(campaign, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "MOST_ROWS", 2)
+    made, _ = coco_of(make_dataset(campaign=campaign), tmp_path)
+    for split in ("train", "validation", "test"):
+        files = [one for path, one in made.items() if path.startswith(f"coco/{split}-")]
+        for part in ("images", "annotations"):
+            numbers = [one["id"] for file in files for one in file[part]]
+            assert len({*numbers}) == len(numbers)
+    assert sum(path.startswith("coco/train-") for path in made) > 1
+
+
+def test_two_datasets_cannot_be_joined_by_the_numbers_of_coco(campaign, tmp_path):
+    """A number says the place of the keyed row id among those of its file, and nothing else does."""
+    found = []
+    for name in ("one", "two"):
+        made, hashes = coco_of(make_dataset(campaign=campaign), tmp_path / name)
+        for path, one in made.items():
+            rows = [image["row_id"] for image in one["images"]]
+            assert rows == sorted(rows)
+            assert [image["id"] for image in one["images"]] == list(range(1, len(rows) + 1))
+            assert [box["id"] for box in one["annotations"]] == list(range(1, len(rows) + 1))
+            assert [box["image_id"] for box in one["annotations"]] == [image["id"] for image in one["images"]]
+            assert one["info"] == {"description": path.removeprefix("coco/").removesuffix(".json")}
+            assert {key for image in one["images"] for key in image} == {"id", "file_name", "width", "height", "row_id"}
+        images = [(path, image) for path, one in made.items() for image in one["images"]]
+        found.append({(path, image["id"]): hashes[image["row_id"]] for path, image in images})
+    assert {*found[0].values()} == {*found[1].values()}  # the same photographs
+    joined = found[0].keys() & found[1].keys()
+    assert [found[0][one] for one in joined] != [found[1][one] for one in joined]
 
 
 def test_label_studio_takes_the_tasks_under_the_same_config(release, tmp_path):

@@ -38,7 +38,7 @@ print(json.dumps(sum(1 for tar in tars for _ in dataset.records(tar))))
 WEBDATASET = """
 import webdataset
 shards = [here + "files/" + path for path in files if path.startswith("webdataset/train-")]
-piped = [f"pipe:curl -sf -H 'Authorization: Bearer {token}' {shard}" for shard in shards]
+piped = [f"pipe:curl -sfL -H 'Authorization: Bearer {token}' {shard}" for shard in shards]
 samples = webdataset.WebDataset(piped, shardshuffle=False).decode("pil")
 found = [(one["__key__"], next(one[kind] for kind in ("jpg", "png", "webp") if kind in one)) for one in samples]
 print(json.dumps(sorted([key, *image.size] for key, image in found)))

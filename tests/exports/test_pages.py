@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from botocore.exceptions import ClientError
+from django.core.files.storage import Storage, storages
 
 from consent.models import User
 from consent.withdrawals import withdraw
@@ -10,7 +12,7 @@ from exports import tasks
 from exports.forms import DatasetForm
 from exports.models import Dataset, Release
 from tests.consent.factories import make_consent, make_purpose, make_user
-from tests.exports.factories import make_campaign, make_image, make_manager, make_published
+from tests.exports.factories import make_built, make_campaign, make_image, make_manager, make_published
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +55,31 @@ def test_from_dataset_to_published_release(client):
     assert "1 row withdrawn" in client.get("/datasets/portraits/").content.decode()
     tasks.revoke_items()
     assert "Notices" in client.get("/datasets/portraits/").content.decode()
+
+
+class Unreachable(Storage):
+    """An S3 that refuses: what S3Storage raises then is no OSError."""
+
+    def _open(self, name, mode="rb"):
+        raise ClientError({"Error": {"Code": "SlowDown", "Message": "Please reduce your request rate."}}, "GetObject")
+
+
+@pytest.mark.parametrize("why", ["refused", "lost"])
+def test_a_card_that_cannot_be_read_hides_neither_the_page_nor_the_button(why, client, settings, caplog):
+    make_image()
+    release = make_built(_dataset())
+    if why == "refused":
+        backend = f"{__name__}.Unreachable"
+        settings.STORAGES = settings.STORAGES | {"releases": {"BACKEND": backend}}
+    else:
+        storages["releases"].delete(release.files.get(path="README.md").key)
+    client.force_login(make_manager())
+    page = client.get("/staff/datasets/portraits/").content.decode()
+    assert "Its card cannot be read from storage now." in page
+    assert "Publish 1.0.0" in page
+    assert "the card of portraits 1.0.0 cannot be read" in caplog.text
+    page = client.post(f"/staff/releases/{release.pk}/publish/", follow=True)
+    assert "Release 1.0.0 is published." in page.content.decode()
 
 
 def test_a_draft_of_nothing_is_a_message(client):

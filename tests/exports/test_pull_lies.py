@@ -77,7 +77,7 @@ def test_nothing_that_nobody_signed_is_stored(pulling, dishonest, target, capsys
     url = dishonest({TRAIN: POISON})
     assert pulling("portraits", "--server", url) == pull.BAD
     assert "does not name the files" in capsys.readouterr().err
-    assert [path.name for path in target.rglob("*") if path.is_file()] == [pull.STATEMENT]
+    assert not target.exists()
 
 
 def test_one_dishonest_answer_poisons_no_later_pull_and_hides_no_notice(pulling, dishonest, release, target, pem):
@@ -93,6 +93,13 @@ def test_one_dishonest_answer_poisons_no_later_pull_and_hides_no_notice(pulling,
     notices.revoke_items()
     assert pulling() == pull.OK
     assert item.row_id not in ids(target)
+
+
+def test_a_dishonest_answer_takes_nothing_from_a_complete_copy(pulling, dishonest, target, pem, capsys):
+    assert pulling() == pull.OK
+    for lies in ({pull.STATEMENT: POISON}, {TRAIN: POISON}):
+        assert pulling("portraits", "--server", dishonest(lies)) == pull.BAD
+        assert verify.main([str(target), "--key", str(pem)]) == 0
 
 
 @pytest.mark.parametrize("path", [SUMS, "sha256sums", "Removed.jsonl", "notices/1.dsse.json", "NOTICES/x", "notices"])

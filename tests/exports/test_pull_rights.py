@@ -3,9 +3,12 @@
 import pytest
 
 from consent.withdrawals import withdraw
-from exports import pull
+from exports import pull, verify
+from exports.models import Acknowledgement
+from exports.notices import revoke_items
 from tests.exports.factories import annotate, make_annotator, make_image, make_published, result
-from tests.exports.test_pull import pulling, release, target
+from tests.exports.test_pull import ids, pulling, release, target
+from tests.exports.test_tokens import end, expire
 from tests.test_rights import freeze
 
 __all__ = ("pulling", "release", "target")
@@ -25,6 +28,22 @@ def end_rights(item, how):
         withdraw(consent=item.image.consent)
     else:
         freeze(item.image)
+
+
+@pytest.mark.parametrize("cease", [expire, end])
+def test_what_was_withdrawn_leaves_a_copy_though_the_token_fetches_nothing_any_more(
+    cease, pulling, release, target, pem, capsys
+):
+    assert pulling() == pull.OK
+    item = release.items.filter(split="train").first()
+    withdraw(consent=item.image.consent)
+    revoke_items()
+    cease()
+    assert pulling() == pull.REFUSED
+    assert item.row_id not in ids(target)
+    assert verify.main([str(target), "--key", str(pem)]) == 0
+    assert "Ask the data manager for a new one." in capsys.readouterr().err
+    assert Acknowledgement.objects.count() == (cease is expire)
 
 
 @pytest.mark.parametrize("how", ["withdrawn", "frozen"])

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consent import merkle
 from consent.keys import signing_key
 from consent.signing import canonical_json, public_pem, sign_dsse, sign_note
-from exports import verify, verify_forms
+from exports import programs, verify, verify_forms
 from exports.provenance import STATEMENT_TYPE
 from exports.writers import PARQUET_OPTIONS
 from tests.exports.conftest import applied
@@ -121,6 +122,63 @@ def test_it_runs_alone(copy, pem):
     )
     done = subprocess.run([sys.executable, "-c", code, str(copy), "--key", str(pem)], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def handed_out(client, tmp_path):
+    """Run verify as an outsider who has the one file that the server hands out, and what it needs."""
+    program = tmp_path / "elsewhere" / "verify.pyz"
+    program.parent.mkdir()
+    program.write_bytes(client.get("/verify.pyz").content)
+
+    def run(*arguments, begin=("-I", str(program))):
+        words = [sys.executable, *begin, *map(str, arguments)]
+        return subprocess.run(words, cwd=program.parent, capture_output=True, text=True)
+
+    return run
+
+
+def test_the_server_hands_it_out_as_one_file(handed_out, copy, pem):
+    done = handed_out(copy, "--key", pem)
+    assert (done.returncode, done.stdout[:27], done.stderr) == (0, "OK  portraits 1.0.0: 10 row", "")
+    (copy / TRAIN).write_bytes(b"")
+    done = handed_out(copy, "--key", pem)
+    assert (done.returncode, done.stdout) == (1, f"WRONG  {TRAIN}: its sha256 is not the one in SHA256SUMS\n")
+
+
+def test_the_processes_that_read_large_forms_begin_from_the_one_file(handed_out, copy, pem):
+    """However a system starts them."""
+    code = (
+        "import multiprocessing, runpy, sys\n"
+        "multiprocessing.set_start_method('spawn')\n"
+        "sys.path.insert(0, 'verify.pyz')\n"
+        "from exports import verify_forms\n"
+        "verify_forms.AT_ONCE_FROM = 0\n"
+        "runpy.run_path('verify.pyz', run_name='__main__')\n"
+    )
+    done = handed_out(copy, "--key", pem, begin=("-I", "-c", code))
+    assert (done.returncode, done.stdout[:2], done.stderr) == (0, "OK", "")
+
+
+def test_the_one_file_holds_all_that_it_needs_of_ours_and_no_more(client, handed_out):
+    code = (
+        "import sys\n"
+        "sys.path.insert(0, 'verify.pyz')\n"
+        "import exports.verify\n"
+        "ours = [module for name, module in sys.modules.items() if name.split('.')[0] in ('exports', 'consent')]\n"
+        "print(*sorted(module.__file__.partition('verify.pyz/')[2] for module in ours))\n"
+    )
+    done = handed_out(begin=("-I", "-c", code))
+    content = client.get("/verify.pyz").content
+    held = {*zipfile.ZipFile(io.BytesIO(content)).namelist()} - {"__main__.py"}
+    assert done.stdout.split() == sorted(held), done.stderr
+    assert programs.verify_program.__wrapped__() == content  # made anew, the same bytes
+
+
+def test_the_one_file_says_what_python_lacks_to_run_it(handed_out, copy, pem):
+    done = handed_out(copy, "--key", pem, begin=("-I", "-S", "verify.pyz"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Install what it needs: pip install cryptography pyarrow" in done.stderr
 
 
 @pytest.mark.parametrize("path", [TRAIN, TRAIN_TAR, ROWS, "README.md", "croissant.json", "attestations.jsonl"])
