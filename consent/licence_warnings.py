@@ -10,6 +10,7 @@ from django.core.mail import EmailMessage
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.dateformat import format as date_format
 
 from consent.mailing import absolute, send_claimed
 from consent.models import Licence, LicenceWarning
@@ -39,13 +40,18 @@ def standing(licence: Licence, *, live: bool, used: int, today: datetime.date) -
 
 def _term(licence: Licence, live: bool, today: datetime.date) -> Standing:
     if today > licence.ends_on:
-        return Standing(f"ended on {licence.ends_on}", "bad")
+        return Standing(f"ended on {day(licence.ends_on)}", "bad")
     if today < licence.starts_on:
-        return Standing(f"starts on {licence.starts_on}", "warn")
+        return Standing(f"starts on {day(licence.starts_on)}", "warn")
     if not live:
         return Standing("its purposes have come to an end", "bad")
     left = licence.ends_on - today
     return Standing(f"in force, ends {_in_days(left.days)}", "warn") if left <= AHEAD else Standing("in force", "ok")
+
+
+def day(date: datetime.date) -> str:
+    """27 Nov 2026, as on every page."""
+    return date_format(date, "j M Y")
 
 
 def _in_days(days: int) -> str:
@@ -63,8 +69,8 @@ def notices() -> list[str]:
 
 def _ending(licence: Licence, today: datetime.date) -> str:
     if licence.ends_on < today:
-        return f"“{licence.title}” ended on {licence.ends_on}: its images cannot be used any more."
-    return f"“{licence.title}” ends {_in_days((licence.ends_on - today).days)} ({licence.ends_on})."
+        return f"“{licence.title}” ended on {day(licence.ends_on)}: its images cannot be used any more."
+    return f"“{licence.title}” ends {_in_days((licence.ends_on - today).days)} ({day(licence.ends_on)})."
 
 
 # --- The sweep -----------------------------------------------------------------------------------

@@ -65,12 +65,12 @@ def render_markdown(body: str) -> str:
     return str(MarkdownIt("commonmark", {"html": False}).render(body))
 
 
-def render_body(body: str) -> str:
+def render_body(body: str, *, tables: bool = False) -> str:
     """render_markdown for the inside of a notice: headings from h3 on without a gap, pictures as their description.
 
-    The hash of the notice would not cover the bytes of a picture.
+    The hash of the notice would not cover the bytes of a picture. `tables` are for texts that nobody signs.
     """
-    markdown = MarkdownIt("commonmark", {"html": False})
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table" if tables else [])
     markdown.add_render_rule("image", _describe)
     tokens = markdown.parse(body)
     last = BODY_TOP - 1

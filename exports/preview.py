@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from collection.models import DIMENSIONS, Image, Target
 from collection.progress import label, shown_targets
+from consent.licence_warnings import day
 from consent.suppression import SMALL
 from exports.costs import Costs, costs_of_images
 from exports.drafts import Draft
@@ -112,7 +113,7 @@ def terms(images: Iterable[Image]) -> list[Terms]:
     found = []
     for (text, licence), rows in counts.items():
         if licence is not None:
-            name, until = f"licence “{licence.title}” of {licence.licensor}", f"until {licence.ends_on:%Y-%m-%d}"
+            name, until = f"licence “{licence.title}” of {licence.licensor}", f"until {day(licence.ends_on)}"
             found.append(Terms(name, licence.terms, f"good for {licence.territory}", until, rows))
         elif text is not None:
             name = f"consent to {text.form.name} {text.version} ({text.language})"

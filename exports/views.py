@@ -5,10 +5,12 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from consent.hints import hint
+from consent.notice import render_body
 from consent.pages import form_page
 from consent.refusals import Refused
 from consent.roles import DATA_MANAGER, role_required, staff_user
@@ -70,7 +72,7 @@ def dataset_staff(request: HttpRequest, slug: str) -> HttpResponse:
         "dataset": dataset,
         "definition": current_definition(dataset),
         "waiting": waiting,
-        "card": card,
+        "card": mark_safe(render_body(card, tables=True)),  # noqa: S308  # HTML inside Markdown stays text
         "releases": [(release, withheld_items(release).count()) for release in releases],
         "answers": answers(dataset),
         "tokens": tokens_of(dataset),

@@ -109,14 +109,17 @@ def test_whoever_publishes_reads_the_notes_first(client, manager):
     build_release(release_id=Release.objects.get().pk)
     client.force_login(make_manager())
     page = client.get("/staff/datasets/portraits/").content.decode()
-    card = page.split("<pre")[1].split("</pre>")[0]
+    card = page.split('aria-label="The card of 1.0.0">')[1].split("</div>")[0]
     assert "5 photographs of 5 persons" in card
+    assert "<h4>Composition</h4>" in card
+    assert "<table>" in card
+    assert "<h1" not in card
     assert "pretty_name" not in card  # that is for machines
     assert "would be in it now" not in page  # the forecast is of the next one, and has a page of its own
     client.post(f"/staff/releases/{Release.objects.get().pk}/publish/")
     page = client.get("/staff/datasets/portraits/").content.decode()
     assert '<a href="/datasets/portraits/1.0.0/">1.0.0</a>' in page
-    assert "<pre" not in page
+    assert "The card of" not in page
 
 
 def test_more_rows_of_targets_are_had_without_a_script(client, manager):
