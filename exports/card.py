@@ -142,8 +142,8 @@ def _uses(release: Release) -> str:
 def _distribution(release: Release) -> str:
     forms = ", ".join(["Parquet", *(Format(one).label.partition(":")[0] for one in release.definition.formats)])
     return (
-        f"Terms: {release.dataset.terms}. Forms: {forms}. Each recipient has a token and pulls with `pull.py`, "
-        "which the server hands out. So it does `verify.pyz`, which checks a copy without any access to us."
+        f"Terms: {release.dataset.terms}. Forms: {forms}. Each recipient has a token and pulls with `pull.py`; "
+        "`verify.pyz` checks a copy without any access to us. The server hands out both."
     )
 
 

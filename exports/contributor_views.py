@@ -16,7 +16,7 @@ from collection.models import Image, ImageQuerySet, ImageStatus
 from collection.reasons import describe
 from collection.screening import without_face
 from collection.views import SHOWN
-from consent.models import Contributor
+from consent.models import Consent, Contributor
 from consent.roles import contributor_required
 from exports.acts import find_act, progress_of
 from exports.certificates import CACHES, STAYS
@@ -52,6 +52,7 @@ def _page(request: HttpRequest, contributor: Contributor, images: ImageQuerySet,
     page = Paginator(ordered, PER_PAGE).get_page(request.GET.get("page"))
     rows = _rows(contributor, list(page.object_list))
     context |= {"page": page, "rows": rows, "removable": any(row["removable"] for row in rows)}
+    context["may_withdraw"] = Consent.objects.live().filter(contributor=contributor).exists()
     return render(request, "exports/photos.html", context)
 
 

@@ -131,6 +131,12 @@ def test_erased_ones_are_one_line_and_a_page_of_where_they_went(client, consent)
     assert '<span class="badge quiet">dropped</span>' in erased
 
 
+def test_only_who_has_something_to_withdraw_is_led_there(client, consent):
+    assert "Changed your mind about all of them?" in page(client)
+    withdraw(consent=consent)
+    assert "Changed your mind about all of them?" not in page(client)
+
+
 def test_it_is_paged_by_48(client, consent):
     images = [make_image(consent) for _ in range(50)]
     first, second = page(client), page(client, "?page=2")
