@@ -1,6 +1,7 @@
 """Gold answers, records, pauses, rejections, and what the quality page says."""
 
 import datetime
+import re
 from itertools import count
 
 import pytest
@@ -25,6 +26,7 @@ from tests.annotation.factories import (
     good_result,
     make_annotator,
     make_campaign,
+    make_pushed_task,
     make_user,
     rating,
     remote,
@@ -358,6 +360,25 @@ def test_the_photograph_beside_the_labels_asks_for_the_right_to_it(client, revie
     withdraw(consent=task.image.consent)
     assert client.get(address(campaign, task) + "photograph/").status_code == 404
     assert client.get(address(campaign, task)).status_code == 404
+
+
+def test_the_quality_page_counts_refusals_by_annotator_and_reason(client, reviewer):
+    task, ann = make_pushed_task(), make_annotator(1)
+    for number in range(2):
+        record_annotation(task=task, remote=remote(1, result=[rating(9 + number)]))
+    record_annotation(task=task, remote=remote(1, skipped=True))
+    record_annotation(task=task, remote=remote(99))
+    record_annotation(task=task, remote=remote(1))
+    make_labelled(said=[lambda place: []])  # in another campaign
+    client.force_login(reviewer)
+    page = client.get(f"/staff/campaigns/{task.campaign.pk}/quality/").content.decode()
+    table = page.split('aria-label="Refused annotations"')[1].split("</table>")[0]
+    rows = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td class="number">(\d+)</td>', table)
+    assert rows == [
+        (ann.user.email, "“quality” must be a whole number from 1 to 5.", "2"),
+        ("unknown", "Made by somebody who is not one of our annotators.", "1"),
+        (ann.user.email, "Skipped.", "1"),
+    ]
 
 
 def test_annotators_see_no_page_about_quality(client):
