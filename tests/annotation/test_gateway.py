@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation import gateway_calls, tasks
@@ -231,6 +233,35 @@ def test_what_was_skipped_somebody_else_gets_at_once(studio, ann, bob):
     )
     assert refused(ann.ask("PATCH", f"/api/annotations/{skipped}", change), "others have given all annotations")
     assert bob.annotate(task).status_code == 201
+
+
+def test_a_campaign_with_nothing_left_for_somebody_is_not_offered_to_them(ann, bob, project, campaign):
+    way, words = f"/projects/{project}/data?labeling=1", "nothing left for you at the moment"
+
+    def page(who):
+        return who.client.get("/work/", headers={"host": "testserver"}).content.decode()
+
+    assert way in page(ann)
+    assert ann.annotate(ann.next(project).json()["id"]).status_code == 201
+    second = ann.next(project).json()["id"]
+    assert way in page(ann)  # to finish the one that they hold
+    assert ann.annotate(second, was_cancelled=True).status_code == 201
+    assert way not in page(ann)
+    assert words in page(ann)
+    assert way in page(bob)
+    others = [make_annotator() for _ in range(2)]
+    for task in campaign.tasks.all():
+        for other in others:
+            hand_out(other, task=task)  # one place of the first, both of the second
+    assert way not in page(bob)
+    with CaptureQueriesContext(connection) as asked:
+        page(bob)
+    more = make_campaign()
+    push_pending(campaign=more)
+    way = f"/projects/{more.projects.get().external_id}/data"
+    with CaptureQueriesContext(connection) as again:
+        assert way in page(bob)
+    assert len(again) == len(asked)  # one for all campaigns
 
 
 def test_what_is_held_elsewhere_is_named(ann, project, campaign, settings):
