@@ -2,11 +2,13 @@
 
 import datetime
 import re
+from html import unescape
 from itertools import count
 
 import pytest
 from django.core import mail
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from annotation import gold
@@ -291,6 +293,17 @@ def test_a_reviewer_answers_gold_and_is_led_to_the_next(client, reviewer):
     page = client.get(address(campaign)).content.decode()
     assert "2 photographs drawn, 2 answered" in page
     assert "1 of 2" in page
+
+
+def test_a_reviewer_is_asked_what_the_annotators_were_asked(client, reviewer):
+    campaign, _ = make_labelled(said=[stars(4)])
+    page = unescape(client.get(reverse("label_review", args=[campaign.pk, campaign.tasks.get().pk])).content.decode())
+    for question in (
+        "How good is this photograph? 1: unusable, 5: sharp and well lit",
+        "What is to be seen? Tick all that apply",
+        "Choose “face” here, then draw a box around the face",
+    ):
+        assert page.count(question) == 1
 
 
 def test_a_reviewer_says_that_nothing_of_a_list_is_to_be_seen(client, reviewer):
