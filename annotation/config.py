@@ -6,6 +6,7 @@ Label Studio's API stores whatever it is sent: unknown controls, ratings of 99, 
 import json
 import math
 import re
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Control:
     values: tuple[str, ...]  # in the order of the config
     multiple: bool
     max_rating: int
+    question: str  # what the header above it asks, and what the ends of its scale mean; "" without one
 
     def __str__(self) -> str:
         """What an annotator is asked for, in words."""
@@ -83,11 +85,23 @@ def parse_config(xml: str) -> dict[str, Control]:
         raise Refused("The labelling config must not contain DOCTYPE or ENTITY declarations. Remove them.")
     interface = _interface(xml)
     _refuse_other_objects(interface)
-    controls = {tag.name: _control(tag) for tag in interface.controls}
+    questions = _questions(xml)
+    controls = {tag.name: _control(tag, questions.get(tag.name, "")) for tag in interface.controls}
     if not controls:
         raise Refused(f"The labelling config has nothing to fill in. Add one of these tags: {', '.join(KINDS)}.")
     _refuse_equal_columns(controls.values())
     return controls
+
+
+def _questions(xml: str) -> dict[str, str]:
+    """By the name of a tag: the last header before it, as the labelling page shows them."""
+    questions, header = {}, ""
+    for tag in ET.fromstring(xml).iter():  # noqa: S314 - entities were refused before
+        if tag.tag == "Header":
+            header = tag.get("value", "")
+        elif name := tag.get("name"):
+            questions[name] = header
+    return questions
 
 
 def label_name(control: str, label: str = "") -> str:
@@ -121,7 +135,7 @@ def _refuse_other_objects(interface: LabelInterface) -> None:
         raise Refused('The labelling config must show exactly one image: <Image name="image" value="$image"/>.')
 
 
-def _control(tag: Any) -> Control:
+def _control(tag: Any, question: str) -> Control:
     if tag.tag not in KINDS:
         raise Refused(f"The labelling config uses <{tag.tag}>, which cannot be checked yet. Use: {', '.join(KINDS)}.")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", tag.name or ""):  # it names a column of every release
@@ -137,6 +151,7 @@ def _control(tag: Any) -> Control:
         values=values,
         multiple=tag.attr.get("choice") == "multiple",
         max_rating=_max_rating(tag),
+        question=question,
     )
 
 

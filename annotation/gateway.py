@@ -160,18 +160,23 @@ def _columns(told: Any, whose: Whose) -> Any:
     return {"columns": [{name: column[name] for name in column if name != "schema"} for column in told["columns"]]}
 
 
-# What in the page's header leads to refusals: the menu of all of Label Studio, the account there, and a project's
-# settings. By classes: should a new version name them otherwise, they show again and do no harm. “Projects” and the
-# project's name stay: they lead to the annotator's own page.
-LEADS_NOWHERE = """<style>
+# What in the page's header leads to refusals is hidden: the menu of all of Label Studio, the account there, and a
+# project's settings. “Projects” and the project's name stay: they lead to the annotator's own page. On a phone the bar
+# with Skip and Submit takes a second row, or both lie beyond the right edge. By classes: should a new version name them
+# otherwise, it looks as Label Studio made it and does no harm.
+STYLE = """<style>
 [class*="menu-header__trigger"], [class*="menu-header__user"], a[href$="/settings"] { display: none !important; }
+@media (max-width: 640px) {
+  .lsf-bottombar { flex-wrap: wrap !important; height: auto !important; }
+  .lsf-main-content { padding-bottom: 124px !important; }
+}
 </style>
 """
 
 
 def tidied(page: str) -> str:
-    """The HTML of the page without ways that are closed to annotators."""
-    return page.replace("</head>", f"{LEADS_NOWHERE}</head>", 1)
+    """The HTML of the page without ways that are closed to annotators, and with all that is open in reach."""
+    return page.replace("</head>", f"{STYLE}</head>", 1)
 
 
 # --- What is answered here -----------------------------------------------------------------------

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from annotation import gateway
 from annotation.access import project_open_to, task_held_by
+from annotation.config import check_result, parse_config
 from annotation.gateway import Allow, Whose
 from annotation.handouts import hand_out, hand_out_another, keep_place, let_go, note_answer, to_finish_first
 from annotation.labelstudio import NOT_SET_UP, Account, LabelStudioError, task_ref
@@ -61,15 +62,16 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
     rule, whose = allowed.rule, Whose(account.user, account.email)
     if rule.hands_out:
         return _next_task(annotator, account, allowed, path)
-    answered = _task_answered(annotator, account, allowed, whose)
+    there = _there(annotator, account, allowed, whose)
     sent = gateway.passed_on(rule, body) if rule.body else None
     skipped = (sent or {}).get("was_cancelled", False)
     if not isinstance(skipped, bool):  # Label Studio would read it in a way of its own
         raise Refused("Whether a photograph was skipped is true or false.")
-    if sent and not {"result", "was_cancelled"} & set(sent):
+    answered = allowed.ids.get("task", there.get("task")) if rule.answers else None
+    if "annotation" in allowed.ids and sent is not None and not {"result", "was_cancelled"} & set(sent):
         answered = None  # how long it took, and the like: no answer, which would have a place kept
-    if answered is not None and not skipped and not keep_place(annotator, external_id=answered):
-        raise Refused(ALL_GIVEN)
+    if answered is not None and not skipped:
+        _check_answer(annotator, answered, (there | (sent or {})).get("result"))
     answer = _pass_on(account, allowed, path, sent)
     told = _json(answer) if answer.content else None
     if not answer.is_success:
@@ -77,6 +79,18 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
     if answered is not None:
         note_answer(annotator, external_id=answered, skipped=skipped)
     return Answer(answer.status_code, rule.show(told, whose))
+
+
+def _check_answer(annotator: Annotator, external_id: int, result: Any) -> None:
+    """Refused unless intake will accept this answer to a task that they hold, and a place is kept for it from now on:
+    Label Studio would say that it is saved. What is refused for its content keeps no place."""
+    task = task_held_by(annotator, external_id=external_id)
+    if task is None:
+        raise Refused(NOT_YOUR_TASK)
+    if refusal := check_result(parse_config(task.campaign.config), result):
+        raise Refused(f"{refusal} Nothing was sent: complete or correct it, then send it again.")
+    if not keep_place(annotator, external_id=external_id):
+        raise Refused(ALL_GIVEN)
 
 
 def _pass_on(account: Account, allowed: Allow, path: str, sent: Any) -> httpx.Response:
@@ -141,9 +155,9 @@ def _is_handed_out(annotator: Annotator, told: Any) -> bool:
 # --- Whose it is ---------------------------------------------------------------------------------
 
 
-def _task_answered(annotator: Annotator, account: Account, allowed: Allow, whose: Whose) -> int | None:
-    """Label Studio's id of the task that a call answers or skips; None if it does neither. Refused if it is about
-    somebody else's annotation or draft: whose one is, only Label Studio knows."""
+def _there(annotator: Annotator, account: Account, allowed: Allow, whose: Whose) -> dict[str, Any]:
+    """The annotation or draft that a call names, as Label Studio has it; {} if it names none. Refused if it is somebody
+    else's: whose one is, only Label Studio knows."""
     ids = allowed.ids
     found: dict[str, Any] = {}
     if "annotation" in ids:
@@ -155,7 +169,7 @@ def _task_answered(annotator: Annotator, account: Account, allowed: Allow, whose
         found = _look_up(account, f"/api/drafts/{ids['draft']}/")
         if not (gateway.is_draft_of(found, whose) and _is_of_held_task(annotator, ids, found)):
             raise Refused(NOT_YOUR_ANSWER)
-    return ids.get("task", found.get("task")) if allowed.rule.answers else None
+    return found
 
 
 def _is_of_held_task(annotator: Annotator, ids: Mapping[str, int], found: Mapping[str, Any]) -> bool:

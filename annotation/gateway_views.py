@@ -48,13 +48,14 @@ def label_studio(request: HttpRequest) -> HttpResponseBase:
     try:
         return _answer(request, request.path_info)
     except Refused as refusal:
-        logger.warning("refused %s %.200r to %s: %s", request.method, request.path_info, _who(request), refusal)
-        return _in_words(403, str(refusal))
+        about = (request.method, request.path_info, _who(request), str(refusal))
+        logger.warning("refused %s %.200r to %s: %.300r", *about)
+        return _no(request, str(refusal))
     except gateway_calls.AccountGone as error:
         logger.warning("%s", error)
         if annotator := annotator_of(request.user):
             forget_account(annotator=annotator)
-        return _in_words(403, f"Label Studio does not know your account any more. Begin again at {_own_page()}.")
+        return _no(request, f"Label Studio does not know your account any more. Begin again at {_own_page()}.")
     except LabelStudioError as error:
         logger.warning("%s", error)
         return _in_words(502, AWAY)
@@ -141,6 +142,15 @@ def carrier(request: HttpRequest) -> HttpResponse:
 def _who(request: HttpRequest) -> str:
     annotator = annotator_of(request.user)
     return str(annotator) if annotator else "somebody who is no annotator"
+
+
+def _no(request: HttpRequest, sentence: str) -> HttpResponse:
+    """403 with a sentence, which Label Studio's page shows to whoever labels, and what they filled in stays there. Of
+    any other answer it says no more than that the annotation was not saved; see docs/decisions/0041."""
+    if not request.path_info.startswith("/api/"):
+        return _in_words(403, sentence)
+    told = {"detail": sentence, "display_context": {"reason": "PAUSED"}}
+    return JsonResponse(told, status=403, json_dumps_params={"ensure_ascii": False})
 
 
 def _in_words(status: int, sentence: str) -> HttpResponse:

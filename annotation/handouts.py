@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from annotation.access import campaigns_to_finish
 from annotation.handout_models import Handout
-from annotation.models import Annotation, Annotator, Earning, LabelTask
+from annotation.models import Annotation, Annotator, Earning, LabelProject, LabelTask
 from annotation.services import may_be_seen
 
 PLACE_KEPT = timedelta(hours=2)  # for whoever holds a photograph; then it may be given to somebody else
-# For an answer that Label Studio has, until it is here: far longer than a sweep takes, and so short that whoever sends
-# refused answers again and again keeps others away for as long as they do so only.
+# For an answer that Label Studio has, until it is here: far longer than a sweep takes, and so short that one that it
+# lost keeps others away for a while only.
 ANSWER_KEPT = timedelta(minutes=15)
 NEARLY_OVER = timedelta(minutes=1)  # a place that ends so soon is asked for under the lock
 TRIES = 5  # others may be quicker, and of a withdrawn photograph the task is there for some seconds more
@@ -76,6 +76,16 @@ def hand_out_another(annotator: Annotator, *, project: int) -> LabelTask | None:
             if hand_out(annotator, task=task):
                 return task
     return None
+
+
+def with_what_is_left(projects: QuerySet[LabelProject], annotator: Annotator) -> QuerySet[LabelProject]:
+    """These, each with `left`: whether it has a photograph for this annotator, one that they hold or that has a place
+    and was not answered or skipped by them."""
+    pushed = LabelTask.objects.filter(project=OuterRef("pk"), state=LabelTask.State.PUSHED)
+    theirs = Handout.objects.filter(annotator=annotator, task=OuterRef("pk"))
+    held = pushed.filter(Exists(theirs.filter(answered_at=None, place_until__gt=timezone.now())))
+    open_to_them = with_places(pushed.exclude(Exists(theirs.filter(answered_at__isnull=False))))
+    return projects.annotate(left=Exists(held) | Exists(open_to_them))
 
 
 def let_go(annotator: Annotator, *, task: LabelTask) -> None:

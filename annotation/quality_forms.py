@@ -41,7 +41,7 @@ class GoldForm(forms.Form):
             self.fields[control.name] = self._field(control)
 
     def _field(self, control: Control) -> forms.Field:
-        label = control.name.replace("_", " ").capitalize()
+        label = control.question or control.name.replace("_", " ").capitalize()
         if control.kind in REGIONS:
             drawn = {letter: said for letter, said in self.letters.items() if _regions(said.result, control.name)}
             choices = [LEAVE_OUT, *((str(said.pk), f"as {letter} has it") for letter, said in drawn.items())]

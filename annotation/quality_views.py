@@ -5,6 +5,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count, F
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -81,12 +82,20 @@ def _facts(campaign: Campaign, user: User) -> dict[str, Any]:
             (work, records.get(work.annotator.pk), paused.get(work.annotator.pk))
             for work in work_of_annotators(campaign, said)
         ],
+        "refusals": refusals(campaign),
         "disputed": most_disputed(campaign, said, SHOWN),
         "may_manage": has_role(user, DATA_MANAGER),
         "gold": tasks.count(),
         "gold_answered": tasks.filter(gold_answer__isnull=False).count(),
         "next_gold": gold.awaiting_answer(campaign, user).order_by("pk").first(),
     }
+
+
+def refusals(campaign: Campaign) -> list[Any]:
+    """How often annotators were refused for which reason, most often first."""
+    refused = Annotation.objects.filter(task__campaign=campaign, verdict=Annotation.Verdict.REFUSED)
+    by_reason = refused.order_by().values("refusal", email=F("annotator__user__email"), who=F("annotator"))
+    return list(by_reason.annotate(times=Count("pk")).order_by("-times", "refusal", "who"))
 
 
 # --- One photograph ------------------------------------------------------------------------------

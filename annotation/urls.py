@@ -1,10 +1,12 @@
 """Addresses of the annotation pages."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from annotation import dispute_views, joining_views, payout_views, quality_views, views
 
 urlpatterns = [
+    path("staff/campaigns/", RedirectView.as_view(pattern_name="campaign_add")),  # the list stands there
     path("staff/campaigns/new/", views.campaign_add, name="campaign_add"),
     path("staff/campaigns/<int:pk>/", views.campaign, name="campaign"),
     path("staff/campaigns/<int:pk>/quality/", quality_views.quality, name="quality"),

@@ -28,6 +28,7 @@ from annotation.config import DEFAULT_TEMPLATE, TEMPLATES, parse_config, starter
 from annotation.forecast import forecast
 from annotation.forms import CampaignForm, InviteForm, TopUpForm
 from annotation.handout_models import ImageView
+from annotation.handouts import with_what_is_left
 from annotation.joining_models import TrainingSet
 from annotation.labelstudio import LabelStudioError
 from annotation.languages import language_name
@@ -197,10 +198,10 @@ def _way_in(annotator: Annotator) -> dict[str, Any]:
         logger.warning("%s", error)
         return {"away": True}
     campaigns = campaigns_open_to(annotator).filter(training_set=None)  # trainings have a page of their own
-    projects = LabelProject.objects.filter(campaign__in=campaigns).select_related("campaign")
-    by_campaign = groupby(projects.order_by("campaign__name", "campaign", "pk"), key=lambda one: one.campaign)
+    projects = with_what_is_left(LabelProject.objects.filter(campaign__in=campaigns), annotator)
+    ordered = projects.select_related("campaign").order_by("campaign__name", "campaign", "pk")
     return {
-        "campaigns": [(campaign, list(parts)) for campaign, parts in by_campaign],
+        "campaigns": [(campaign, list(parts)) for campaign, parts in groupby(ordered, key=lambda one: one.campaign)],
         "label_studio": settings.LABELLING_URL,
     }
 

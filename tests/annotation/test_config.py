@@ -1,5 +1,7 @@
 """What labelling configs are taken, and which results keep to them."""
 
+import re
+
 import pytest
 
 from annotation.config import check_result, parse_config, starter_config
@@ -150,3 +152,13 @@ def test_points_and_controls_have_names_of_their_own():
     )
     with pytest.raises(Refused, match="“landmark_nose”"):
         parse_config(twice)
+
+
+def test_each_control_has_the_question_of_the_header_above_it():
+    assert {name: control.question for name, control in parse_config(starter_config()).items()} == {
+        "quality": "How good is this photograph? 1: unusable, 5: sharp and well lit",
+        "attributes": "What is to be seen? Tick all that apply",
+        "face": "Choose “face” here, then draw a box around the face",
+    }
+    bare = re.sub("<Header .*?/>", "", starter_config())
+    assert {control.question for control in parse_config(bare).values()} == {""}

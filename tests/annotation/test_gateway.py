@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation import gateway_calls, tasks
 from annotation.accounts import account_of
-from annotation.gateway import CLOSED, LEADS_NOWHERE, PARAMETERS
+from annotation.gateway import CLOSED, PARAMETERS, STYLE
 from annotation.gateway_views import AWAY
 from annotation.gold import answer_gold, pause_annotator
 from annotation.handout_models import Handout
@@ -26,7 +28,7 @@ from annotation.push import push_pending
 from annotation.services import change_campaign
 from annotation.training import make_training
 from consent.withdrawals import withdraw
-from tests.annotation.factories import good_result, make_annotator, make_campaign, make_user
+from tests.annotation.factories import box, choices, good_result, make_annotator, make_campaign, make_user, rating
 from tests.annotation.gate import AtGateway, at_nginx
 from tests.annotation.nginx import nginx
 from tests.label_studio import PROGRAM
@@ -77,6 +79,47 @@ def test_what_is_labelled_comes_back_as_theirs_whatever_they_claim(ann, bob, pro
     annotation = Annotation.objects.get()
     assert annotation.annotator == ann.annotator
     assert annotation.verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (None, "not in Label Studio's format"),
+        ([], "“quality” is required and was left empty"),
+        ([rating(4)], "“face” is required and was left empty"),
+        ([rating(9), box()], "“quality” must be a whole number from 1 to 5"),
+        ([rating(4), box(x=90)], "The box of “face” reaches beyond the photograph"),
+        ([*good_result(), choices("the moon")], "“attributes” has no choice “the moon”"),
+        ([*good_result(), {**rating(4), "from_name": "beauty"}], "The campaign has no control “beauty”"),
+    ],
+)
+def test_what_intake_would_refuse_reaches_nobody_and_keeps_no_place(ann, bob, project, studio, result, words):
+    task = ann.next(project).json()["id"]
+    soon = timezone.now() + timedelta(seconds=30)
+    Handout.objects.update(place_until=soon)
+    answer = ann.annotate(task, result=result)
+    assert refused(answer, words)
+    assert answer.json()["display_context"] == {"reason": "PAUSED"}  # or the page says only that it was not saved
+    assert Handout.objects.get().place_until == soon
+    with studio.api() as owner:
+        assert owner.get(f"/api/tasks/{task}/").json()["annotations"] == []
+    draft = {"result": result or [], "lead_time": 1}  # what is being worked on is judged by nobody
+    assert ann.ask("POST", f"/api/tasks/{task}/drafts", draft).status_code == 201
+    made = ann.annotate(task).json()["id"]
+    Handout.objects.update(place_until=soon)
+    change = {"result": result, "lead_time": 1}
+    assert refused(ann.ask("PATCH", f"/api/annotations/{made}", change), words)
+    assert Handout.objects.get().place_until == soon
+    with studio.api() as owner:
+        assert owner.get(f"/api/annotations/{made}/").json()["result"] == good_result()
+
+
+def test_an_answer_without_labels_is_judged_too(ann, project):
+    task = ann.next(project).json()["id"]
+    path = f"/api/tasks/{task}/annotations"
+    assert refused(ann.ask("POST", path, {"lead_time": 1}), "not in Label Studio's format")
+    skipped = ann.annotate(task, result=[], was_cancelled=True).json()["id"]
+    assert refused(ann.ask("PATCH", f"/api/annotations/{skipped}", {"was_cancelled": False}), "“quality” is required")
 
 
 def test_two_get_the_same_task_and_see_nothing_of_each_other(ann, bob, project, studio):
@@ -190,6 +233,35 @@ def test_what_was_skipped_somebody_else_gets_at_once(studio, ann, bob):
     )
     assert refused(ann.ask("PATCH", f"/api/annotations/{skipped}", change), "others have given all annotations")
     assert bob.annotate(task).status_code == 201
+
+
+def test_a_campaign_with_nothing_left_for_somebody_is_not_offered_to_them(ann, bob, project, campaign):
+    way, words = f"/projects/{project}/data?labeling=1", "nothing left for you at the moment"
+
+    def page(who):
+        return who.client.get("/work/", headers={"host": "testserver"}).content.decode()
+
+    assert way in page(ann)
+    assert ann.annotate(ann.next(project).json()["id"]).status_code == 201
+    second = ann.next(project).json()["id"]
+    assert way in page(ann)  # to finish the one that they hold
+    assert ann.annotate(second, was_cancelled=True).status_code == 201
+    assert way not in page(ann)
+    assert words in page(ann)
+    assert way in page(bob)
+    others = [make_annotator() for _ in range(2)]
+    for task in campaign.tasks.all():
+        for other in others:
+            hand_out(other, task=task)  # one place of the first, both of the second
+    assert way not in page(bob)
+    with CaptureQueriesContext(connection) as asked:
+        page(bob)
+    more = make_campaign()
+    push_pending(campaign=more)
+    way = f"/projects/{more.projects.get().external_id}/data"
+    with CaptureQueriesContext(connection) as again:
+        assert way in page(bob)
+    assert len(again) == len(asked)  # one for all campaigns
 
 
 def test_what_is_held_elsewhere_is_named(ann, project, campaign, settings):
@@ -452,13 +524,12 @@ def carried(request, ann, settings, tmp_path):
 def test_no_address_of_label_studio_answers_outside_the_table(carried, project, addresses):
     """As an annotator who has a task, with the ids of what exists and is theirs wherever an id stands."""
     ids = {"project": project, "task": carried.next(project).json()["id"]}
-    closed = {f"{words}\n" for words in (CLOSED, PARAMETERS)}
     calls = list(product(METHODS, addresses))
     answers = carried.ask_all([(method, with_ids(address, ids)) for method, address in calls])
     answered = {
         call
         for call, (status, text) in zip(calls, answers, strict=True)
-        if status != 403 or (text and text not in closed)
+        if status != 403 or (text and not any(words in text for words in (CLOSED, PARAMETERS)))
     }
     assert answered == OPEN
 
@@ -469,7 +540,7 @@ def test_one_labels_through_either_carrier(carried, project):
     page = carried.ask("GET", f"/projects/{project}/data?labeling=1")
     assert file.headers["Content-Type"] == "application/javascript"
     assert "react-app" in page.content.decode()
-    assert f"{LEADS_NOWHERE}</head>" in page.content.decode()
+    assert f"{STYLE}</head>" in page.content.decode()
     task = carried.next(project).json()["id"]
     made = carried.annotate(task, completed_by=1)
     assert made.json()["completed_by"] == carried.annotator.label_studio_user

@@ -1,11 +1,14 @@
 """Gold answers, records, pauses, rejections, and what the quality page says."""
 
 import datetime
+import re
+from html import unescape
 from itertools import count
 
 import pytest
 from django.core import mail
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from annotation import gold
@@ -25,6 +28,7 @@ from tests.annotation.factories import (
     good_result,
     make_annotator,
     make_campaign,
+    make_pushed_task,
     make_user,
     rating,
     remote,
@@ -291,6 +295,17 @@ def test_a_reviewer_answers_gold_and_is_led_to_the_next(client, reviewer):
     assert "1 of 2" in page
 
 
+def test_a_reviewer_is_asked_what_the_annotators_were_asked(client, reviewer):
+    campaign, _ = make_labelled(said=[stars(4)])
+    page = unescape(client.get(reverse("label_review", args=[campaign.pk, campaign.tasks.get().pk])).content.decode())
+    for question in (
+        "How good is this photograph? 1: unusable, 5: sharp and well lit",
+        "What is to be seen? Tick all that apply",
+        "Choose “face” here, then draw a box around the face",
+    ):
+        assert page.count(question) == 1
+
+
 def test_a_reviewer_says_that_nothing_of_a_list_is_to_be_seen(client, reviewer):
     campaign, _ = make_labelled(1, [lambda place: [rating(5), box()]])
     task = campaign.tasks.get()
@@ -358,6 +373,25 @@ def test_the_photograph_beside_the_labels_asks_for_the_right_to_it(client, revie
     withdraw(consent=task.image.consent)
     assert client.get(address(campaign, task) + "photograph/").status_code == 404
     assert client.get(address(campaign, task)).status_code == 404
+
+
+def test_the_quality_page_counts_refusals_by_annotator_and_reason(client, reviewer):
+    task, ann = make_pushed_task(), make_annotator(1)
+    for number in range(2):
+        record_annotation(task=task, remote=remote(1, result=[rating(9 + number)]))
+    record_annotation(task=task, remote=remote(1, skipped=True))
+    record_annotation(task=task, remote=remote(99))
+    record_annotation(task=task, remote=remote(1))
+    make_labelled(said=[lambda place: []])  # in another campaign
+    client.force_login(reviewer)
+    page = client.get(f"/staff/campaigns/{task.campaign.pk}/quality/").content.decode()
+    table = page.split('aria-label="Refused annotations"')[1].split("</table>")[0]
+    rows = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td class="number">(\d+)</td>', table)
+    assert rows == [
+        (ann.user.email, "“quality” must be a whole number from 1 to 5.", "2"),
+        ("unknown", "Made by somebody who is not one of our annotators.", "1"),
+        (ann.user.email, "Skipped.", "1"),
+    ]
 
 
 def test_annotators_see_no_page_about_quality(client):

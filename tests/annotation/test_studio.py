@@ -164,6 +164,15 @@ def test_a_task_whose_image_was_withdrawn_while_it_was_sent_is_taken_back(studio
     assert campaign.reserved == 0
 
 
+def test_what_waits_longest_is_pushed_first(studio):
+    """Where the budget is for one of two, and whatever their ids are."""
+    campaign = make_campaign(images=2, budget=Decimal("0.20"))
+    longest = campaign.tasks.order_by("-pk").first()
+    LabelTask.objects.filter(pk=longest.pk).update(next_attempt_at=timezone.now() - timedelta(hours=1))
+    assert push_pending(campaign=campaign) == 1
+    assert campaign.tasks.get(state="pushed") == longest
+
+
 def test_withdrawn_images_are_not_pushed(studio):
     campaign = make_campaign(images=2)
     withdraw(consent=campaign.tasks.first().image.consent)

@@ -420,5 +420,11 @@ def test_an_invitation_makes_no_account_for_somebody_who_is_signed_in_as_another
     assert Invitation.objects.get().accepted_at is None
 
 
+def test_the_list_of_campaigns_is_where_one_looks_for_it(client, manager):
+    campaign = make_campaign()
+    page = client.get("/staff/campaigns/", follow=True)
+    assert (page.status_code, reverse("campaign", args=[campaign.pk]) in page.content.decode()) == (200, True)
+
+
 def test_staff_pages_stay_in_no_cache(client, manager):
     assert "no-store" in client.get(reverse("annotators"))["Cache-Control"]

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from django.conf import settings
 from playwright.sync_api import Locator, Page, Response, expect
 
 from annotation.handout_models import Handout, ImageView
-from annotation.models import Annotation, Annotator, Campaign, Earning, LabelProject
+from annotation.models import Annotation, Annotator, Campaign, Earning, LabelProject, LabelTask
 from annotation.pull import sweep_updated
 from annotation.push import push_pending
 from tests.annotation.factories import make_annotator, make_campaign
@@ -142,3 +144,52 @@ def test_an_annotator_labels_skips_goes_back_and_changes_their_mind(desk, campai
     assert Handout.objects.count() == 3
     assert desk.refused == []
     assert desk.strangers == []
+
+
+def test_what_lacks_something_is_told_in_words_and_stays_on_the_page(desk, campaign, studio):
+    """At Submit, and when somebody takes away from what they had sent."""
+    page = desk.page
+    desk.begin(campaign)
+    desk.rate(4)
+    assert desk.sends("POST", r"/api/tasks/\d+/annotations", lambda: page.keyboard.press("Control+Enter")) == 403
+    words = "“face” is required and was left empty. Nothing was sent"
+    expect(page.get_by_text(words).first).to_be_visible()
+    expect(page.locator(".ant-rate-star-full")).to_have_count(4)
+    with studio.api() as owner:
+        assert not any(told["total_annotations"] for told in all_tasks(owner))
+    desk.draw_face()
+    expect(desk.submit).to_be_enabled()  # the page takes no second one for half a second
+    assert desk.sends("POST", r"/api/tasks/\d+/annotations", lambda: page.keyboard.press("Control+Enter")) == 201
+    desk.sends("GET", r"/api/tasks/\d+", page.get_by_test_id("prev-task").click)
+    expect(page.locator(".ant-rate-star-full")).to_have_count(4)
+    page.locator(".lsf-outliner-item").first.click()
+    page.keyboard.press("Backspace")
+    expect(page.get_by_text("Labeled regions will appear here")).to_be_visible()
+    update = page.get_by_test_id("bottombar-update-button")
+    assert desk.sends("PATCH", r"/api/annotations/\d+", update.click) == 403
+    expect(page.get_by_text(words).first).to_be_visible()
+    desk.draw_face()
+    assert desk.sends("PATCH", r"/api/annotations/\d+", update.click) == 200
+    sweep_updated(project=LabelProject.objects.get())
+    assert Annotation.objects.get().verdict == "accepted"
+
+
+def all_tasks(owner: httpx.Client) -> list[dict[str, Any]]:
+    ids = LabelTask.objects.values_list("external_id", flat=True)
+    return [owner.get(f"/api/tasks/{external_id}/").json() for external_id in ids]
+
+
+def test_on_a_phone_all_that_is_asked_and_submit_are_within_the_screen(desk, campaign):
+    page = desk.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    desk.begin(campaign)
+    for way in (desk.submit, page.get_by_role("button", name="Skip")):
+        place = way.bounding_box()
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= 390
+        assert place["y"] + place["height"] <= 844
+    last = page.locator(".lsf-labels")  # what is asked last is not below the bar
+    last.evaluate("one => one.scrollIntoView({block: 'end'})")
+    page.locator(".lsf-main-content").evaluate("one => one.scrollTo(0, one.scrollHeight)")
+    labels, bar = last.bounding_box(), page.locator(".lsf-bottombar").bounding_box()
+    assert labels["y"] + labels["height"] <= bar["y"]
