@@ -48,7 +48,7 @@ def _shared_key(release: Release, built: Built) -> str | None:
     published = ReleaseFile.objects.filter(
         release__dataset=release.dataset_id, release__state=Release.State.PUBLISHED, purge__isnull=True
     )
-    same = published.filter(sha256=built.sha256, size=built.size, shard=built.shard, carries_rows=True)
+    same = published.filter(sha256=built.sha256, size=built.size, shard=built.shard)
     return same.order_by("pk").values_list("key", flat=True).first()
 
 

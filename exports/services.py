@@ -194,7 +194,6 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
                 sha256=built.sha256,
                 size=built.size,
                 shard=built.shard,
-                carries_rows=bool(built.shard),
             )
             for built in files
         )
