@@ -4,7 +4,7 @@ A report is about whole groups by self-report; it is kept for good, with its has
 """
 
 import datetime
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -28,7 +28,7 @@ Columns = tuple[str, ...]
 # --- Of a release --------------------------------------------------------------------------------
 
 
-def make_report(*, release: Release, images: Collection[Image]) -> DeviationReport:
+def make_report(*, release: Release, images: Iterable[Image]) -> DeviationReport:
     """The report of a release that holds these images. Made once: a build that starts again finds it."""
     if report := DeviationReport.objects.filter(release=release).first():
         return report

@@ -21,6 +21,7 @@ from consent.models import PREFER_NOT_TO_SAY, Demographics
 from exports.deviation import GroupReport, group_report
 from exports.labels import consolidate
 from exports.models import Release
+from exports.selection import in_batches
 from exports.steady_tables import UNSURE
 
 STARS = "stars"  # the column with what each annotator said: {score: {annotator: stars}}
@@ -58,13 +59,25 @@ def rows_as_reported(release: Release, made_at: datetime.datetime) -> list[dict[
     return [{**row, UNSURE: row["subject"] not in sure} for row in rows_of_images(release, images)]
 
 
-def rows_of_images(release: Release, images: Collection[Image]) -> list[dict[str, Any]]:
+def rows_of_images(release: Release, images: Iterable[Image]) -> list[dict[str, Any]]:
     """A row per image: its subject, the person's answers, its scores, and the single ratings under STARS.
 
-    The images are those of the release, whose rights the caller has checked.
+    The images are those of the release, whose rights the caller has checked. They are taken some at a time, and where
+    nothing is rated a person's rows are one and the same.
     """
-    said, labels = answers_of(images), _labels(release, images)
-    return [{"subject": image.subject, **said.get(image.subject, {}), **labels[image.pk]} for image in images]
+    rows: list[dict[str, Any]] = []
+    people: dict[str, dict[str, Any]] = {}
+    rated = bool(release.dataset.campaign and scales(release))
+    for some in in_batches(images):
+        fresh = [image for image in some if image.subject not in people]
+        said = answers_of(fresh)
+        for image in fresh:
+            people[image.subject] = {"subject": image.subject, **said.get(image.subject, {}), STARS: {}}
+        labels = _labels(release, some) if rated else {}
+        rows += [
+            people[image.subject] | labels[image.pk] if image.pk in labels else people[image.subject] for image in some
+        ]
+    return rows
 
 
 def scales(release: Release) -> dict[str, int]:
@@ -78,12 +91,13 @@ def scales(release: Release) -> dict[str, int]:
     }
 
 
-def _labels(release: Release, images: Iterable[Image]) -> dict[Any, dict[str, Any]]:
+def _labels(release: Release, images: Collection[Image]) -> dict[Any, dict[str, Any]]:
     """By image: the consolidated ratings that the release holds, from 1..most stars to 0..1, and the single ones."""
     highest, rules = scales(release), release.definition.rules
     said: dict[Any, list[AcceptedAnnotation]] = defaultdict(list)
-    if release.dataset.campaign and highest:
-        for annotation in accepted_annotations(release.dataset.campaign, release.snapshot_at):
+    if campaign := release.dataset.campaign:
+        ids = [image.pk for image in images]
+        for annotation in accepted_annotations(campaign, release.snapshot_at, images=ids):
             said[annotation.image_id].append(annotation)
     labels: dict[Any, dict[str, Any]] = {}
     for image in images:

@@ -4,7 +4,7 @@ A file with rows that an earlier published release of the dataset holds byte for
 release names the earlier one's key. Both lose it together, since the same rows are in both (docs/decisions/0029).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from django.core.files import File
@@ -14,8 +14,8 @@ from storages.backends.s3 import S3Storage
 
 from collection import buckets
 from consent.folders import walk
-from exports.assembly import Built
 from exports.models import Dataset, FilePurge, Release, ReleaseFile
+from exports.shard_files import Built
 
 DIRECT_SECONDS = 30  # to begin with a download; what goes on longer is not cut off
 
@@ -25,10 +25,11 @@ def storage_key(release: Release, path: str) -> str:
     return f"{release.dataset.slug}/{release.pk}/{path}"
 
 
-def store(release: Release, files: Iterable[Built], folder: Path) -> dict[str, str]:
-    """Put the files of a build into storage; path to key."""
+def store(release: Release, files: Iterable[Built], folder: Path, beat: Callable[[], object]) -> dict[str, str]:
+    """Put the files of a build into storage; path to key. `beat` is called before each."""
     storage, keys = storages["releases"], {}
     for built in files:
+        beat()
         shared = _shared_key(release, built) if built.shard else None
         keys[built.path] = shared or storage_key(release, built.path)
         if not shared:

@@ -3,7 +3,11 @@
 import datetime
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -18,17 +22,21 @@ from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from exports import deviation_reports, gate, provenance, release_files, selection, splits
-from exports.assembly import SUMS, Built, Plan, make_plan, write_files
+from exports.assembly import SUMS, write_files
 from exports.definitions import kept_definition
-from exports.differences import foreseen, said_of
-from exports.drafts import LEFT_OUT_BY_SPLIT, foresee, with_splits
+from exports.differences import labels_text, rows_before
+from exports.drafts import foresee
 from exports.models import Dataset, DeviationReport, Item, Release, ReleaseFile
 from exports.pictures import Pictures
+from exports.plans import Plan
+from exports.shard_files import Built
+from exports.summary import Summary, Tally
 
 __all__ = ("Refused", "build_release", "discard_release", "draft_release", "publish_release")
 
 log = logging.getLogger(__name__)
 LEASE = datetime.timedelta(seconds=30)  # a build that is silent for so long was killed
+RENEW_SECONDS = 5.0
 AT_ONCE = 500  # items written to the database
 LONGEST_WAIT = datetime.timedelta(minutes=5)
 READ_WITH = (  # a build's release
@@ -118,56 +126,62 @@ def build_release(*, release_id: int) -> None:
 
 
 def _build(release: Release) -> None:
+    beat = _heart(release)
     with tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name:
         folder, sized = Path(name, "release"), Path(name, "sized")
         folder.mkdir()
         sized.mkdir()
-        pictures = Pictures(release.definition.longest_side, sized, beat=lambda: _keep_lease(release))
-        plan = plan_release(release, pictures)
-        checkpoint = provenance.sealed_checkpoint(release)
-        if checkpoint is None:
-            raise RuntimeError("the ledger is being sealed by another process; tried again soon")
-        deviation_reports.make_report(release=release, images=[row.image for row in plan.rows])
-        files = write_files(release, plan, checkpoint, folder, pictures.read)
-        keys = release_files.store(release, files, folder)
-    _record(release, plan, files, keys)
+        with closing(Plan.begin(Path(name, "plan.sqlite"), beat)) as plan:
+            summary = plan_release(release, plan, Pictures(release.definition.longest_side, sized, beat))
+            checkpoint = provenance.sealed_checkpoint(release)
+            if checkpoint is None:
+                raise RuntimeError("the ledger is being sealed by another process; tried again soon")
+            images = selection.images_among(release.dataset, release.snapshot_at, plan.images())
+            deviation_reports.make_report(release=release, images=images)
+            files = write_files(release, plan, summary, checkpoint, folder, sized)
+            keys = release_files.store(release, files, folder, beat)
+            _record(release, plan, files, keys)
     if Release.objects.filter(pk=release.pk, state=Release.State.DISCARDED).exists():
         release_files.delete_own(release)  # it was given up while its bytes were being stored
 
 
-def plan_release(release: Release, pictures: Pictures) -> Plan:
-    """What the release holds: selection as of its snapshot, splits and attested bases (both recorded on the way)."""
-    dataset, definition = release.dataset, release.definition
-    found = selection.eligible(definition, release.snapshot_at)
-    images = [candidate.image.pk for candidate in found.candidates]
-    if lost := selection.not_usable(dataset, images):
+def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
+    """What the release holds goes into an empty `plan`: selection as of its snapshot, splits and attested bases (both
+    recorded on the way)."""
+    dataset, definition, at = release.dataset, release.definition, release.snapshot_at
+    left_out: Counter[str] = Counter()
+    tally, describe = Tally(), provenance.describer(dataset, at, plan)
+    found = selection.candidates(definition, at, left_out)
+    for candidate, split in splits.foresee(dataset, found, at, left_out, definition.shares):
+        image = candidate.image
+        basis = describe(provenance.basis_of(image))
+        record = provenance.make_record(definition, candidate, pictures.look(image), split, basis)
+        labels = labels_text(candidate.said, image, definition.rules) if release.previous else ""
+        plan.add(record, image=image.pk.hex, clean_key=image.clean_key, labels=labels)
+        tally.add(record, candidate)
+    if lost := selection.count_closed(dataset, plan.images()):
         raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
-    names = splits.assign(dataset, images, release.snapshot_at, definition.shares)
-    describe = provenance.describer(dataset, release.snapshot_at)
-    chosen = with_splits(found, names)
-    if not chosen.candidates:
-        raise Refused(f"Nothing is left: every image {LEFT_OUT_BY_SPLIT}.")
-    bases = {basis.pk: basis for basis in (provenance.basis_of(candidate.image) for candidate in chosen.candidates)}
-    provenance.attest(release, [(basis, describe(basis)) for basis in bases.values()])
-    rows = (
-        provenance.make_row(
-            definition, one, pictures.look(one.image), names[one.image.pk], describe(provenance.basis_of(one.image))
-        )
-        for one in chosen.candidates
-    )
-    change = None
-    if earlier := release.previous:
-        said = said_of(earlier)
-        change = foreseen(candidates=chosen.candidates, rules=definition.rules, earlier=earlier, said=said)
-    return make_plan(chosen, rows, _shards_before(release), change)
-
-
-def _shards_before(release: Release) -> dict[str, str]:
-    """Row id to shard in the release before; nothing if its photographs had another size, which fills others."""
+    if not len(plan):
+        raise Refused(f"Nothing is left: every image {splits.LEFT_OUT}.")
+    splits.record(dataset, ((uuid.UUID(hex=image), split) for image, split in plan.splits()))
+    provenance.attest(release, plan)
     earlier = release.previous
-    if earlier is None or earlier.definition.longest_side != release.definition.longest_side:
-        return {}
-    return dict(earlier.items.values_list("row_id", "shard"))
+    same_size = bool(earlier and earlier.definition.longest_side == definition.longest_side)
+    plan.place(rows_before(earlier, same_size=same_size) if earlier else ())
+    return tally.summary(subjects=plan.subjects, left_out=+left_out, change=plan.change() if earlier else None)
+
+
+def _heart(release: Release) -> Callable[[], None]:
+    """Keeps the lease while it is called again and again."""
+    renewed = time.monotonic()
+
+    def beat() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > RENEW_SECONDS:
+            renewed = time.monotonic()
+            _keep_lease(release)
+
+    return beat
 
 
 def _keep_lease(release: Release) -> None:
@@ -179,7 +193,7 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
     sums = next(built.sha256 for built in files if built.path == SUMS)
     with transaction.atomic():
         first = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
-            state=Release.State.BUILT, sums_sha256=sums, rows_root=plan.root, last_error=""
+            state=Release.State.BUILT, sums_sha256=sums, rows_root=plan.root(), last_error=""
         )
         if not first:
             return
@@ -200,17 +214,15 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
 
 
 def _items(release: Release, plan: Plan) -> Iterator[Item]:
-    placed = ((shard, row) for shard, rows in plan.shards.items() for row in rows)
-    for position, (shard, row) in enumerate(placed):
-        record = row.record
+    for position, entry in enumerate(plan.entries()):
         yield Item(
             release=release,
-            image_id=row.image.pk,
+            image_id=uuid.UUID(hex=entry.image),
             position=position,
-            row_id=record["row_id"],
-            split=record["split"],
-            shard=shard,
-            leaf_hash=plan.leaves[position].hex(),
+            row_id=entry.row_id,
+            split=entry.split,
+            shard=entry.shard,
+            leaf_hash=entry.leaf.hex(),
         )
 
 

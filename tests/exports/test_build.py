@@ -17,6 +17,7 @@ from exports import assembly, services
 from exports.models import FilePurge, Item, Release
 from exports.notices import revoke_items
 from exports.pictures import Pictures
+from exports.plans import Plan
 from exports.services import Refused, build_release, draft_release, publish_release
 from tests.consent.factories import make_consent, make_licence
 from tests.exports.factories import (
@@ -47,8 +48,9 @@ def plan_bytes(release, folder):
     folder.mkdir()
     sized = folder.with_name(f"{folder.name}-sized")
     sized.mkdir()
-    pictures = Pictures(release.definition.longest_side, sized)
-    assembly.write_files(release, services.plan_release(release, pictures), release.checkpoint, folder, pictures.read)
+    plan = Plan.begin(folder.with_name(f"{folder.name}.sqlite"))
+    summary = services.plan_release(release, plan, Pictures(release.definition.longest_side, sized))
+    assembly.write_files(release, plan, summary, release.checkpoint, folder, sized)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

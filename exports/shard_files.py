@@ -1,0 +1,166 @@
+"""Writing shards: each in every form that a release has, from a plan and stored photographs. No database.
+
+So some of them can be written by a second process, which is told nothing but names.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+
+from annotation.answers import Control
+from exports import label_files, writers
+from exports.models import Format
+from exports.pictures import read_picture
+from exports.plans import Plan
+from exports.shards import PARQUET, PATHS, ROWS
+from exports.writers import Add
+
+WAIT = 5.0  # seconds between two signs of life
+SHARED_FROM = 4  # shards: a second process takes a second to begin
+STARTED = "import django; django.setup(); from exports import shard_files; shard_files.serve()"
+
+
+@dataclass(frozen=True)
+class Built:
+    """One file that was written."""
+
+    path: str
+    sha256: str
+    size: int
+    shard: str = ""  # whose rows it holds, if any
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is to be written and where: `sized` is the folder of photographs that were made smaller for the release."""
+
+    plan: str
+    folder: str
+    sized: str
+    forms: list[str]
+    controls: list[tuple[str, str]]
+    config: str  # of the labelling page, for its JSON
+
+
+# Forms with photographs in them, which are read once for all.
+OPEN: dict[str, Callable[[Path, Sequence[Control]], AbstractContextManager[Add]]] = {
+    PARQUET: writers.open_parquet,
+    Format.WEBDATASET: writers.open_tar,
+    Format.FOLDER: label_files.open_folder,
+}
+
+
+def write_shards(layout: Layout, plan: Plan) -> list[Built]:
+    """All shards of a plan, half of them in a second process if they are many."""
+    names = plan.shards
+    for form in layout.forms:
+        Path(layout.folder, PATHS[form]).parent.mkdir()
+    if len(names) < SHARED_FROM:
+        return list(_write_some(layout, plan, names))
+    told = Path(layout.folder).with_name("told.jsonl")
+    with told.open("w") as answers, _second_process(layout, names[1::2], answers) as second:
+        try:
+            mine = list(_write_some(layout, plan, names[::2]))
+            _wait(second, plan.beat)
+        except BaseException:
+            second.kill()
+            raise
+    theirs = list(_answers(told))
+    if second.returncode:
+        raise RuntimeError(f"the second process that writes shards ended with status {second.returncode}")
+    return sorted([*mine, *theirs], key=lambda built: (built.shard, built.path))
+
+
+def _write_some(layout: Layout, plan: Plan, names: Sequence[str]) -> Iterator[Built]:
+    for shard in names:
+        yield from _write_shard(layout, plan, shard)
+
+
+def _write_shard(layout: Layout, plan: Plan, shard: str) -> Iterator[Built]:
+    folder, rows = Path(layout.folder), plan.rows_of(shard)
+    controls = [Control(name, kind) for name, kind in layout.controls]
+    records: list[dict[str, Any]] = [json.loads(line) for line, *_ in rows]
+    named = {form: PATHS[form].format(shard) for form in layout.forms}
+    paths = {form: folder / path for form, path in named.items()}
+    read = partial(read_picture, Path(layout.sized))
+    with ExitStack() as opened:
+        adders = [opened.enter_context(OPEN[form](path, controls)) for form, path in paths.items() if form in OPEN]
+        for (_, image, clean_key), record in zip(rows, records, strict=True):
+            plan.beat()
+            content = read(image, clean_key, record["image_sha256"])
+            for add in adders:
+                add(record, content)
+    paths[ROWS].write_bytes(b"".join(line + b"\n" for line, *_ in rows))
+    if Format.COCO in paths:
+        label_files.write_coco(paths[Format.COCO], records, controls)
+    if Format.LABEL_STUDIO in paths:
+        label_files.write_tasks(paths[Format.LABEL_STUDIO], records, label_files.frames_of(layout.config))
+    for name in named.values():
+        yield built_file(folder, name, shard=shard)
+
+
+def built_file(folder: Path, path: str, *, shard: str = "") -> Built:
+    """What was written there."""
+    with (folder / path).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Built(path, digest, (folder / path).stat().st_size, shard)
+
+
+# --- The second process --------------------------------------------------------------------------
+
+
+def _second_process(layout: Layout, names: Sequence[str], answers: IO[str]) -> subprocess.Popen[str]:
+    child = subprocess.Popen(  # noqa: S603  # our own interpreter and code
+        [sys.executable, "-c", STARTED], cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=answers, text=True
+    )
+    assert child.stdin  # noqa: S101  # asked for
+    with child.stdin:
+        json.dump({"layout": asdict(layout), "shards": names}, child.stdin)
+    return child
+
+
+def _wait(child: subprocess.Popen[str], beat: Callable[[], object]) -> None:
+    while True:
+        try:
+            child.wait(timeout=WAIT)
+        except subprocess.TimeoutExpired:
+            beat()
+        else:
+            return
+
+
+def _answers(told: Path) -> Iterator[Built]:
+    """A line for each shard; RuntimeError with what went wrong."""
+    with told.open() as lines:
+        for line in lines:
+            answer = json.loads(line)
+            if isinstance(answer, str):
+                raise RuntimeError(answer)  # not of what was asked: of what happened there
+            yield from (Built(**built) for built in answer)
+
+
+def serve() -> None:
+    """Write the shards that our parent asks for on standard input, and say on standard output what was written."""
+    parent, asked = os.getppid(), json.load(sys.stdin)
+    layout = Layout(**asked["layout"])
+    plan = Plan(Path(layout.plan))
+    for shard in asked["shards"]:
+        if os.getppid() != parent:  # it was killed: nobody waits for this
+            return
+        try:
+            answer: Any = [asdict(built) for built in _write_shard(layout, plan, shard)]
+        except Exception as error:  # whatever it is, our parent notes it
+            answer = f"{type(error).__name__}: {error}"
+        print(json.dumps(answer), flush=True)  # noqa: T201  # our answer
+        if isinstance(answer, str):
+            return
