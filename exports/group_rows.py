@@ -21,7 +21,7 @@ from consent.models import PREFER_NOT_TO_SAY, Demographics
 from exports.deviation import GroupReport, group_report
 from exports.labels import consolidate
 from exports.models import Release
-from exports.selection import in_batches
+from exports.selection import Depicted, in_batches
 from exports.steady_tables import UNSURE
 
 STARS = "stars"  # the column with what each annotator said: {score: {annotator: stars}}
@@ -38,10 +38,10 @@ def rows_of(release: Release, *, labels: bool = True) -> list[dict[str, Any]]:
     """A row per image that is in the release and still usable for its purpose; without `labels`, no scores."""
     items = release.items.values("image")
     usable = Image.objects.usable_for(release.dataset.purpose_id).filter(pk__in=items)
-    images = list(usable.select_related("consent"))
+    images = list(usable)
     if labels:
         return rows_of_images(release, images)
-    said = answers_of(images)
+    said = answers_of({image.subject for image in images})
     return [{"subject": image.subject, **said.get(image.subject, {})} for image in images]
 
 
@@ -59,7 +59,7 @@ def rows_as_reported(release: Release, made_at: datetime.datetime) -> list[dict[
     return [{**row, UNSURE: row["subject"] not in sure} for row in rows_of_images(release, images)]
 
 
-def rows_of_images(release: Release, images: Iterable[Image]) -> list[dict[str, Any]]:
+def rows_of_images(release: Release, images: Iterable[Image | Depicted]) -> list[dict[str, Any]]:
     """A row per image: its subject, the person's answers, its scores, and the single ratings under STARS.
 
     The images are those of the release, whose rights the caller has checked. They are taken some at a time, and where
@@ -69,10 +69,9 @@ def rows_of_images(release: Release, images: Iterable[Image]) -> list[dict[str, 
     people: dict[str, dict[str, Any]] = {}
     rated = bool(release.dataset.campaign and scales(release))
     for some in in_batches(images):
-        fresh = [image for image in some if image.subject not in people]
+        fresh = {image.subject for image in some} - people.keys()
         said = answers_of(fresh)
-        for image in fresh:
-            people[image.subject] = {"subject": image.subject, **said.get(image.subject, {}), STARS: {}}
+        people |= {who: {"subject": who, **said.get(who, {}), STARS: {}} for who in fresh}
         labels = _labels(release, some) if rated else {}
         rows += [
             people[image.subject] | labels[image.pk] if image.pk in labels else people[image.subject] for image in some
@@ -91,7 +90,7 @@ def scales(release: Release) -> dict[str, int]:
     }
 
 
-def _labels(release: Release, images: Collection[Image]) -> dict[Any, dict[str, Any]]:
+def _labels(release: Release, images: Collection[Image | Depicted]) -> dict[Any, dict[str, Any]]:
     """By image: the consolidated ratings that the release holds, from 1..most stars to 0..1, and the single ones."""
     highest, rules = scales(release), release.definition.rules
     said: dict[Any, list[AcceptedAnnotation]] = defaultdict(list)
@@ -117,10 +116,9 @@ def _stars(said: Iterable[AcceptedAnnotation], name: str) -> dict[str, Any]:
     return {annotator: stars for annotator, stars in given if stars is not None}
 
 
-def answers_of(images: Iterable[Image]) -> dict[str, dict[str, str | None]]:
+def answers_of(subjects: Collection[str]) -> dict[str, dict[str, str | None]]:
     """By subject: what they chose to say, until the day it is deleted. Whoever prefers not to say has not said it."""
-    subjects = {image.subject for image in images}
-    people = {image.consent.contributor_id for image in images if image.consent}
+    people = [subject for subject in subjects if ":" not in subject]  # contributors; people of a library have its id
     own = Demographics.objects.filter(delete_on__gt=trusted_now().date()).in_bulk(people)
     answers = {str(who): {name: getattr(row, name) for name in ATTRIBUTES} for who, row in own.items()}
     licensed = licensed_attributes.said_of(subjects)

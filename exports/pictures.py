@@ -21,6 +21,7 @@ class Facts:
     width: int
     height: int
     format: str  # file extension without the dot
+    clean_key: str = ""  # where its bytes are stored; empty if they were made for this release
 
 
 class Pictures:
@@ -38,7 +39,7 @@ class Pictures:
         assert image.width is not None  # noqa: S101 -- a CHECK constraint: accepted images have a size
         assert image.height is not None  # noqa: S101
         if self.longest_side is None or max(image.width, image.height) <= self.longest_side:
-            return Facts(image.clean_sha256, image.width, image.height, image.clean_format)
+            return Facts(image.clean_sha256, image.width, image.height, image.clean_format, image.clean_key)
         kept = self._kept(image)
         if not kept.exists():
             kept.write_bytes(open_safely(self._clean(image), beat=self.beat, side=self.longest_side).preview)
@@ -59,10 +60,7 @@ def read_picture(folder: Path, image: str, clean_key: str, sha256: str) -> bytes
 
     ValueError if what is stored is not what was accepted.
     """
-    try:
-        return (folder / f"{image}.jpg").read_bytes()
-    except FileNotFoundError:  # as it is
-        return _stored(image, clean_key, sha256)
+    return _stored(image, clean_key, sha256) if clean_key else (folder / f"{image}.jpg").read_bytes()
 
 
 def _stored(image: str, clean_key: str, sha256: str) -> bytes:

@@ -83,7 +83,7 @@ class Plan:
     # --- Writing -----------------------------------------------------------------------------------
 
     def add(self, record: Mapping[str, Any], *, image: str, clean_key: str, labels: str = "") -> None:
-        """One row of an image (id in hex, which sorts as in the database) whose bytes lie at `clean_key`.
+        """One row of an image (id in hex, which sorts as in the database) whose bytes lie at `clean_key` (`Facts`).
 
         `labels` are in one form for the same labels; they are only compared.
         """

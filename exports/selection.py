@@ -1,11 +1,12 @@
 """What a release may hold at a moment, with its labels, and why the rest is left out: each image for one reason."""
 
 import datetime
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Count, Exists, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
@@ -101,12 +102,21 @@ def _usable(dataset: Dataset, at: datetime.datetime) -> ImageQuerySet:
     return accepted_by(at).open_for(dataset.purpose_id, at).order_by("pk")
 
 
-def images_among(dataset: Dataset, at: datetime.datetime, wanted: Iterable[str]) -> Iterator[Image]:
+class Depicted(NamedTuple):
+    """What of an image its groups and ratings are told by."""
+
+    pk: uuid.UUID
+    subject: str
+    width: int | None
+    height: int | None
+
+
+def images_among(dataset: Dataset, at: datetime.datetime, wanted: Iterable[str]) -> Iterator[Depicted]:
     """Those of the images usable at `at` that are `wanted`, which are ids (hex) in their order."""
-    usable = _usable(dataset, at).only("subject", "width", "height", "consent__contributor")
+    usable = _usable(dataset, at).values_list(*Depicted._fields)
     rest = iter(wanted)
     awaited = next(rest, None)
-    for image in usable.select_related("consent").iterator(AT_ONCE):
+    for image in map(Depicted._make, usable.iterator(AT_ONCE)):
         if image.pk.hex == awaited:
             yield image
             awaited = next(rest, None)

@@ -155,9 +155,10 @@ def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
     for candidate, split in splits.foresee(dataset, found, at, left_out, definition.shares):
         image = candidate.image
         basis = describe(provenance.basis_of(image))
-        record = provenance.make_record(definition, candidate, pictures.look(image), split, basis)
+        picture = pictures.look(image)
+        record = provenance.make_record(definition, candidate, picture, split, basis)
         labels = labels_text(candidate.said, image, definition.rules) if release.previous else ""
-        plan.add(record, image=image.pk.hex, clean_key=image.clean_key, labels=labels)
+        plan.add(record, image=image.pk.hex, clean_key=picture.clean_key, labels=labels)
         tally.add(record, candidate)
     if lost := selection.count_closed(dataset, plan.images()):
         raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
@@ -216,7 +217,7 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
 def _items(release: Release, plan: Plan) -> Iterator[Item]:
     for position, entry in enumerate(plan.entries()):
         yield Item(
-            release=release,
+            release_id=release.pk,
             image_id=uuid.UUID(hex=entry.image),
             position=position,
             row_id=entry.row_id,

@@ -66,24 +66,34 @@ def write_shards(layout: Layout, plan: Plan) -> list[Built]:
     for form in layout.forms:
         Path(layout.folder, PATHS[form]).parent.mkdir()
     if len(names) < SHARED_FROM:
-        return list(_write_some(layout, plan, names))
+        return [built for shard in names for built in _write_shard(layout, plan, shard)]
     told = Path(layout.folder).with_name("told.jsonl")
-    with told.open("w") as answers, _second_process(layout, names[1::2], answers) as second:
+    with told.open("w") as answers, _second_process(layout, answers) as second:
         try:
-            mine = list(_write_some(layout, plan, names[::2]))
+            mine = list(_write_some(layout, plan, names))
             _wait(second, plan.beat)
         except BaseException:
             second.kill()
             raise
-    theirs = list(_answers(told))
     if second.returncode:
         raise RuntimeError(f"the second process that writes shards ended with status {second.returncode}")
+    theirs = list(_answers(told))
     return sorted([*mine, *theirs], key=lambda built: (built.shard, built.path))
 
 
 def _write_some(layout: Layout, plan: Plan, names: Sequence[str]) -> Iterator[Built]:
+    """Those that the other process has not begun."""
     for shard in names:
-        yield from _write_shard(layout, plan, shard)
+        if _is_mine(layout, shard):
+            yield from _write_shard(layout, plan, shard)
+
+
+def _is_mine(layout: Layout, shard: str) -> bool:
+    try:
+        Path(layout.folder).with_name(f"{shard}.begun").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _write_shard(layout: Layout, plan: Plan, shard: str) -> Iterator[Built]:
@@ -119,13 +129,13 @@ def built_file(folder: Path, path: str, *, shard: str = "") -> Built:
 # --- The second process --------------------------------------------------------------------------
 
 
-def _second_process(layout: Layout, names: Sequence[str], answers: IO[str]) -> subprocess.Popen[str]:
+def _second_process(layout: Layout, answers: IO[str]) -> subprocess.Popen[str]:
     child = subprocess.Popen(  # noqa: S603  # our own interpreter and code
         [sys.executable, "-c", STARTED], cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=answers, text=True
     )
     assert child.stdin  # noqa: S101  # asked for
     with child.stdin:
-        json.dump({"layout": asdict(layout), "shards": names}, child.stdin)
+        json.dump(asdict(layout), child.stdin)
     return child
 
 
@@ -150,15 +160,14 @@ def _answers(told: Path) -> Iterator[Built]:
 
 
 def serve() -> None:
-    """Write the shards that our parent asks for on standard input, and say on standard output what was written."""
-    parent, asked = os.getppid(), json.load(sys.stdin)
-    layout = Layout(**asked["layout"])
+    """Write what our parent, which says on standard input how, has not begun; on standard output what that was."""
+    parent, layout = os.getppid(), Layout(**json.load(sys.stdin))
     plan = Plan(Path(layout.plan))
-    for shard in asked["shards"]:
+    for shard in plan.shards:
         if os.getppid() != parent:  # it was killed: nobody waits for this
             return
         try:
-            answer: Any = [asdict(built) for built in _write_shard(layout, plan, shard)]
+            answer: Any = [asdict(built) for built in _write_some(layout, plan, [shard])]
         except Exception as error:  # whatever it is, our parent notes it
             answer = f"{type(error).__name__}: {error}"
         print(json.dumps(answer), flush=True)  # noqa: T201  # our answer

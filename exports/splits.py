@@ -29,7 +29,9 @@ def record(dataset: Dataset, splits: Iterable[tuple[Any, str]]) -> None:
     for some in in_batches(splits):
         rows = Split.objects.filter(dataset=dataset, image__in=[image for image, _ in some])
         recorded = set(rows.values_list("image_id", flat=True))
-        fresh = [Split(dataset=dataset, image_id=image, name=name) for image, name in some if image not in recorded]
+        fresh = [
+            Split(dataset_id=dataset.pk, image_id=image, name=name) for image, name in some if image not in recorded
+        ]
         Split.objects.bulk_create(fresh)
 
 

@@ -8,6 +8,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -122,10 +123,27 @@ def open_tar(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
         tar.write(bytes(-tar.tell() % tarfile.RECORDSIZE))
 
 
+@cache
+def _blank() -> bytes:
+    member = tarfile.TarInfo()  # no time, no owner: nothing of this machine
+    member.mode = 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _header(name: str, size: int) -> bytes:
+    """As `tarfile` writes it; made from one that it did write, which takes a tenth of the time."""
+    named = name.encode("ascii")
+    assert len(named) <= 100  # noqa: S101 -- a row id and a format
+    header = bytearray(_blank())
+    header[: len(named)] = named
+    header[124:136] = b"%011o\x00" % size
+    header[148:156] = b" " * 8  # the sum is taken over blanks
+    header[148:156] = b"%06o\x00 " % sum(header)
+    return bytes(header)
+
+
 def _add(tar: IO[bytes], name: str, content: bytes) -> None:
     """A member as `tarfile` writes it, which copies what it is given in small pieces."""
-    member = tarfile.TarInfo(name)  # no time, no owner: nothing of this machine
-    member.size, member.mode = len(content), 0o644
-    tar.write(member.tobuf(tarfile.USTAR_FORMAT))
+    tar.write(_header(name, len(content)))
     tar.write(content)
     tar.write(bytes(-len(content) % tarfile.BLOCKSIZE))
