@@ -14,7 +14,7 @@ from consent.signing import canonical_json
 from exports import shards
 
 SCHEMA = """
-PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000; PRAGMA temp_store = FILE;
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000; PRAGMA temp_store = FILE;
 CREATE TABLE rows (
     number INTEGER PRIMARY KEY, row_id TEXT, image TEXT, split TEXT, subject TEXT, pixels INTEGER, clean_key TEXT,
     leaf BLOB, labels TEXT
