@@ -8,7 +8,7 @@ from exports import card, croissant, shard_files
 from exports.models import Format, Release
 from exports.plans import Plan
 from exports.provenance import attestation_lines, sign_statement
-from exports.shard_files import Built, Layout, built_file
+from exports.shard_files import Built, Layout, Second, built_file
 from exports.shards import PARQUET, ROWS, folder_of
 from exports.summary import Summary
 
@@ -16,13 +16,16 @@ STATEMENT, SUMS = "statement.dsse.json", "SHA256SUMS"
 
 
 def write_files(
-    release: Release, plan: Plan, summary: Summary, checkpoint: Checkpoint, folder: Path, sized: Path
+    release: Release,
+    plan: Plan,
+    summary: Summary,
+    checkpoint: Checkpoint,
+    layout: Layout,
+    second: Second | None = None,
 ) -> list[Built]:
-    """Write the release into `folder`; the list is in the order of SHA256SUMS, which comes last.
-
-    `sized` is the folder of photographs that were made smaller for it.
-    """
-    written = shard_files.write_shards(_layout(release, plan, summary, folder, sized), plan)
+    """Write the release into the layout's folder; the list is in the order of SHA256SUMS, which comes last."""
+    folder = Path(layout.folder)
+    written = shard_files.write_shards(layout, plan, second)
     hashes = {one.path: (one.sha256, one.size) for one in written if not one.path.startswith(folder_of(ROWS))}
     files = [
         *written,
@@ -38,7 +41,8 @@ def write_files(
     return [*files, _write(folder, SUMS, [sums.encode()])]
 
 
-def _layout(release: Release, plan: Plan, summary: Summary, folder: Path, sized: Path) -> Layout:
+def layout_of(release: Release, plan: Plan, summary: Summary, folder: Path, sized: Path) -> Layout:
+    """How the shards of a release are to be written: into `folder`, with photographs made smaller for it in `sized`."""
     campaign, wanted = release.dataset.campaign, release.definition.formats
     forms = [form for form in Format if form in wanted and (campaign or form != Format.LABEL_STUDIO)]
     return Layout(

@@ -5,6 +5,7 @@ leave it, small ones withheld.
 """
 
 import datetime
+import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from decimal import Decimal
@@ -118,7 +119,7 @@ def _stars(said: Iterable[AcceptedAnnotation], name: str) -> dict[str, Any]:
 
 def answers_of(subjects: Collection[str]) -> dict[str, dict[str, str | None]]:
     """By subject: what they chose to say, until the day it is deleted. Whoever prefers not to say has not said it."""
-    people = [subject for subject in subjects if ":" not in subject]  # contributors; people of a library have its id
+    people = list(filter(None, map(_contributor, subjects)))
     own = Demographics.objects.filter(delete_on__gt=trusted_now().date()).in_bulk(people)
     answers = {str(who): {name: getattr(row, name) for name in ATTRIBUTES} for who, row in own.items()}
     licensed = licensed_attributes.said_of(subjects)
@@ -126,3 +127,11 @@ def answers_of(subjects: Collection[str]) -> dict[str, dict[str, str | None]]:
         who: {name: None if value == PREFER_NOT_TO_SAY else value for name, value in said.items()}
         for who, said in (answers | licensed).items()
     }
+
+
+def _contributor(subject: str) -> uuid.UUID | None:
+    """The contributor that an image's subject is; None if that is somebody in a library."""
+    try:
+        return uuid.UUID(subject)
+    except ValueError:
+        return None

@@ -112,14 +112,18 @@ class Depicted(NamedTuple):
 
 
 def images_among(dataset: Dataset, at: datetime.datetime, wanted: Iterable[str]) -> Iterator[Depicted]:
-    """Those of the images usable at `at` that are `wanted`, which are ids (hex) in their order."""
+    """Those of the images usable at `at` that are `wanted`, which are ids (hex) in their order.
+
+    Whatever was purged meanwhile is missing: no release with it is published.
+    """
     usable = _usable(dataset, at).values_list(*Depicted._fields)
     rest = iter(wanted)
-    awaited = next(rest, None)
+    awaited = next(rest, "")
     for image in map(Depicted._make, usable.iterator(AT_ONCE)):
+        while awaited and awaited < image.pk.hex:
+            awaited = next(rest, "")
         if image.pk.hex == awaited:
             yield image
-            awaited = next(rest, None)
 
 
 def count_closed(dataset: Dataset, wanted: Iterable[str]) -> int:

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -22,14 +22,14 @@ from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from exports import deviation_reports, gate, provenance, release_files, selection, splits
-from exports.assembly import SUMS, write_files
+from exports.assembly import SUMS, layout_of, write_files
 from exports.definitions import kept_definition
 from exports.differences import labels_text, rows_before
 from exports.drafts import foresee
 from exports.models import Dataset, DeviationReport, Item, Release, ReleaseFile
 from exports.pictures import Pictures
 from exports.plans import Plan
-from exports.shard_files import Built
+from exports.shard_files import SHARED_FROM, Built, Second, make_folders
 from exports.summary import Summary, Tally
 
 __all__ = ("Refused", "build_release", "discard_release", "draft_release", "publish_release")
@@ -127,20 +127,26 @@ def build_release(*, release_id: int) -> None:
 
 def _build(release: Release) -> None:
     beat = _heart(release)
-    with tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name,
+        Second(Path(name)) if _is_large(release) else nullcontext() as second,
+        closing(Plan.begin(Path(name, "plan.sqlite"), beat)) as plan,
+    ):
         folder, sized = Path(name, "release"), Path(name, "sized")
-        folder.mkdir()
         sized.mkdir()
-        with closing(Plan.begin(Path(name, "plan.sqlite"), beat)) as plan:
-            summary = plan_release(release, plan, Pictures(release.definition.longest_side, sized, beat))
-            checkpoint = provenance.sealed_checkpoint(release)
-            if checkpoint is None:
-                raise RuntimeError("the ledger is being sealed by another process; tried again soon")
-            images = selection.images_among(release.dataset, release.snapshot_at, plan.images())
-            deviation_reports.make_report(release=release, images=images)
-            files = write_files(release, plan, summary, checkpoint, folder, sized)
-            keys = release_files.store(release, files, folder, beat)
-            _record(release, plan, files, keys)
+        summary = plan_release(release, plan, Pictures(release.definition.longest_side, sized, beat))
+        checkpoint = provenance.sealed_checkpoint(release)
+        if checkpoint is None:
+            raise RuntimeError("the ledger is being sealed by another process; tried again soon")
+        layout = layout_of(release, plan, summary, folder, sized)
+        make_folders(layout)
+        if second:
+            second.begin(layout)
+        images = selection.images_among(release.dataset, release.snapshot_at, plan.images())
+        deviation_reports.make_report(release=release, images=images)
+        files = write_files(release, plan, summary, checkpoint, layout, second)
+        keys = release_files.store(release, files, folder, beat)
+        _record(release, plan, files, keys)
     if Release.objects.filter(pk=release.pk, state=Release.State.DISCARDED).exists():
         release_files.delete_own(release)  # it was given up while its bytes were being stored
 
@@ -170,6 +176,12 @@ def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
     same_size = bool(earlier and earlier.definition.longest_side == definition.longest_side)
     plan.place(rows_before(earlier, same_size=same_size) if earlier else ())
     return tally.summary(subjects=plan.subjects, left_out=+left_out, change=plan.change() if earlier else None)
+
+
+def _is_large(release: Release) -> bool:
+    """Whether it may hold so many photographs that two processes write them sooner than one."""
+    usable = Image.objects.usable_for(release.dataset.purpose_id).order_by("pk")
+    return usable[SHARED_FROM : SHARED_FROM + 1].exists()
 
 
 def _heart(release: Release) -> Callable[[], None]:

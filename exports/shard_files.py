@@ -9,11 +9,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Self
 
 from django.conf import settings
 
@@ -26,7 +26,7 @@ from exports.shards import PARQUET, PATHS, ROWS
 from exports.writers import Add
 
 WAIT = 5.0  # seconds between two signs of life
-SHARED_FROM = 4  # shards: a second process takes a second to begin
+SHARED_FROM = 500  # photographs: a second process takes a second to start
 STARTED = "import django; django.setup(); from exports import shard_files; shard_files.serve()"
 
 
@@ -60,25 +60,17 @@ OPEN: dict[str, Callable[[Path, Sequence[Control]], AbstractContextManager[Add]]
 }
 
 
-def write_shards(layout: Layout, plan: Plan) -> list[Built]:
-    """All shards of a plan, half of them in a second process if they are many."""
-    names = plan.shards
+def make_folders(layout: Layout) -> None:
     for form in layout.forms:
-        Path(layout.folder, PATHS[form]).parent.mkdir()
-    if len(names) < SHARED_FROM:
-        return [built for shard in names for built in _write_shard(layout, plan, shard)]
-    told = Path(layout.folder).with_name("told.jsonl")
-    with told.open("w") as answers, _second_process(layout, answers) as second:
-        try:
-            mine = list(_write_some(layout, plan, names))
-            _wait(second, plan.beat)
-        except BaseException:
-            second.kill()
-            raise
-    if second.returncode:
-        raise RuntimeError(f"the second process that writes shards ended with status {second.returncode}")
-    theirs = list(_answers(told))
-    return sorted([*mine, *theirs], key=lambda built: (built.shard, built.path))
+        Path(layout.folder, PATHS[form]).parent.mkdir(parents=True)
+
+
+def write_shards(layout: Layout, plan: Plan, second: "Second | None" = None) -> list[Built]:
+    """All shards of a plan that `second`, if there is one and it has begun, does not write."""
+    built = list(_write_some(layout, plan, plan.shards))
+    if second:
+        built += second.finish(plan.beat)
+    return sorted(built, key=lambda one: (one.shard, one.path))
 
 
 def _write_some(layout: Layout, plan: Plan, names: Sequence[str]) -> Iterator[Built]:
@@ -129,34 +121,45 @@ def built_file(folder: Path, path: str, *, shard: str = "") -> Built:
 # --- The second process --------------------------------------------------------------------------
 
 
-def _second_process(layout: Layout, answers: IO[str]) -> subprocess.Popen[str]:
-    child = subprocess.Popen(  # noqa: S603  # our own interpreter and code
-        [sys.executable, "-c", STARTED], cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=answers, text=True
-    )
-    assert child.stdin  # noqa: S101  # asked for
-    with child.stdin:
-        json.dump(asdict(layout), child.stdin)
-    return child
+class Second:
+    """A second process that writes shards of a plan.
 
+    It takes a second to start, so it is started before there is a plan. It ends with us.
+    """
 
-def _wait(child: subprocess.Popen[str], beat: Callable[[], object]) -> None:
-    while True:
-        try:
-            child.wait(timeout=WAIT)
-        except subprocess.TimeoutExpired:
+    def __init__(self, folder: Path) -> None:
+        self._told = folder / "told.jsonl"
+
+    def __enter__(self) -> Self:
+        with self._told.open("w") as answers:
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and code
+                [sys.executable, "-c", STARTED], cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=answers, text=True
+            )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def begin(self, layout: Layout) -> None:
+        """Let it write what nobody else has begun; what it says beside its answers goes where ours goes."""
+        assert self._process.stdin  # noqa: S101  # asked for
+        with self._process.stdin as asked:
+            json.dump(asdict(layout), asked)
+        self._process.stdin = None
+
+    def finish(self, beat: Callable[[], object] = lambda: None) -> list[Built]:
+        """What it wrote, once it is done. RuntimeError with what went wrong."""
+        while (status := self._process.poll()) is None:
             beat()
-        else:
-            return
-
-
-def _answers(told: Path) -> Iterator[Built]:
-    """A line for each shard; RuntimeError with what went wrong."""
-    with told.open() as lines:
-        for line in lines:
-            answer = json.loads(line)
-            if isinstance(answer, str):
-                raise RuntimeError(answer)  # not of what was asked: of what happened there
-            yield from (Built(**built) for built in answer)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=WAIT)
+        if status:
+            raise RuntimeError(f"the second process that writes shards ended with status {status}")
+        answers = [json.loads(line) for line in self._told.read_text().splitlines()]
+        if wrong := next((answer for answer in answers if isinstance(answer, str)), ""):
+            raise RuntimeError(wrong)
+        return [Built(**built) for answer in answers for built in answer]
 
 
 def serve() -> None:

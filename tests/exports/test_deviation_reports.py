@@ -28,6 +28,7 @@ from tests.exports.factories import (
     annotate,
     make_annotator,
     make_built,
+    make_dataset,
     make_image,
     make_manager,
     make_published,
@@ -98,6 +99,14 @@ def test_a_build_that_starts_again_keeps_its_report(tmp_path):
     demographics.save_answers(contributor=person, skin_tone="5")
     build_release(release_id=release.pk)
     assert Release.objects.get(pk=release.pk).deviation_report.document == first.document
+
+
+def test_what_is_lost_while_a_release_is_built_takes_nobody_else_out_of_its_report():
+    dataset, consents = make_dataset(), [make_consent() for _ in range(4)]
+    images = sorted((make_image(consent).pk.hex, consent) for consent in consents)
+    withdraw(consent=images[1][1])
+    found = images_among(dataset, timezone.now(), (image for image, _ in images))
+    assert [image.pk.hex for image in found] == [images[place][0] for place in (0, 2, 3)]
 
 
 def test_one_person_more_or_less_is_not_to_be_seen_in_the_next_report():
