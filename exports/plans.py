@@ -101,8 +101,11 @@ class Plan:
 
     def place(self, before: Iterable[Before] = ()) -> None:
         """Give each row its shard: rows of the release before keep theirs, the others fill new ones."""
-        rows = ((row.row_id, shards.split_of(row.shard), row.shard, row.labels) for row in before)
-        self._held.executemany("INSERT INTO before VALUES (?, ?, ?, ?)", rows)
+        for row_id, shard, labels in before:
+            self.beat()
+            self._held.execute(
+                "INSERT INTO before VALUES (?, ?, ?, ?)", (row_id, shards.split_of(shard), shard, labels)
+            )
         taken: dict[str, int] = {}
         for (shard,) in self._held.execute("SELECT DISTINCT shard FROM before WHERE shard <> ''"):
             split = shards.split_of(shard)

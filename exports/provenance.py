@@ -106,13 +106,16 @@ def _purposes(consent: Consent, at: datetime.datetime) -> list[str]:
 def attest(release: Release, plan: Plan) -> None:
     """One ledger entry per basis of the release; those that are there stay (a build may start again).
 
-    One pass over the entries that made the bases, whose text each attestation commits to.
+    One pass over the entries that made the bases, whose text each attestation commits to: by pages, for SQLite lets
+    nobody write who reads while others write.
     """
     made = Q(payload__contains='"kind":"consent.granted"') | Q(payload__contains='"kind":"licence.added"')
-    payloads = LedgerEntry.objects.filter(made).order_by("pk").values_list("payload", flat=True)
-    for some in in_batches(payloads.iterator(AT_ONCE)):
-        facts = (json.loads(payload) for payload in some)
-        made_by = {fact.get("consent") or fact.get("licence"): text for fact, text in zip(facts, some, strict=True)}
+    payloads, seen = LedgerEntry.objects.filter(made).order_by("pk").values_list("pk", "payload"), 0
+    while some := list(payloads.filter(pk__gt=seen)[:AT_ONCE]):
+        seen = some[-1][0]
+        facts = ((json.loads(payload), payload) for _, payload in some)
+        made_by = {fact.get("consent") or fact.get("licence"): payload for fact, payload in facts}
+        plan.beat()
         _attest_some(release, [(record, made_by[basis]) for basis, record in plan.bases_among(made_by)])
     if (missing := plan.bases - release.attestations.count()) > 0:
         raise RuntimeError(f"the ledger does not say how {missing} bases of {release} came about")
