@@ -26,6 +26,7 @@ from exports.selection import Depicted, in_batches
 from exports.steady_tables import UNSURE
 
 STARS = "stars"  # the column with what each annotator said: {score: {annotator: stars}}
+NO_STARS: dict[str, dict[str, Any]] = {}  # one for all
 
 
 def reports_of(release: Release) -> list[GroupReport]:
@@ -72,7 +73,7 @@ def rows_of_images(release: Release, images: Iterable[Image | Depicted]) -> list
     for some in in_batches(images):
         fresh = {image.subject for image in some} - people.keys()
         said = answers_of(fresh)
-        people |= {who: {"subject": who, **said.get(who, {}), STARS: {}} for who in fresh}
+        people |= {who: {"subject": who, **said.get(who, {}), STARS: NO_STARS} for who in fresh}
         labels = _labels(release, some) if rated else {}
         rows += [
             people[image.subject] | labels[image.pk] if image.pk in labels else people[image.subject] for image in some
