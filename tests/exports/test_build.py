@@ -58,8 +58,12 @@ def plan_bytes(release, folder, second=None):
     summary = services.plan_release(release, plan, Pictures(release.definition.longest_side, sized))
     layout = assembly.layout_of(release, plan, summary, folder, sized)
     shard_files.make_folders(layout)
-    if second:
+    if second:  # it writes all but the last shard
+        last = folder.with_name(f"{plan.shards[-1]}.begun")
+        last.touch()
         second.begin(layout)
+        second.finish()
+        last.unlink()
     assembly.write_files(release, plan, summary, release.checkpoint, layout, second)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

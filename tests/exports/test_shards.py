@@ -29,13 +29,15 @@ def shards_of(folder, rows, before=()):
             record = {"row_id": row, "subject": subject, "split": "train", "width": side, "height": side}
             plan.add(record, image=row, clean_key="")
         plan.place(Before(row, shard, "") for row, shard in before)
-        return {entry.row_id: entry.shard for entry in plan.entries()}
+        entries = list(plan.entries())
+    assert len(entries) == len(rows)
+    return {entry.row_id: entry.shard for entry in entries}
 
 
 def test_new_rows_fill_new_shards_person_by_person(monkeypatch, tmp_path):
     monkeypatch.setattr(shards, "MOST_ROWS", 2)
     rows = [(row, person, 100) for row, person in (("a", "p2"), ("b", "p1"), ("c", "p2"), ("d", "p1"))]
-    found = shards_of(tmp_path, rows, [("b", "train-00004"), ("z", "train-00007"), ("y", "test-00009")])
+    found = shards_of(tmp_path, rows, [("b", "train-00004"), ("z", "train-00007"), ("c", "test-00009")])
     assert found == {"b": "train-00004", "d": "train-00008", "a": "train-00008", "c": "train-00009"}
 
 
