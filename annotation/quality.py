@@ -21,14 +21,22 @@ def krippendorff_alpha(ratings: Ratings, level: str) -> float | None:
     """
     if level not in DISTANCES:
         raise ValueError(f"level must be one of {', '.join(DISTANCES)}, not {level!r}")
-    units = [Counter(value for value in unit if value is not None) for unit in zip(*ratings, strict=True)]
-    paired = [unit for unit in units if unit.total() > 1]
-    frequencies = _frequencies(paired, ordered=level != "nominal")
+    units = (Counter(value for value in unit if value is not None) for unit in zip(*ratings, strict=True))
+    return alpha_of_units(((unit, 1) for unit in units), level)
+
+
+def alpha_of_units(units: Iterable[tuple[Counter[Any], int]], level: str) -> float | None:
+    """Krippendorff's alpha of kinds of units: how often each value was given in one, and how many units are like it."""
+    paired = [(unit, times) for unit, times in units if unit.total() > 1]
+    total: Counter[Any] = Counter()
+    for unit, times in paired:
+        total.update({value: count * times for value, count in unit.items()})
+    frequencies = {value: float(total[value]) for value in (sorted(total) if level != "nominal" else total)}
     distance = _table(frequencies, level)
     expected = _disagreement(frequencies, distance)
     if not expected:
         return None
-    observed = sum(_disagreement(unit, distance) / (unit.total() - 1) for unit in paired)
+    observed = sum(times * _disagreement(unit, distance) / (unit.total() - 1) for unit, times in paired)
     return 1 - (sum(frequencies.values()) - 1) * observed / expected
 
 

@@ -8,7 +8,6 @@ import io
 import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import IO
 
 from django.conf import settings
@@ -73,8 +72,8 @@ def write_once(storage: Storage, key: str, content: bytes | File) -> None:
 
 def _named_in(key: str) -> tuple[uuid.UUID, str]:
     """The image and the SHA-256 (hex) that a key of `key_for` names."""
-    path = PurePosixPath(key)
-    return uuid.UUID(hex=path.parent.name), path.name.partition(".")[0]
+    folder, _, name = key.rpartition("/")
+    return uuid.UUID(hex=folder.rpartition("/")[2]), name.partition(".")[0]
 
 
 def sha256_in(key: str) -> str:

@@ -231,7 +231,7 @@ def _release(release: Release, items: QuerySet[Item]) -> ReleaseState:
     shards = {*items.order_by().values_list("shard", flat=True).distinct()}
     revoked = Revocation.objects.filter(item__in=items.values("pk"))
     said = revoked.aggregate(count=Count("pk"), at=Max("at"))
-    files = release.files.filter(carries_rows=True, shard__in=[*shards, ""])
+    files = release.files.filter(shard__in=shards)
     purged = FilePurge.objects.filter(file__in=files.values("pk")).aggregate(count=Count("pk"), at=Max("at"))
     notices = list(Notice.objects.filter(pk__in=revoked.values("notice")).select_related("release").order_by("pk"))
     rows = Place("rows", "Rows that nobody may use", items.count(), said["count"], said["at"])
@@ -248,7 +248,7 @@ def _release(release: Release, items: QuerySet[Item]) -> ReleaseState:
 def _recipients(release: Release, notices: list[Notice], shards: set[str]) -> tuple[RecipientState, ...]:
     """Everybody who fetched such a file, and everybody who is told. Pulls are joined by name: one team, one line."""
     fetched = pulls_of([release.pk])
-    of_ours = merged([pull for shard in (*shards, "") for pull in fetched[release.pk, shard]])
+    of_ours = merged([pull for shard in shards for pull in fetched[release.pk, shard]])
     pulls = {pull.recipient: pull for pull in of_ours}
     owed: dict[str, list[tuple[Notice, uuid.UUID]]] = defaultdict(list)
     for notice in notices:

@@ -103,7 +103,7 @@ class ReleaseDetail(DatasetView):
         release = self.release(version)
         lost = set(gone_items(release).values_list("shard", flat=True))
         files = [
-            {"path": file.path, "sha256": file.sha256, "size": file.size, "gone": _holds(file, lost)}
+            {"path": file.path, "sha256": file.sha256, "size": file.size, "gone": file.shard in lost}
             for file in release.files.order_by("path")
         ]
         newer = superseded_by(release)
@@ -189,7 +189,7 @@ class ReleaseFileContent(DatasetView):
         """A file with withdrawn photographs is gone at once; pull again, or pull the next release."""
         release = self.release(version)
         file = get_object_or_404(release.files, path=path)
-        if file.carries_rows and gone_items(release).filter(shard=file.shard).exists():
+        if gone_items(release).filter(shard=file.shard).exists():
             return Response(_gone(release), status=410)
         try:
             part = asked_part(request.headers.get("Range", ""), file.size)
@@ -284,11 +284,6 @@ class NoticeAcknowledge(DatasetView):
 def gone_items(release: Release) -> QuerySet[Item]:
     """Rows that nobody may have: marked already, or not yet but without rights (or frozen) now."""
     return release.items.filter(Q(revocation__isnull=False) | Q(pk__in=withheld_items(release).values("pk")))
-
-
-def _holds(file: ReleaseFile, lost_shards: set[str]) -> bool:
-    """True if a file holds rows of these shards."""
-    return file.carries_rows and file.shard in lost_shards
 
 
 def _gone(release: Release) -> dict[str, Any]:

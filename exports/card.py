@@ -154,8 +154,8 @@ def _maintenance(release: Release, summary: Summary) -> str:
     ]
     if release.previous and (change := summary.change):
         said.append(
-            f"Since {release.previous.version}: {len(change.added)} rows added, {len(change.removed)} removed, "
-            f"{len(change.relabelled)} with other labels, {change.kept} kept."
+            f"Since {release.previous.version}: {change['added']} rows added, {change['removed']} removed, "
+            f"{change['relabelled']} with other labels, {change['kept']} kept."
         )
     if release.notes:
         said.append(f"Notes of this release: {plain(release.notes)}")

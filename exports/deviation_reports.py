@@ -4,14 +4,14 @@ A report is about whole groups by self-report; it is kept for good, with its has
 """
 
 import datetime
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from collection.models import DIMENSIONS, Image
+from collection.models import DIMENSIONS
 from consent import ledger
 from consent.models import LedgerEntry
 from consent.signing import canonical_json, sha256_hex, utc_text
@@ -19,6 +19,7 @@ from exports import deviation_tables
 from exports.group_rows import STARS, rows_as_reported, rows_of, rows_of_images, scales
 from exports.models import Dataset, DeviationReport, Release
 from exports.pseudonyms import keyed
+from exports.selection import Depicted
 from exports.steady_tables import Shown, kept_back, tells
 
 Document = dict[str, Any]
@@ -28,7 +29,7 @@ Columns = tuple[str, ...]
 # --- Of a release --------------------------------------------------------------------------------
 
 
-def make_report(*, release: Release, images: Collection[Image]) -> DeviationReport:
+def make_report(*, release: Release, images: Iterable[Depicted]) -> DeviationReport:
     """The report of a release that holds these images. Made once: a build that starts again finds it."""
     if report := DeviationReport.objects.filter(release=release).first():
         return report

@@ -1,17 +1,20 @@
 """What changed from one release of a dataset to a later one, row by row: both never change, so neither does this."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.cache import cache
 
+from collection.models import Image
 from consent.refusals import Refused
+from consent.signing import canonical_json
 from exports.labels import Label, Rules, consolidate
 from exports.models import Item, Release
+from exports.plans import Before
 from exports.pseudonyms import keyed
-from exports.selection import Candidate, Said, said_by_image
+from exports.selection import AT_ONCE, Candidate, Said, in_batches, said_by_image
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,26 @@ def foreseen(
 def said_of(release: Release) -> Mapping[Any, Sequence[Said]]:
     """By image, what annotators had said at the release's snapshot, as far as it asks for that."""
     return said_by_image(release.definition, release.snapshot_at)
+
+
+def rows_before(release: Release, *, same_size: bool) -> Iterator[Before]:
+    """The rows of a release as a plan of the next one knows them; with photographs of another size none keeps its
+    shard, which would be filled otherwise."""
+    rules = release.definition.rules
+    items = release.items.select_related("image").only("row_id", "shard", "image__width", "image__height")
+    for some in in_batches(items.order_by("pk").iterator(AT_ONCE)):
+        said = said_by_image(release.definition, release.snapshot_at, images=[item.image_id for item in some])
+        for item in some:
+            yield Before(
+                item.row_id,
+                item.shard if same_size else "",
+                labels_text(said.get(item.image_id, ()), item.image, rules),
+            )
+
+
+def labels_text(said: Iterable[Said], image: Image, rules: Rules) -> str:
+    """The consolidated labels in the one form that two releases are compared by, whatever size either has."""
+    return canonical_json(_labels(said, image.width, image.height, rules))
 
 
 def kept_counts(*, release: Release, earlier: Release) -> dict[str, int] | None:

@@ -1,8 +1,6 @@
 """What a release would hold if it were drafted now: for the page that shows it, and for the draft itself."""
 
 import datetime
-from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +8,6 @@ from exports import selection, splits
 from exports.models import Dataset, Definition, Release
 from exports.selection import Candidate, Selection
 from exports.versions import Step, next_step
-
-LEFT_OUT_BY_SPLIT = "would put one person or near-duplicates in two splits"
 
 
 @dataclass(frozen=True)
@@ -33,17 +29,11 @@ def foresee(definition: Definition, at: datetime.datetime) -> Draft:
     """Looks, and records nothing."""
     dataset = definition.dataset
     found = selection.eligible(definition, at)
-    names = splits.foresee(dataset, [one.image.pk for one in found.candidates], at, definition.shares)
-    chosen = with_splits(found, names)
+    foreseen = list(splits.foresee(dataset, found.candidates, at, found.left_out, definition.shares))
+    names = {candidate.image.pk: name for candidate, name in foreseen}
+    chosen = Selection([candidate for candidate, _ in foreseen], +found.left_out)
     previous = last_published(dataset)
     return Draft(definition, previous, chosen, names, next_step(previous, definition, chosen.candidates))
-
-
-def with_splits(found: Selection, names: Collection[Any]) -> Selection:
-    """The selection without images that belong in no split (`names` are those that do), which are counted."""
-    kept = [one for one in found.candidates if one.image.pk in names]
-    lost = Counter({LEFT_OUT_BY_SPLIT: len(found.candidates) - len(kept)})
-    return Selection(kept, found.left_out + lost)
 
 
 def last_published(dataset: Dataset) -> Release | None:

@@ -5,6 +5,7 @@ leave it, small ones withheld.
 """
 
 import datetime
+import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from decimal import Decimal
@@ -21,9 +22,11 @@ from consent.models import PREFER_NOT_TO_SAY, Demographics
 from exports.deviation import GroupReport, group_report
 from exports.labels import consolidate
 from exports.models import Release
+from exports.selection import Depicted, in_batches
 from exports.steady_tables import UNSURE
 
 STARS = "stars"  # the column with what each annotator said: {score: {annotator: stars}}
+NO_STARS: dict[str, dict[str, Any]] = {}  # one for all
 
 
 def reports_of(release: Release) -> list[GroupReport]:
@@ -37,10 +40,10 @@ def rows_of(release: Release, *, labels: bool = True) -> list[dict[str, Any]]:
     """A row per image that is in the release and still usable for its purpose; without `labels`, no scores."""
     items = release.items.values("image")
     usable = Image.objects.usable_for(release.dataset.purpose_id).filter(pk__in=items)
-    images = list(usable.select_related("consent"))
+    images = list(usable)
     if labels:
         return rows_of_images(release, images)
-    said = answers_of(images)
+    said = answers_of({image.subject for image in images})
     return [{"subject": image.subject, **said.get(image.subject, {})} for image in images]
 
 
@@ -58,13 +61,24 @@ def rows_as_reported(release: Release, made_at: datetime.datetime) -> list[dict[
     return [{**row, UNSURE: row["subject"] not in sure} for row in rows_of_images(release, images)]
 
 
-def rows_of_images(release: Release, images: Collection[Image]) -> list[dict[str, Any]]:
+def rows_of_images(release: Release, images: Iterable[Image | Depicted]) -> list[dict[str, Any]]:
     """A row per image: its subject, the person's answers, its scores, and the single ratings under STARS.
 
-    The images are those of the release, whose rights the caller has checked.
+    The images are those of the release, whose rights the caller has checked. They are taken some at a time, and where
+    nothing is rated a person's rows are one and the same.
     """
-    said, labels = answers_of(images), _labels(release, images)
-    return [{"subject": image.subject, **said.get(image.subject, {}), **labels[image.pk]} for image in images]
+    rows: list[dict[str, Any]] = []
+    people: dict[str, dict[str, Any]] = {}
+    rated = bool(release.dataset.campaign and scales(release))
+    for some in in_batches(images):
+        fresh = {image.subject for image in some} - people.keys()
+        said = answers_of(fresh)
+        people |= {who: {"subject": who, **said.get(who, {}), STARS: NO_STARS} for who in fresh}
+        labels = _labels(release, some) if rated else {}
+        rows += [
+            people[image.subject] | labels[image.pk] if image.pk in labels else people[image.subject] for image in some
+        ]
+    return rows
 
 
 def scales(release: Release) -> dict[str, int]:
@@ -78,12 +92,13 @@ def scales(release: Release) -> dict[str, int]:
     }
 
 
-def _labels(release: Release, images: Iterable[Image]) -> dict[Any, dict[str, Any]]:
+def _labels(release: Release, images: Collection[Image | Depicted]) -> dict[Any, dict[str, Any]]:
     """By image: the consolidated ratings that the release holds, from 1..most stars to 0..1, and the single ones."""
     highest, rules = scales(release), release.definition.rules
     said: dict[Any, list[AcceptedAnnotation]] = defaultdict(list)
-    if release.dataset.campaign and highest:
-        for annotation in accepted_annotations(release.dataset.campaign, release.snapshot_at):
+    if campaign := release.dataset.campaign:
+        ids = [image.pk for image in images]
+        for annotation in accepted_annotations(campaign, release.snapshot_at, images=ids):
             said[annotation.image_id].append(annotation)
     labels: dict[Any, dict[str, Any]] = {}
     for image in images:
@@ -103,10 +118,9 @@ def _stars(said: Iterable[AcceptedAnnotation], name: str) -> dict[str, Any]:
     return {annotator: stars for annotator, stars in given if stars is not None}
 
 
-def answers_of(images: Iterable[Image]) -> dict[str, dict[str, str | None]]:
+def answers_of(subjects: Collection[str]) -> dict[str, dict[str, str | None]]:
     """By subject: what they chose to say, until the day it is deleted. Whoever prefers not to say has not said it."""
-    subjects = {image.subject for image in images}
-    people = {image.consent.contributor_id for image in images if image.consent}
+    people = list(filter(None, map(_contributor, subjects)))
     own = Demographics.objects.filter(delete_on__gt=trusted_now().date()).in_bulk(people)
     answers = {str(who): {name: getattr(row, name) for name in ATTRIBUTES} for who, row in own.items()}
     licensed = licensed_attributes.said_of(subjects)
@@ -114,3 +128,11 @@ def answers_of(images: Iterable[Image]) -> dict[str, dict[str, str | None]]:
         who: {name: None if value == PREFER_NOT_TO_SAY else value for name, value in said.items()}
         for who, said in (answers | licensed).items()
     }
+
+
+def _contributor(subject: str) -> uuid.UUID | None:
+    """The contributor that an image's subject is; None if that is somebody in a library."""
+    try:
+        return uuid.UUID(subject)
+    except ValueError:
+        return None

@@ -107,13 +107,13 @@ def _held(item: Item, pulls: dict[tuple[int, str], list[Pull]], *, dropped: bool
         version=release.version,
         published_at=release.published_at,
         dropped=dropped or hasattr(item, "revocation"),
-        pulls=tuple(merged([*pulls[release.pk, item.shard], *pulls[release.pk, ""]])),
+        pulls=tuple(merged(pulls[release.pk, item.shard])),
     )
 
 
 def pulls_of(releases: Collection[int]) -> dict[tuple[int, str], list[Pull]]:
-    """By (release id, shard): who fetched files with rows of it. Shard "" stands for files about all rows."""
-    fetched = Download.objects.filter(file__release__in=releases, file__carries_rows=True)
+    """By (release id, shard): who fetched files with rows of it."""
+    fetched = Download.objects.filter(file__release__in=releases).exclude(file__shard="")
     found: dict[tuple[int, str], list[Pull]] = defaultdict(list)
     by_shard = fetched.values("file__release", "file__shard", "recipient", "recipient__name")
     for row in by_shard.annotate(first=Min("at"), last=Max("at")).order_by("first"):

@@ -157,8 +157,8 @@ class ReleaseFile(models.Model):
     key = models.CharField(max_length=200)  # in the `releases` storage
     sha256 = models.CharField(max_length=64)
     size = models.PositiveBigIntegerField()
-    shard = models.CharField(max_length=100, blank=True)  # whose rows it holds; "" for files about the whole release
-    carries_rows = models.BooleanField()  # bytes or records of images are in it: gone when one of them is withdrawn
+    # Whose rows it holds: gone when one of them is withdrawn. "" for files about the whole release.
+    shard = models.CharField(max_length=100, blank=True)
 
     PERSONAL_DATA: ClassVar[dict[str, str]] = {"key": "bytes of photographs of persons"}
 

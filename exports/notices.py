@@ -83,11 +83,8 @@ def sign_notice(release: Release, items: Iterable[Item]) -> str:
 
 def revoked_files() -> QuerySet[ReleaseFile]:
     """Files that hold a revoked row."""
-    revoked = Revocation.objects.filter(item__release=OuterRef("release"))
-    return ReleaseFile.objects.filter(
-        Q(shard="", carries_rows=True) & Exists(revoked)
-        | Q(carries_rows=True) & Exists(revoked.filter(item__shard=OuterRef("shard")))
-    )
+    revoked = Revocation.objects.filter(item__release=OuterRef("release"), item__shard=OuterRef("shard"))
+    return ReleaseFile.objects.filter(Exists(revoked))
 
 
 def _purge_files() -> None:

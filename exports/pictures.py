@@ -1,7 +1,6 @@
 """The bytes of a release's photographs: as they are, or made smaller once into the folder of the build."""
 
 import io
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,8 @@ from PIL import Image as Picture
 
 from collection.imaging import open_safely
 from collection.models import Image
-from collection.storage import open_clean
+from collection.storage import derivatives, open_sealed
 from consent.signing import sha256_hex
-
-RENEW_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,7 @@ class Facts:
     width: int
     height: int
     format: str  # file extension without the dot
+    clean_key: str = ""  # where its bytes are stored; empty if they were made for this release
 
 
 class Pictures:
@@ -35,14 +33,13 @@ class Pictures:
 
     def __init__(self, longest_side: int | None, folder: Path, beat: Callable[[], object] = lambda: None) -> None:
         self.longest_side, self.folder, self.beat = longest_side, folder, beat
-        self.renewed = time.monotonic()
 
     def look(self, image: Image) -> Facts:
         """What the photograph is in this release."""
         assert image.width is not None  # noqa: S101 -- a CHECK constraint: accepted images have a size
         assert image.height is not None  # noqa: S101
         if self.longest_side is None or max(image.width, image.height) <= self.longest_side:
-            return Facts(image.clean_sha256, image.width, image.height, image.clean_format)
+            return Facts(image.clean_sha256, image.width, image.height, image.clean_format, image.clean_key)
         kept = self._kept(image)
         if not kept.exists():
             kept.write_bytes(open_safely(self._clean(image), beat=self.beat, side=self.longest_side).preview)
@@ -51,20 +48,24 @@ class Pictures:
             width, height = picture.size
         return Facts(sha256_hex(content), width, height, "jpg")
 
-    def read(self, image: Image) -> bytes:
-        """Its bytes, as `look` described them. ValueError if what is stored is not what was accepted."""
-        kept = self._kept(image)
-        return kept.read_bytes() if kept.exists() else self._clean(image)
-
     def _kept(self, image: Image) -> Path:
         return self.folder / f"{image.pk.hex}.jpg"
 
     def _clean(self, image: Image) -> bytes:
-        if time.monotonic() - self.renewed > RENEW_SECONDS:
-            self.renewed = time.monotonic()
-            self.beat()
-        with open_clean(image) as file:
-            content: bytes = file.read()
-        if sha256_hex(content) != image.clean_sha256:
-            raise ValueError(f"the stored bytes of image {image.pk} are not those that were accepted")
-        return content
+        return _stored(image.pk.hex, image.clean_key, image.clean_sha256)
+
+
+def read_picture(folder: Path, image: str, clean_key: str, sha256: str) -> bytes:
+    """The bytes of an image (id in hex) as `Pictures(…, folder).look` described them, in any process.
+
+    ValueError if what is stored is not what was accepted.
+    """
+    return _stored(image, clean_key, sha256) if clean_key else (folder / f"{image}.jpg").read_bytes()
+
+
+def _stored(image: str, clean_key: str, sha256: str) -> bytes:
+    with open_sealed(derivatives(), clean_key) as file:
+        content: bytes = file.read()
+    if sha256_hex(content) != sha256:
+        raise ValueError(f"the stored bytes of image {image} are not those that were accepted")
+    return content

@@ -81,7 +81,7 @@ def balance(goals: Sequence[Target], images: Sequence[Image]) -> list[Balance]:
     goals = sorted(goals, key=lambda goal: len(goal.asks()))
     if not goals:
         return []
-    answers = answers_of(images)
+    answers = answers_of({image.subject for image in images})
     people = {
         image.subject: {name: answers.get(image.subject, {}).get(name) or "" for name in DIMENSIONS} for image in images
     }

@@ -5,8 +5,8 @@ Dates are days, numbers are text, and every identifier is keyed per dataset.
 
 import datetime
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
@@ -20,33 +20,25 @@ from consent.signing import canonical_json, sign_dsse, utc_text
 from exports.labels import consolidate
 from exports.models import Attestation, Dataset, Definition, Release
 from exports.pictures import Facts
+from exports.plans import Plan
 from exports.pseudonyms import commitment, keyed
-from exports.selection import Candidate, Said
+from exports.selection import AT_ONCE, Candidate, Said, in_batches
 
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "urn:likeness:release:1"
 Basis = Consent | Licence
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a release: its image, and its record as a line of its shard's rows (the Merkle leaf)."""
+def make_record(
+    definition: Definition, candidate: Candidate, picture: Facts, split: str, basis: dict[str, Any]
+) -> dict[str, Any]:
+    """The row of one image, which is `picture` in this release, under one basis (as `basis_record` describes it).
 
-    image: Image
-    line: bytes
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """Read from the line each time: as Python has it, it takes five times the memory."""
-        record: dict[str, Any] = json.loads(self.line)
-        return record
-
-
-def make_row(definition: Definition, candidate: Candidate, picture: Facts, split: str, basis: dict[str, Any]) -> Row:
-    """The row of one image, which is `picture` in this release, under one basis (as `basis_record` describes it)."""
+    In canonical JSON it is a line of its shard's rows, and a leaf of the Merkle tree.
+    """
     image, dataset = candidate.image, definition.dataset
     said = [one.result for one in candidate.said]
-    record = {
+    return {
         "row_id": keyed(dataset, "row", image.pk),
         "image_sha256": picture.sha256,
         "original_sha256": image.sha256,
@@ -59,7 +51,6 @@ def make_row(definition: Definition, candidate: Candidate, picture: Facts, split
         "labels": consolidate(said, picture.width, picture.height, definition.rules),
         "annotations": [_annotation(dataset, one) for one in candidate.said],
     }
-    return Row(image, canonical_json(record).encode())
 
 
 def _annotation(dataset: Dataset, said: Said) -> dict[str, str]:
@@ -85,7 +76,7 @@ def basis_record(dataset: Dataset, basis: Basis, at: datetime.datetime) -> dict[
         return {
             "id": keyed(dataset, "basis", basis.pk),
             "kind": "licence",
-            "purposes": sorted(basis.granted.values_list("purpose_id", flat=True)),
+            "purposes": sorted(one.purpose_id for one in basis.granted.all()),
             "territory": basis.territory,
             "terms": basis.terms,
             "text_version": "",
@@ -105,45 +96,53 @@ def basis_record(dataset: Dataset, basis: Basis, at: datetime.datetime) -> dict[
 
 def _purposes(consent: Consent, at: datetime.datetime) -> list[str]:
     """What was granted and not withdrawn by `at`."""
-    ended = set(consent.withdrawals.filter(made_at__lte=at).values_list("purpose_id", flat=True))
-    granted = consent.granted.values_list("purpose_id", flat=True)
-    return [] if None in ended else sorted(set(granted) - ended)
+    ended = {one.purpose_id for one in consent.withdrawals.all() if one.made_at <= at}
+    return [] if None in ended else sorted({one.purpose_id for one in consent.granted.all()} - ended)
 
 
 # --- Attestations: the ledger says what each basis covered, and nobody outside can tell whose it is ----------------
 
 
-def attest(release: Release, bases: Iterable[tuple[Basis, dict[str, Any]]]) -> None:
-    """One ledger entry per basis of the release; those that are there stay (a build may start again)."""
-    there = set(release.attestations.values_list("basis", flat=True))
-    missing = [(basis, record) for basis, record in bases if record["id"] not in there]
-    payloads = _ledger_payloads({str(basis.pk) for basis, _ in missing})
-    for basis, record in missing:
-        with transaction.atomic():
-            entry = record_attestation(release, record, commitment(release.dataset, payloads[str(basis.pk)]))
-            Attestation.objects.create(release=release, basis=record["id"], entry=entry)
+def attest(release: Release, plan: Plan) -> None:
+    """One ledger entry per basis of the release; those that are there stay (a build may start again).
+
+    One pass over the entries that made the bases, whose text each attestation commits to: by pages, for SQLite lets
+    nobody write who reads while others write.
+    """
+    made = Q(payload__contains='"kind":"consent.granted"') | Q(payload__contains='"kind":"licence.added"')
+    payloads, seen = LedgerEntry.objects.filter(made).order_by("pk").values_list("pk", "payload"), 0
+    while some := list(payloads.filter(pk__gt=seen)[:AT_ONCE]):
+        seen = some[-1][0]
+        facts = ((json.loads(payload), payload) for _, payload in some)
+        made_by = {fact.get("consent") or fact.get("licence"): payload for fact, payload in facts}
+        plan.beat()
+        _attest_some(release, [(record, made_by[basis]) for basis, record in plan.bases_among(made_by)])
+    if (missing := plan.bases - release.attestations.count()) > 0:
+        raise RuntimeError(f"the ledger does not say how {missing} bases of {release} came about")
 
 
-def record_attestation(release: Release, record: dict[str, Any], commitment: str) -> LedgerEntry:
+def _attest_some(release: Release, bases: Sequence[tuple[dict[str, Any], str]]) -> None:
+    held = release.attestations.filter(basis__in=[record["id"] for record, _ in bases])
+    there = set(held.values_list("basis", flat=True))
+    fresh = [(record, payload) for record, payload in bases if record["id"] not in there]
+    entries = [attestation_entry(release, record, commitment(release.dataset, payload)) for record, payload in fresh]
+    with transaction.atomic():
+        ledger.append_all(entries)
+        Attestation.objects.bulk_create(
+            Attestation(release=release, basis=record["id"], entry=entry)
+            for (record, _), entry in zip(fresh, entries, strict=True)
+        )
+
+
+def attestation_entry(release: Release, record: dict[str, Any], commitment: str) -> LedgerEntry:
     """The ledger's entry for what one basis of a release covered (`record`); see docs/decisions/0003."""
-    return ledger.append(
+    return ledger.entry(
         "basis.attested",
         dataset=release.dataset.slug,
         version=release.version,
         commitment=commitment,
         basis=record,
     )
-
-
-def _ledger_payloads(ids: set[str]) -> dict[str, str]:
-    """Consent or licence id to the payload of the ledger entry that made it: one pass over those entries."""
-    made = Q(payload__contains='"kind":"consent.granted"') | Q(payload__contains='"kind":"licence.added"')
-    found = {}
-    for payload in LedgerEntry.objects.filter(made).values_list("payload", flat=True).iterator(2000):
-        facts = json.loads(payload)
-        if (key := facts.get("consent") or facts.get("licence")) in ids:
-            found[key] = payload
-    return found
 
 
 def sealed_checkpoint(release: Release) -> Checkpoint | None:
@@ -157,10 +156,12 @@ def sealed_checkpoint(release: Release) -> Checkpoint | None:
     return release.checkpoint
 
 
-def attestation_lines(release: Release, checkpoint: Checkpoint) -> bytes:
+def attestation_lines(release: Release, checkpoint: Checkpoint) -> Iterator[bytes]:
     """attestations.jsonl: ledger leaves with their proofs of inclusion under the checkpoint."""
-    entries = [row.entry for row in release.attestations.select_related("entry").order_by("basis")]
-    return b"".join(canonical_json(proof).encode() + b"\n" for proof in ledger.inclusion(entries, checkpoint))
+    rows = release.attestations.select_related("entry").order_by("basis")
+    for some in in_batches(rows.iterator(AT_ONCE)):
+        for proof in ledger.inclusion([row.entry for row in some], checkpoint):
+            yield canonical_json(proof).encode() + b"\n"
 
 
 # --- The statement -------------------------------------------------------------------------------------------------
@@ -186,16 +187,13 @@ def sign_statement(release: Release, checkpoint: Checkpoint, files: Sequence[dic
     return sign_dsse(canonical_json(statement).encode(), STATEMENT_TYPE, signing_key()) + "\n"
 
 
-Describe = Callable[[Basis], dict[str, Any]]
+def describer(dataset: Dataset, at: datetime.datetime, plan: Plan) -> Callable[[Basis], dict[str, Any]]:
+    """`basis_record`, also for the plan, asked once for what comes often: a library of thousands has one licence."""
 
-
-def describer(dataset: Dataset, at: datetime.datetime) -> Describe:
-    """`basis_record`, asked once per basis: a library of thousands has one licence."""
-    known: dict[Any, dict[str, Any]] = {}
-
+    @lru_cache(maxsize=AT_ONCE)
     def describe(basis: Basis) -> dict[str, Any]:
-        if basis.pk not in known:
-            known[basis.pk] = basis_record(dataset, basis, at)
-        return known[basis.pk]
+        record = basis_record(dataset, basis, at)
+        plan.add_basis(str(basis.pk), record)
+        return record
 
     return describe

@@ -5,7 +5,7 @@ release names the earlier one's key. Both lose it together, since the same rows 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from django.core.files import File
@@ -15,8 +15,8 @@ from storages.backends.s3 import S3Storage
 
 from collection import buckets
 from consent.folders import walk
-from exports.assembly import Built
 from exports.models import Dataset, FilePurge, Release, ReleaseFile
+from exports.shard_files import Built
 
 log = logging.getLogger(__name__)
 DIRECT_SECONDS = 30  # to begin with a download; what goes on longer is not cut off
@@ -27,10 +27,11 @@ def storage_key(release: Release, path: str) -> str:
     return f"{release.dataset.slug}/{release.pk}/{path}"
 
 
-def store(release: Release, files: Iterable[Built], folder: Path) -> dict[str, str]:
-    """Put the files of a build into storage; path to key."""
+def store(release: Release, files: Iterable[Built], folder: Path, beat: Callable[[], object]) -> dict[str, str]:
+    """Put the files of a build into storage; path to key. `beat` is called before each."""
     storage, keys = storages["releases"], {}
     for built in files:
+        beat()
         shared = _shared_key(release, built) if built.shard else None
         keys[built.path] = shared or storage_key(release, built.path)
         if not shared:
@@ -50,7 +51,7 @@ def _shared_key(release: Release, built: Built) -> str | None:
     published = ReleaseFile.objects.filter(
         release__dataset=release.dataset_id, release__state=Release.State.PUBLISHED, purge__isnull=True
     )
-    same = published.filter(sha256=built.sha256, size=built.size, shard=built.shard, carries_rows=True)
+    same = published.filter(sha256=built.sha256, size=built.size, shard=built.shard)
     return same.order_by("pk").values_list("key", flat=True).first()
 
 

@@ -1,11 +1,12 @@
 """What a release may hold at a moment, with its labels, and why the rest is left out: each image for one reason."""
 
 import datetime
+import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
-from typing import Any
+from itertools import combinations, islice
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Count, Exists, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
@@ -20,7 +21,8 @@ from consent.models import Consent, FormText, Licence
 from exports.models import Dataset, Definition
 
 AT_ONCE = 2_000  # rows read from the database
-# What a release is made of; a hundred thousand photographs are in memory at a time.
+T = TypeVar("T")
+# What a release is made of.
 READ = (
     "consent", "licence", "call", "subject", "sha256", "received_at", "width", "height", "clean_key", "clean_sha256",
     "clean_format",
@@ -69,27 +71,81 @@ class Selection:
 
 
 def eligible(definition: Definition, at: datetime.datetime) -> Selection:
-    """The images that the definition asks for and whose basis covers the dataset's purpose at `at`."""
-    dataset = definition.dataset
-    usable = accepted_by(at).open_for(dataset.purpose_id, at).only(*READ).order_by("pk")
-    images = list(usable.iterator(AT_ONCE))
-    _attach_bases(images)
-    left_out = _reasons(dataset, len(images), at)
-    said, rules = said_by_image(definition, at), _rules(definition)
-    candidates = []
-    for image in images:
-        candidate = Candidate(image, tuple(said.get(image.pk, ())))
-        if reason := _misfit(rules, candidate):
-            left_out[reason] += 1
-        else:
-            candidates.append(candidate)
-    return Selection(candidates, +left_out)
+    """The images that the definition asks for and whose basis covers the dataset's purpose at `at`, all at once."""
+    left_out: Counter[str] = Counter()
+    return Selection(list(candidates(definition, at, left_out)), left_out)
+
+
+def candidates(definition: Definition, at: datetime.datetime, left_out: Counter[str]) -> Iterator[Candidate]:
+    """The same one by one, in the order of their ids. `left_out` is complete when the last one was taken."""
+    rules, usable = _rules(definition), 0
+    for images in in_batches(_usable(definition.dataset, at).only(*READ).iterator(AT_ONCE)):
+        usable += len(images)
+        _attach_bases(images)
+        said = said_by_image(definition, at, images=[image.pk for image in images])
+        for image in images:
+            candidate = Candidate(image, tuple(said.get(image.pk, ())))
+            if reason := _misfit(rules, candidate):
+                left_out[reason] += 1
+            else:
+                yield candidate
+    left_out.update(_reasons(definition.dataset, usable, at))
+
+
+def in_batches(rows: Iterable[T]) -> Iterator[list[T]]:
+    """AT_ONCE of them at a time."""
+    rest = iter(rows)
+    return iter(lambda: list(islice(rest, AT_ONCE)), [])
+
+
+def _usable(dataset: Dataset, at: datetime.datetime) -> ImageQuerySet:
+    return accepted_by(at).open_for(dataset.purpose_id, at).order_by("pk")
+
+
+class Depicted(NamedTuple):
+    """What of an image its groups and ratings are told by."""
+
+    pk: uuid.UUID
+    subject: str
+    width: int | None
+    height: int | None
+
+
+def images_among(dataset: Dataset, at: datetime.datetime, wanted: Iterable[str]) -> Iterator[Depicted]:
+    """Those of the images usable at `at` that are `wanted`, which are ids (hex) in their order.
+
+    Whatever was purged meanwhile is missing: no release with it is published.
+    """
+    usable = _usable(dataset, at).values_list(*Depicted._fields)
+    rest = iter(wanted)
+    awaited = next(rest, "")
+    for image in map(Depicted._make, usable.iterator(AT_ONCE)):
+        while awaited and awaited < image.pk.hex:
+            awaited = next(rest, "")
+        if image.pk.hex == awaited:
+            yield image
+
+
+def count_closed(dataset: Dataset, wanted: Iterable[str]) -> int:
+    """How many of these images (ids in hex, in their order) may no longer go into a new release, now."""
+    still = Image.objects.open_for(dataset.purpose_id).order_by("pk").values_list("pk", flat=True)
+    usable = (pk.hex for pk in still.iterator(AT_ONCE))
+    found, closed = next(usable, None), 0
+    for image in wanted:
+        while found is not None and found < image:
+            found = next(usable, None)
+        closed += found != image
+    return closed
 
 
 def _attach_bases(images: Iterable[Image]) -> None:
-    """Each basis and text once: read with every photograph, a text of many pages would be in memory as often."""
-    consents = Consent.objects.in_bulk({image.consent_id for image in images if image.consent_id})
-    licences = Licence.objects.in_bulk({image.licence_id for image in images if image.licence_id})
+    """Each basis once, with what it covers: read with every photograph, a text of many pages would be read as often."""
+    covers = ("granted", "withdrawals")
+    held = {image.consent_id for image in images if image.consent_id}
+    consents = Consent.objects.prefetch_related(*covers).in_bulk(held)
+    licences = Licence.objects.prefetch_related("granted").in_bulk(
+        {image.licence_id for image in images if image.licence_id}
+    )
     texts = FormText.objects.select_related("form").in_bulk({consent.text_id for consent in consents.values()})
     for consent in consents.values():
         consent.text = texts[consent.text_id]
@@ -104,13 +160,6 @@ def accepted_by(at: datetime.datetime) -> ImageQuerySet:
     """Images, without those that were accepted only after `at`: a snapshot stays what it was."""
     later = Transition.objects.filter(image=OuterRef("pk"), new=ImageStatus.ACCEPTED, at__gt=at)
     return Image.objects.filter(~Exists(later), received_at__lte=at)
-
-
-def not_usable(dataset: Dataset, image_ids: Iterable[Any]) -> int:
-    """How many of these images may no longer go into a new release for the dataset's purpose, now."""
-    wanted = set(image_ids)
-    usable = set(Image.objects.open_for(dataset.purpose_id).values_list("pk", flat=True))
-    return len(wanted - usable)
 
 
 def _reasons(dataset: Dataset, usable: int, at: datetime.datetime) -> Counter[str]:
@@ -191,14 +240,16 @@ def agreement(results: Sequence[Result]) -> float:
 # --- Labels --------------------------------------------------------------------------------------
 
 
-def said_by_image(definition: Definition, at: datetime.datetime) -> Mapping[Any, list[Said]]:
+def said_by_image(
+    definition: Definition, at: datetime.datetime, *, images: Collection[Any] | None = None
+) -> Mapping[Any, list[Said]]:
     """What each annotator had said by `at` of what the definition asks for, in an order that does not tell who is who.
 
-    Images of which nobody said anything are missing.
+    Of all images of its campaign, or of these; those of which nobody said anything are missing.
     """
     campaign = definition.dataset.campaign
     by_image: dict[Any, list[Said]] = defaultdict(list)
-    for annotation in accepted_annotations(campaign, at) if campaign else ():
+    for annotation in accepted_annotations(campaign, at, images=images) if campaign else ():
         said = Said(
             annotator=str(annotation.annotator_id),
             result=annotation.result,

@@ -3,12 +3,16 @@
 import datetime
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -18,17 +22,21 @@ from consent.models import LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from exports import deviation_reports, gate, provenance, release_files, selection, splits
-from exports.assembly import SUMS, Built, Plan, make_plan, write_files
+from exports.assembly import SUMS, layout_of, write_files
 from exports.definitions import kept_definition
-from exports.differences import foreseen, said_of
-from exports.drafts import LEFT_OUT_BY_SPLIT, foresee, with_splits
+from exports.differences import labels_text, rows_before
+from exports.drafts import foresee
 from exports.models import Dataset, DeviationReport, Item, Release, ReleaseFile
 from exports.pictures import Pictures
+from exports.plans import Plan
+from exports.shard_files import SHARED_FROM, Built, Second, make_folders
+from exports.summary import Summary, Tally
 
 __all__ = ("Refused", "build_release", "discard_release", "draft_release", "publish_release")
 
 log = logging.getLogger(__name__)
 LEASE = datetime.timedelta(seconds=30)  # a build that is silent for so long was killed
+RENEW_SECONDS = 5.0
 AT_ONCE = 500  # items written to the database
 LONGEST_WAIT = datetime.timedelta(minutes=5)
 READ_WITH = (  # a build's release
@@ -118,60 +126,83 @@ def build_release(*, release_id: int) -> None:
 
 
 def _build(release: Release) -> None:
-    with tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name:
+    beat = _heart(release)
+    with (
+        tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name,
+        Second(Path(name)) if _is_large(release) else nullcontext() as second,
+        closing(Plan.begin(Path(name, "plan.sqlite"), beat)) as plan,
+    ):
         folder, sized = Path(name, "release"), Path(name, "sized")
-        folder.mkdir()
         sized.mkdir()
-        pictures = Pictures(release.definition.longest_side, sized, beat=lambda: _keep_lease(release))
-        plan = plan_release(release, pictures)
+        summary = plan_release(release, plan, Pictures(release.definition.longest_side, sized, beat))
         checkpoint = provenance.sealed_checkpoint(release)
         if checkpoint is None:
             raise RuntimeError("the ledger is being sealed by another process; tried again soon")
-        deviation_reports.make_report(release=release, images=[row.image for row in plan.rows])
-        files = write_files(release, plan, checkpoint, folder, pictures.read)
-        keys = release_files.store(release, files, folder)
-    _record(release, plan, files, keys)
+        layout = layout_of(release, plan, summary, folder, sized)
+        make_folders(layout)
+        if second:
+            second.begin(layout)
+        images = selection.images_among(release.dataset, release.snapshot_at, plan.images())
+        deviation_reports.make_report(release=release, images=images)
+        files = write_files(release, plan, summary, checkpoint, layout, second)
+        keys = release_files.store(release, files, folder, beat)
+        _record(release, plan, files, keys)
     if Release.objects.filter(pk=release.pk, state=Release.State.DISCARDED).exists():
         release_files.delete_own(release)  # it was given up while its bytes were being stored
 
 
-def plan_release(release: Release, pictures: Pictures) -> Plan:
-    """What the release holds: selection as of its snapshot, splits and attested bases (both recorded on the way)."""
-    dataset, definition = release.dataset, release.definition
-    found = selection.eligible(definition, release.snapshot_at)
-    images = [candidate.image.pk for candidate in found.candidates]
-    if lost := selection.not_usable(dataset, images):
+def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
+    """What the release holds goes into an empty `plan`: selection as of its snapshot, splits and attested bases (both
+    recorded on the way)."""
+    dataset, definition, at = release.dataset, release.definition, release.snapshot_at
+    left_out: Counter[str] = Counter()
+    tally, describe = Tally(), provenance.describer(dataset, at, plan)
+    found = selection.candidates(definition, at, left_out)
+    for candidate, split in splits.foresee(dataset, found, at, left_out, definition.shares):
+        image = candidate.image
+        basis = describe(provenance.basis_of(image))
+        picture = pictures.look(image)
+        record = provenance.make_record(definition, candidate, picture, split, basis)
+        labels = labels_text(candidate.said, image, definition.rules) if release.previous else ""
+        plan.add(record, image=image.pk.hex, clean_key=picture.clean_key, labels=labels)
+        tally.add(record, candidate)
+    if lost := selection.count_closed(dataset, plan.images()):
         raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
-    names = splits.assign(dataset, images, release.snapshot_at, definition.shares)
-    describe = provenance.describer(dataset, release.snapshot_at)
-    chosen = with_splits(found, names)
-    if not chosen.candidates:
-        raise Refused(f"Nothing is left: every image {LEFT_OUT_BY_SPLIT}.")
-    bases = {basis.pk: basis for basis in (provenance.basis_of(candidate.image) for candidate in chosen.candidates)}
-    provenance.attest(release, [(basis, describe(basis)) for basis in bases.values()])
-    rows = (
-        provenance.make_row(
-            definition, one, pictures.look(one.image), names[one.image.pk], describe(provenance.basis_of(one.image))
-        )
-        for one in chosen.candidates
-    )
-    change = None
-    if earlier := release.previous:
-        said = said_of(earlier)
-        change = foreseen(candidates=chosen.candidates, rules=definition.rules, earlier=earlier, said=said)
-    return make_plan(chosen, rows, _shards_before(release), change)
-
-
-def _shards_before(release: Release) -> dict[str, str]:
-    """Row id to shard in the release before; nothing if its photographs had another size, which fills others."""
+    if not len(plan):
+        raise Refused(f"Nothing is left: every image {splits.LEFT_OUT}.")
+    splits.record(dataset, ((uuid.UUID(hex=image), split) for image, split in plan.splits()))
+    provenance.attest(release, plan)
     earlier = release.previous
-    if earlier is None or earlier.definition.longest_side != release.definition.longest_side:
-        return {}
-    return dict(earlier.items.values_list("row_id", "shard"))
+    same_size = bool(earlier and earlier.definition.longest_side == definition.longest_side)
+    plan.place(rows_before(earlier, same_size=same_size) if earlier else ())
+    return tally.summary(subjects=plan.subjects, left_out=+left_out, change=plan.change() if earlier else None)
+
+
+def _is_large(release: Release) -> bool:
+    """Whether it may hold so many photographs that two processes write them sooner than one."""
+    usable = Image.objects.usable_for(release.dataset.purpose_id).order_by("pk")
+    return usable[SHARED_FROM : SHARED_FROM + 1].exists()
+
+
+def _heart(release: Release) -> Callable[[], None]:
+    """Keeps the lease while it is called again and again."""
+    renewed = time.monotonic()
+
+    def beat() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > RENEW_SECONDS:
+            renewed = time.monotonic()
+            _keep_lease(release)
+
+    return beat
 
 
 def _keep_lease(release: Release) -> None:
-    Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(next_attempt_at=timezone.now() + LEASE)
+    """Now or with the next beat: while we go through rows that others have written since, SQLite lets us not write."""
+    with suppress(OperationalError):
+        Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
+            next_attempt_at=timezone.now() + LEASE
+        )
 
 
 def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str, str]) -> None:
@@ -179,7 +210,7 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
     sums = next(built.sha256 for built in files if built.path == SUMS)
     with transaction.atomic():
         first = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
-            state=Release.State.BUILT, sums_sha256=sums, rows_root=plan.root, last_error=""
+            state=Release.State.BUILT, sums_sha256=sums, rows_root=plan.root(), last_error=""
         )
         if not first:
             return
@@ -194,24 +225,21 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
                 sha256=built.sha256,
                 size=built.size,
                 shard=built.shard,
-                carries_rows=bool(built.shard),
             )
             for built in files
         )
 
 
 def _items(release: Release, plan: Plan) -> Iterator[Item]:
-    placed = ((shard, row) for shard, rows in plan.shards.items() for row in rows)
-    for position, (shard, row) in enumerate(placed):
-        record = row.record
+    for position, entry in enumerate(plan.entries()):
         yield Item(
-            release=release,
-            image_id=row.image.pk,
+            release_id=release.pk,
+            image_id=uuid.UUID(hex=entry.image),
             position=position,
-            row_id=record["row_id"],
-            split=record["split"],
-            shard=shard,
-            leaf_hash=plan.leaves[position].hex(),
+            row_id=entry.row_id,
+            split=entry.split,
+            shard=entry.shard,
+            leaf_hash=entry.leaf.hex(),
         )
 
 

@@ -7,37 +7,86 @@ the newcomers are left out; what still joins two splits after that keeps only it
 
 import datetime
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from collection.models import Image, Resemblance
+from django.db.models import F
+
+from collection.models import Resemblance
 from exports.models import Dataset, Split
 from exports.pseudonyms import fraction
+from exports.selection import AT_ONCE, Candidate, in_batches
 
+LEFT_OUT = "would put one person or near-duplicates in two splits"
 NAMES = ("train", "validation", "test")
 Edge = tuple[Any, Any]  # two image ids
 Shares = tuple[int, int, int]  # per cent of the clusters in each of NAMES
 USUAL: Shares = (70, 15, 15)
 
 
-def assign(dataset: Dataset, image_ids: Iterable[Any], at: datetime.datetime, shares: Shares = USUAL) -> dict[Any, str]:
-    """The split of each image; images that would join two splits are missing. Records what is new."""
-    splits = foresee(dataset, image_ids, at, shares)
-    recorded = set(Split.objects.filter(dataset=dataset).values_list("image_id", flat=True))
-    fresh = [Split(dataset=dataset, image_id=image, name=name) for image, name in splits.items()]
-    Split.objects.bulk_create([row for row in fresh if row.image_id not in recorded], batch_size=500)
-    return splits
+def record(dataset: Dataset, splits: Iterable[tuple[Any, str]]) -> None:
+    """Keep the split of each image, in few statements; what is recorded stays."""
+    for some in in_batches(splits):
+        rows = Split.objects.filter(dataset=dataset, image__in=[image for image, _ in some])
+        recorded = set(rows.values_list("image_id", flat=True))
+        fresh = [
+            Split(dataset_id=dataset.pk, image_id=image, name=name) for image, name in some if image not in recorded
+        ]
+        Split.objects.bulk_create(fresh)
 
 
 def foresee(
-    dataset: Dataset, image_ids: Iterable[Any], at: datetime.datetime, shares: Shares = USUAL
-) -> dict[Any, str]:
-    """What `assign` would say, without recording anything."""
-    wanted = set(image_ids)
-    recorded = dict(Split.objects.filter(dataset=dataset).values_list("image_id", "name"))
-    edges = list(Resemblance.objects.filter(found_at__lte=at).values_list("image_id", "original_id"))
-    subjects = _subjects(wanted | set(recorded) | {image for edge in edges for image in edge})
-    return _settle(lambda cluster: name_for(dataset, cluster, shares), wanted, recorded, edges, subjects)
+    dataset: Dataset,
+    candidates: Iterable[Candidate],
+    at: datetime.datetime,
+    left_out: Counter[str],
+    shares: Shares = USUAL,
+) -> Iterator[tuple[Candidate, str]]:
+    """Each candidate with its split, without recording anything; those that would join two splits are `left_out`.
+
+    They come one by one, but for those of clusters that sit in two splits, which wait for the end.
+    """
+    edges, subjects = _edges(at)
+    cluster_of = clusters(subjects, edges)
+    names, torn = _recorded_names(dataset, cluster_of)
+    merged: dict[Any, Candidate] = {}
+    for candidate in candidates:
+        subject = candidate.image.subject
+        cluster = cluster_of.get(subject, subject)
+        if cluster in torn:
+            merged[candidate.image.pk] = candidate
+        else:
+            yield candidate, names.get(cluster) or name_for(dataset, cluster, shares)
+    if merged:
+        held = {subject for subject, cluster in cluster_of.items() if cluster in torn}
+        held |= {candidate.image.subject for candidate in merged.values()}
+        kept = _settle_merged(_recorded(dataset, held), merged, edges, subjects)
+        left_out[LEFT_OUT] += len(merged) - len(kept)
+        yield from ((merged[image], name) for image, name in kept.items())
+
+
+def _edges(at: datetime.datetime) -> tuple[list[Edge], dict[Any, str]]:
+    """Resemblances of images of different subjects, and whose these images are: purged ones still hold together."""
+    found = Resemblance.objects.filter(found_at__lte=at).exclude(image__subject=F("original__subject"))
+    edges: list[Edge] = []
+    subjects: dict[Any, str] = {}
+    columns = ("image_id", "original_id", "image__subject", "original__subject")
+    for image, original, subject, other in found.order_by("pk").values_list(*columns).iterator(AT_ONCE):
+        edges.append((image, original))
+        subjects |= {image: subject, original: other}
+    return edges, subjects
+
+
+def _recorded_names(dataset: Dataset, cluster_of: Mapping[str, str]) -> tuple[dict[str, str], set[str]]:
+    """The recorded split of each cluster, and clusters that sit in more than one."""
+    names: dict[str, str] = {}
+    torn = set()
+    recorded = Split.objects.filter(dataset=dataset).values_list("image__subject", "name").distinct()
+    for subject, name in recorded.iterator(AT_ONCE):
+        cluster = cluster_of.get(subject, subject)
+        if names.setdefault(cluster, name) != name:
+            torn.add(cluster)
+    return names, torn
 
 
 def name_for(dataset: Dataset, cluster: str, shares: Shares = USUAL) -> str:
@@ -47,7 +96,7 @@ def name_for(dataset: Dataset, cluster: str, shares: Shares = USUAL) -> str:
     return "train" if percent < train else "validation" if percent < train + validation else "test"
 
 
-def clusters(subjects: dict[Any, str], edges: Iterable[Edge]) -> dict[str, str]:
+def clusters(subjects: Mapping[Any, str], edges: Iterable[Edge]) -> dict[str, str]:
     """Subject to the name of its cluster, which is its first subject in the alphabet."""
     parent = {subject: subject for subject in subjects.values()}
 
@@ -63,54 +112,28 @@ def clusters(subjects: dict[Any, str], edges: Iterable[Edge]) -> dict[str, str]:
     return {subject: root(subject) for subject in parent}
 
 
-def _settle(
-    draw: Callable[[str], str],
-    wanted: set[Any],
-    recorded: dict[Any, str],
-    edges: list[Edge],
-    subjects: dict[Any, str],
-) -> dict[Any, str]:
-    cluster_of = clusters(subjects, edges)
-    taken = _recorded_splits(recorded, subjects, cluster_of)
-    splits: dict[Any, str] = {}
-    merged = set()
-    for image in wanted:
-        cluster = cluster_of[subjects[image]]
-        if len(taken[cluster]) > 1:
-            merged.add(image)
-        else:
-            splits[image] = next(iter(taken[cluster]), None) or draw(cluster)
-    return splits | _settle_merged(merged, recorded, edges, subjects)
+def _recorded(dataset: Dataset, subjects: Iterable[str]) -> dict[Any, tuple[str, str]]:
+    """Image to split and subject, of all recorded images of these subjects."""
+    rows = Split.objects.filter(dataset=dataset).values_list("image_id", "name", "image__subject")
+    some = (rows.filter(image__subject__in=batch) for batch in in_batches(subjects))
+    return {image: (name, subject) for found in some for image, name, subject in found}
 
 
 def _settle_merged(
-    merged: set[Any], recorded: dict[Any, str], edges: list[Edge], subjects: dict[Any, str]
+    held: Mapping[Any, tuple[str, str]], merged: Collection[Any], edges: list[Edge], subjects: Mapping[Any, str]
 ) -> dict[Any, str]:
     """Without the newcomers; a cluster that joins two splits all the same keeps the split that holds more of it."""
+    recorded = {image: name for image, (name, _) in held.items()}
+    whose = {**subjects, **{image: subject for image, (_, subject) in held.items()}}
     newcomers = {image for image in merged if image not in recorded}
-    kept_edges = [edge for edge in edges if not newcomers & set(edge)]
-    cluster_of = clusters(subjects, kept_edges)
-    taken = _recorded_splits(recorded, subjects, cluster_of)
-    kept = {}
-    for image in merged - newcomers:
-        counts = taken[cluster_of[subjects[image]]]
-        if recorded[image] == min(counts, key=lambda name: (-counts[name], NAMES.index(name))):
-            kept[image] = recorded[image]
-    return kept
-
-
-def _recorded_splits(
-    recorded: dict[Any, str], subjects: dict[Any, str], cluster_of: dict[str, str]
-) -> defaultdict[str, Counter[str]]:
+    cluster_of = clusters(whose, [edge for edge in edges if not newcomers & set(edge)])
     taken: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for image, name in recorded.items():
-        taken[cluster_of[subjects[image]]][name] += 1
-    return taken
-
-
-def _subjects(image_ids: set[Any]) -> dict[Any, str]:
-    """Image id to subject. Nothing about use: purged images still hold their cluster together."""
-    rows = Image.objects.values_list("pk", "subject")
-    if len(image_ids) < 500:
-        rows = rows.filter(pk__in=image_ids)
-    return dict(rows)
+        taken[cluster_of[whose[image]]][name] += 1
+    kept = {}
+    for image in merged:
+        if image in recorded:
+            counts = taken[cluster_of[whose[image]]]
+            if recorded[image] == min(counts, key=lambda name: (-counts[name], NAMES.index(name))):
+                kept[image] = recorded[image]
+    return kept

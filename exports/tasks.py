@@ -6,14 +6,16 @@ from django.utils import timezone
 from exports import certificates, deviation_reports, notice_mails, notices, services
 from exports.models import Release
 
+LONGEST_BUILD = 6 * 60 * 60  # seconds; it keeps its lease, and another worker begins anew if it is killed
 
-@shared_task
+
+@shared_task(soft_time_limit=LONGEST_BUILD, time_limit=LONGEST_BUILD + 60)
 def build(release_id: int) -> None:
     """Build one release."""
     services.build_release(release_id=release_id)
 
 
-@shared_task
+@shared_task(soft_time_limit=LONGEST_BUILD, time_limit=LONGEST_BUILD + 60)
 def build_due() -> None:
     """Build whatever waits to be built."""
     due = Release.objects.filter(state=Release.State.BUILDING, next_attempt_at__lte=timezone.now())

@@ -14,6 +14,7 @@ from django.core.cache import caches
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.storage import Storage, storages
+from django.db.models import Exists, OuterRef
 
 from annotation import labelstudio
 from annotation.labelstudio import LabelStudioError
@@ -21,7 +22,7 @@ from annotation.models import LabelProject, LabelTask
 from collection import library_runs
 from collection.library_sources import BROKEN
 from collection.storage import keys_of
-from exports.models import ReleaseFile
+from exports.models import Item, ReleaseFile
 from exports.traces import Names, Report, Trace, column_traces, names_of, rows_traces, standing_of
 
 CHUNK = 1 << 20
@@ -77,8 +78,9 @@ def _files_in(bucket: Storage, folder: str) -> Iterator[str]:
 def _release_traces(names: Names) -> Iterator[Trace]:
     """Bytes of releases: shards that hold a row of the images, and files that name one of their hashes or row ids."""
     bucket = storages["releases"]
-    shards = ReleaseFile.objects.filter(carries_rows=True, release__items__image__in=names.ids).distinct()
-    held = {file.key for file in shards if _holds(file, names) and bucket.exists(file.key)}
+    mine = Item.objects.filter(image__in=names.ids, release=OuterRef("release"), shard=OuterRef("shard"))
+    keys = ReleaseFile.objects.filter(Exists(mine)).values_list("key", flat=True).distinct()
+    held = {key for key in keys if bucket.exists(key)}
     for key in _files_in(bucket, ""):
         if key not in held and key.endswith(ROWS):
             with bucket.open(key, "rb") as file:
@@ -86,11 +88,6 @@ def _release_traces(names: Names) -> Iterator[Trace]:
                     held.add(key)
     if held:
         yield Trace("releases", ", ".join(sorted(held)[:3]), len(held))
-
-
-def _holds(file: ReleaseFile, names: Names) -> bool:
-    mine = file.release.items.filter(image__in=names.ids)
-    return not file.shard or mine.filter(shard=file.shard).exists()
 
 
 def _zip_traces(names: Names, remarks: list[str]) -> Iterator[Trace]:

@@ -68,7 +68,7 @@ KNOWN: dict[str, tuple[Q, str] | None] = {
     "exports.revocation": (ALL, "that the row was revoked"),
     "exports.notice": (ALL, "what recipients were told to drop"),
     "exports.certificate": (ALL, "the certificate that it is erased"),
-    "exports.releasefile": (Q(purge__isnull=False) | Q(carries_rows=False), "a file whose bytes are deleted"),
+    "exports.releasefile": (Q(purge__isnull=False) | Q(shard=""), "a file whose bytes are deleted"),
     "consent.ledgerentry": (ALL, "the ledger, without identity"),
     "consent.erasurenote": (ALL, "the erasure list: a restored backup must forget it again"),
     "consent.rightsrequest": (ALL, "the words of a request; deleted by REQUEST_DAYS"),

@@ -2,13 +2,14 @@
 estimates against the tables of their paper (Applied Statistics 28, 1979)."""
 
 import random
+from collections import Counter
 from decimal import Decimal
 from itertools import product
 
 import numpy as np
 import pytest
 
-from annotation.quality import alpha_interval, box_overlap, dawid_skene, is_same, krippendorff_alpha
+from annotation.quality import alpha_interval, alpha_of_units, box_overlap, dawid_skene, is_same, krippendorff_alpha
 
 _ = None
 PUBLISHED = [
@@ -32,6 +33,15 @@ def test_published_example(level, alpha):
 )
 def test_published_two_observers_without_gaps(first, second, alpha):
     assert krippendorff_alpha([list(first), list(second)], "nominal") == pytest.approx(alpha, abs=0.0005)
+
+
+def test_units_of_one_kind_may_be_counted_together():
+    ratings = [row + row[5:6] for row in PUBLISHED]  # twice what annotators do not agree on
+    kinds = Counter(tuple(sorted(v for v in unit if v is not None)) for unit in zip(*ratings, strict=True))
+    assert kinds[1, 2, 3, 4] == 2
+    for level in ("nominal", "ordinal", "interval", "ratio"):
+        alpha = alpha_of_units(((Counter(unit), times) for unit, times in sorted(kinds.items())), level)
+        assert alpha == pytest.approx(krippendorff_alpha(ratings, level), abs=1e-12)
 
 
 def test_full_agreement_is_one():

@@ -27,6 +27,7 @@ NAMES = (
     "labelling_day",
     "label_kills",
     "releases",
+    "release_rows",
     "pull",
 )
 

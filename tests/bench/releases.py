@@ -27,7 +27,7 @@ def main() -> None:
             copied = seconds_to_copy(folder)
             print(
                 f"{there:>7,} photographs, {size / 1e6:,.0f} MB: built in {made['seconds']:.1f} s "
-                f"({made['worked']:.1f} s of processor time) with at most {made['megabytes']:.0f} MB of memory; "
+                f"({made['worked']:.1f} s of processor time), at most {made['megabytes']:.0f} MB in both processes; "
                 f"cp {copied:.1f} s; {copied / made['seconds']:.2f} of its speed"
             )
             shutil.rmtree(folder)

@@ -2,22 +2,30 @@
 
 import datetime
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from collection import freezes
 from collection.models import Image
 from consent import desk
 from consent.withdrawals import withdraw
-from exports import assembly, services
-from exports.models import FilePurge, Item, Release
+from exports import assembly, services, shard_files, shards
+from exports.definitions import define
+from exports.models import FilePurge, Format, Item, Release
 from exports.notices import revoke_items
 from exports.pictures import Pictures
+from exports.plans import Plan
 from exports.services import Refused, build_release, draft_release, publish_release
+from exports.shards import PATHS
 from tests.consent.factories import make_consent, make_licence
 from tests.exports.factories import (
     annotate,
@@ -42,13 +50,21 @@ def files_of(release, folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def plan_bytes(release, folder):
+def plan_bytes(release, folder, second=None):
     """Build the files again, from nothing but the database and the clean images."""
-    folder.mkdir()
     sized = folder.with_name(f"{folder.name}-sized")
     sized.mkdir()
-    pictures = Pictures(release.definition.longest_side, sized)
-    assembly.write_files(release, services.plan_release(release, pictures), release.checkpoint, folder, pictures.read)
+    plan = Plan.begin(folder.with_name(f"{folder.name}.sqlite"))
+    summary = services.plan_release(release, plan, Pictures(release.definition.longest_side, sized))
+    layout = assembly.layout_of(release, plan, summary, folder, sized)
+    shard_files.make_folders(layout)
+    if second:  # it writes all but the last shard
+        last = folder.with_name(f"{plan.shards[-1]}.begun")
+        last.touch()
+        second.begin(layout)
+        second.finish()
+        last.unlink()
+    assembly.write_files(release, plan, summary, release.checkpoint, layout, second)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -62,6 +78,122 @@ def test_the_same_snapshot_gives_the_same_bytes(tmp_path):
     annotate(release.items.first().image, dataset.campaign, make_annotator(), result(1))
     assert plan_bytes(release, tmp_path / "second") == first
     assert len(first) == 15
+
+
+def test_a_plan_asks_the_database_as_often_for_many_as_for_few(tmp_path):
+    """Nothing is asked for each row, person or basis."""
+    dataset, asked = make_labelled_dataset(people=2, each=1), []
+    for folder in (tmp_path / "few", tmp_path / "many"):
+        folder.mkdir()
+        release = draft_release(dataset=dataset, user=make_manager())
+        with CaptureQueriesContext(connection) as queries, closing(Plan.begin(folder / "plan.sqlite")) as plan:
+            services.plan_release(release, plan, Pictures(None, folder))
+            asked.append((len(plan), len(queries)))
+        services.discard_release(release=release, reason="another is next")
+        for _ in range(6):
+            annotate(make_image(), dataset.campaign, make_annotator(), result())
+    assert [rows for rows, _ in asked] == [2, 8]
+    assert asked[0][1] == asked[1][1]
+
+
+def test_whoever_goes_through_the_rows_of_a_plan_keeps_the_lease(tmp_path):
+    release, beats = draft_release(dataset=make_labelled_dataset(people=3, each=1), user=make_manager()), []
+    with closing(Plan.begin(tmp_path / "plan.sqlite", lambda: beats.append(1))) as plan:
+        services.plan_release(release, plan, Pictures(None, tmp_path))
+        planned = len(beats)
+        assert planned >= 9  # each row is added, looked at again, and its split is recorded
+        assert len(list(plan.entries())) == 3
+        assert len(beats) == planned + 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_that_cannot_be_kept_while_others_write_is_kept_afterwards():
+    """SQLite lets nobody write who is in the middle of reading what somebody else has written to since."""
+    release = draft_release(dataset=make_labelled_dataset(people=4, each=1), user=make_manager())
+    rows = Image.objects.order_by("pk").iterator(1)
+    next(rows)
+    with ThreadPoolExecutor(1) as another:
+        another.submit(write_elsewhere).result()
+    services._keep_lease(release)
+    assert len(list(rows)) == 3
+    services._keep_lease(release)
+    release.refresh_from_db()
+    assert release.next_attempt_at > timezone.now()
+
+
+def write_elsewhere():
+    Image.objects.update(last_error="somebody was here")
+    connections.close_all()
+
+
+# --- In two processes ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Shards of two rows, so that a few photographs make several."""
+    monkeypatch.setattr(shards, "MOST_ROWS", 2)
+
+
+def planned_layout(folder):
+    """A plan in every form, and how its shards are to be written."""
+    dataset = make_labelled_dataset(people=6)
+    define(dataset=dataset, user=make_manager(), fields={"formats": list(Format)}, targets=[])
+    release = draft_release(dataset=dataset, user=make_manager())
+    plan = Plan.begin(folder / "plan.sqlite")
+    summary = services.plan_release(release, plan, Pictures(None, folder))
+    layout = assembly.layout_of(release, plan, summary, folder / "files", folder)
+    shard_files.make_folders(layout)
+    return plan, layout
+
+
+def test_a_second_process_writes_what_this_one_would(small_shards, tmp_path):
+    plan, layout = planned_layout(tmp_path)
+    here = shard_files.write_shards(layout, plan)
+    elsewhere = replace(layout, folder=str(tmp_path / "elsewhere" / "files"))
+    shard_files.make_folders(elsewhere)
+    with shard_files.Second(tmp_path) as second:
+        second.begin(elsewhere)
+        assert sorted(second.finish(), key=lambda built: (built.shard, built.path)) == here
+    assert len(plan.shards) > 3
+    for built in here:
+        assert Path(elsewhere.folder, built.path).read_bytes() == Path(layout.folder, built.path).read_bytes()
+
+
+def test_two_processes_write_each_shard_once(small_shards, tmp_path):
+    plan, layout = planned_layout(tmp_path)
+    with shard_files.Second(tmp_path) as second:
+        second.begin(layout)
+        built = shard_files.write_shards(layout, plan, second)
+    assert sorted(one.path for one in built) == sorted(
+        PATHS[form].format(shard) for form in layout.forms for shard in plan.shards
+    )
+
+
+def test_what_a_second_process_cannot_read_is_said_here(small_shards, tmp_path):
+    plan, layout = planned_layout(tmp_path)
+    (_, _, clean_key), *_ = plan.rows_of(plan.shards[0])
+    storages["derivatives"].delete(clean_key)
+    with shard_files.Second(tmp_path) as second:
+        second.begin(layout)
+        with pytest.raises(RuntimeError, match="FileNotFoundError"):
+            second.finish()
+
+
+def test_a_second_process_that_is_killed_is_said_to_be(tmp_path):
+    with shard_files.Second(tmp_path) as second:
+        second._process.kill()
+        with pytest.raises(RuntimeError, match="status -9"):
+            second.finish()
+
+
+def test_a_release_is_the_same_whoever_writes_its_shards(small_shards, tmp_path):
+    dataset = make_labelled_dataset(people=6)
+    define(dataset=dataset, user=make_manager(), fields={"formats": list(Format)}, targets=[])
+    release = make_built(dataset)
+    first = files_of(release, tmp_path / "first")
+    with shard_files.Second(tmp_path) as second:
+        assert plan_bytes(release, tmp_path / "second", second) == first
 
 
 class Killed(BaseException):

@@ -2,6 +2,7 @@
 
 import datetime
 import io
+from collections import Counter
 
 import pytest
 from django.core.files.storage import storages
@@ -18,8 +19,9 @@ from exports.definitions import current_definition, define
 from exports.drafts import foresee
 from exports.labels import Rules, consolidate
 from exports.models import Definition, Split
-from exports.pictures import Pictures
+from exports.pictures import Pictures, read_picture
 from exports.preview import balance
+from exports.selection import Candidate
 from tests.collection.factories import make_call
 from tests.consent.factories import make_consent, make_licence
 from tests.exports.factories import (
@@ -185,11 +187,11 @@ def splits_of(release):
 
 def test_to_foresee_is_to_record_nothing():
     dataset = make_dataset()
-    images = [make_image().pk for _ in range(5)]
-    now = timezone.now()
-    assert splits.foresee(dataset, images, now).keys() == set(images)
+    images = [Candidate(make_image()) for _ in range(5)]
+    first, again = (list(splits.foresee(dataset, images, timezone.now(), Counter())) for _ in range(2))
+    assert [candidate for candidate, _ in first] == images
     assert not Split.objects.exists()
-    assert splits.foresee(dataset, images, now) == splits.assign(dataset, images, now)
+    assert first == again
 
 
 # --- Size ----------------------------------------------------------------------------------------
@@ -210,10 +212,11 @@ def test_photographs_are_made_smaller_with_the_places_in_them(tmp_path):
         assert [float(side) * 2 for side in after["labels"]["face"]] == pytest.approx(
             [float(side) for side in before["labels"]["face"]]
         )
-    pictures = Pictures(32, tmp_path)
-    with Picture.open(io.BytesIO(pictures.read(release.items.first().image))) as picture:
-        assert picture.size == (64, 48)  # not looked at yet, so as it is
-    assert pictures.look(release.items.first().image).width == 32
+    image = release.items.first().image
+    facts = Pictures(32, tmp_path).look(image)
+    smaller = read_picture(tmp_path, image.pk.hex, facts.clean_key, facts.sha256)
+    with Picture.open(io.BytesIO(smaller)) as picture:
+        assert picture.size == (facts.width, facts.height) == (32, 24)
 
 
 def test_stored_bytes_that_changed_are_not_made_smaller_either():

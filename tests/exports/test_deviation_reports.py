@@ -20,12 +20,15 @@ from exports.deviation_actions import actions_of, add_action, finish_action
 from exports.deviation_reports import last_quarter, make_report, report_quarter, withdrawal_effect
 from exports.models import DeviationAction, DeviationReport, GateException, Release
 from exports.pictures import Pictures
+from exports.plans import Plan
+from exports.selection import images_among
 from exports.services import build_release, draft_release, plan_release
 from tests.consent.factories import make_consent, make_user
 from tests.exports.factories import (
     annotate,
     make_annotator,
     make_built,
+    make_dataset,
     make_image,
     make_manager,
     make_published,
@@ -89,12 +92,21 @@ def test_a_build_that_starts_again_keeps_its_report(tmp_path):
     """Somebody changes an answer between two attempts: the documents of the release stay the same."""
     dataset = make_rated_dataset(ALIKE, people=5)
     release = draft_release(dataset=dataset, user=make_manager())
-    plan = plan_release(release, Pictures(None, tmp_path))
-    first = make_report(release=release, images=[row.image for row in plan.rows])
+    plan = Plan.begin(tmp_path / "plan.sqlite")
+    plan_release(release, plan, Pictures(None, tmp_path))
+    first = make_report(release=release, images=images_among(dataset, release.snapshot_at, plan.images()))
     person = dataset.campaign.tasks.first().image.consent.contributor
     demographics.save_answers(contributor=person, skin_tone="5")
     build_release(release_id=release.pk)
     assert Release.objects.get(pk=release.pk).deviation_report.document == first.document
+
+
+def test_what_is_lost_while_a_release_is_built_takes_nobody_else_out_of_its_report():
+    dataset, consents = make_dataset(), [make_consent() for _ in range(4)]
+    images = sorted((make_image(consent).pk.hex, consent) for consent in consents)
+    withdraw(consent=images[1][1])
+    found = images_among(dataset, timezone.now(), (image for image, _ in images))
+    assert [image.pk.hex for image in found] == [images[place][0] for place in (0, 2, 3)]
 
 
 def test_one_person_more_or_less_is_not_to_be_seen_in_the_next_report():

@@ -1,5 +1,7 @@
 """Rows keep their shard from release to release, so what did not change is stored and pulled once."""
 
+from contextlib import closing
+
 import pytest
 
 from annotation.answers import Control
@@ -7,6 +9,7 @@ from consent.withdrawals import withdraw
 from exports import pull, shards
 from exports.models import Item
 from exports.notices import revoke_items
+from exports.plans import Before, Plan
 from exports.writers import open_parquet, open_tar
 from tests.exports.factories import (
     annotate,
@@ -19,20 +22,28 @@ from tests.exports.factories import (
 )
 
 
-def place(row, subject, split="train", side=100):
-    return shards.Place(row, split, subject, side * side)
+def shards_of(folder, rows, before=()):
+    """By row id, where a plan puts rows of (row id, subject, side), after a release with `before`: row id to shard."""
+    with closing(Plan.begin(folder / "plan.sqlite")) as plan:
+        for row, subject, side in rows:
+            record = {"row_id": row, "subject": subject, "split": "train", "width": side, "height": side}
+            plan.add(record, image=row, clean_key="")
+        plan.place(Before(row, shard, "") for row, shard in before)
+        entries = list(plan.entries())
+    assert len(entries) == len(rows)
+    return {entry.row_id: entry.shard for entry in entries}
 
 
-def test_new_rows_fill_new_shards_person_by_person(monkeypatch):
+def test_new_rows_fill_new_shards_person_by_person(monkeypatch, tmp_path):
     monkeypatch.setattr(shards, "MOST_ROWS", 2)
-    rows = [place(row, person) for row, person in (("a", "p2"), ("b", "p1"), ("c", "p2"), ("d", "p1"))]
-    found = shards.assign(rows, {"b": "train-00004", "z": "train-00007", "y": "test-00009"})
+    rows = [(row, person, 100) for row, person in (("a", "p2"), ("b", "p1"), ("c", "p2"), ("d", "p1"))]
+    found = shards_of(tmp_path, rows, [("b", "train-00004"), ("z", "train-00007"), ("c", "test-00009")])
     assert found == {"b": "train-00004", "d": "train-00008", "a": "train-00008", "c": "train-00009"}
 
 
-def test_large_photographs_make_small_shards():
-    rows = [place(row, "p", side=10_000) for row in "abcde"]  # 100 megapixels each
-    found = shards.assign([*rows, place("f", "q", side=100_000)], {})
+def test_large_photographs_make_small_shards(tmp_path):
+    rows = [(row, "p", 10_000) for row in "abcde"]  # 100 megapixels each
+    found = shards_of(tmp_path, [*rows, ("f", "q", 100_000)])
     assert sorted(found.values()) == [
         "train-00000", "train-00000", "train-00001", "train-00001", "train-00002", "train-00003",
     ]  # fmt: skip

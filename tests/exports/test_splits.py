@@ -1,11 +1,14 @@
 """Nobody, and no near-duplicate, is in two splits; an image never changes its split."""
 
+from collections import Counter
+
 import pytest
 from django.utils import timezone
 
 from collection.models import Resemblance
 from exports import splits
 from exports.models import Split
+from exports.selection import Candidate
 from tests.consent.factories import make_consent
 from tests.exports.factories import make_dataset, make_image
 
@@ -13,7 +16,10 @@ pytestmark = pytest.mark.django_db
 
 
 def assign(dataset, images):
-    return splits.assign(dataset, [image.pk for image in images], timezone.now())
+    foreseen = splits.foresee(dataset, map(Candidate, images), timezone.now(), Counter())
+    found = {candidate.image.pk: name for candidate, name in foreseen}
+    splits.record(dataset, found.items())
+    return found
 
 
 def resemble(image, original):
