@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Collection
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -19,7 +18,7 @@ from annotation.dispute_models import Dispute, DisputeDecision, DisputeWords
 from annotation.gold import OWN_WORK
 from annotation.intake import SKIPPED, record_earnings
 from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTask
-from consent.mailing import try_to_send
+from consent.mailing import try_to_send, write_mail
 from consent.models import User
 from consent.refusals import Refused
 
@@ -176,13 +175,12 @@ def _tell(decision: DisputeDecision) -> None:
 
 
 def _mail(address: str, campaign: Campaign, decision: DisputeDecision) -> None:
-    send_mail(
+    write_mail(
         "Likeness: your dispute was decided",
         f"A second reviewer looked at what you disputed in “{campaign}”.\n\n{decision.get_outcome_display()}. "
         f"{decision.answer}\n\nYour page shows it beside the annotation:\n{settings.BASE_URL}/work/\n",
-        None,
         [address],
-    )
+    ).send()
 
 
 # --- Forgetting ----------------------------------------------------------------------------------

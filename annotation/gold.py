@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
@@ -20,7 +19,7 @@ from annotation.models import Annotation, Annotator, Campaign, Earning, LabelTas
 from annotation.quality import is_same
 from annotation.quality_models import GoldAnswer, Pause, Rejection
 from annotation.selection import AcceptedAnnotation, accepted_annotations
-from consent.mailing import try_to_send
+from consent.mailing import try_to_send, write_mail
 from consent.models import User
 from consent.refusals import Refused
 
@@ -165,14 +164,13 @@ def pause_annotator(*, annotator: Annotator, campaign: Campaign, reason: str) ->
 
 
 def _mail_pause(email: str, campaign: Campaign, reason: str) -> None:
-    send_mail(
+    write_mail(
         f"Likeness: your work on “{campaign.name}” is paused",
         f"{reason}\n\nYou get no more photographs of this campaign for now. What you earned stays yours, and other "
         f"campaigns stay open to you:\n{settings.BASE_URL}/work/\n\nIf you think that this is a mistake, answer this "
         "mail: a person will look at it.\n",
-        None,
         [email],
-    )
+    ).send()
 
 
 def lift_pause(*, pause: Pause, user: User) -> None:

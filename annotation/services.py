@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -23,6 +22,7 @@ from annotation.models import (
 )
 from annotation.terms import agree
 from collection.models import Image
+from consent.mailing import write_mail
 from consent.models import User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
@@ -113,13 +113,12 @@ def invite_annotator(*, email: str, invited_by: User) -> Invitation:
             invited_by=invited_by,
             expires_at=now + timedelta(days=INVITATION_DAYS),
         )
-    send_mail(
+    write_mail(
         "Likeness: you are invited to label photographs",
         "You are invited to label photographs for pay. Read the agreement and join here, "
         f"within {INVITATION_DAYS} days:\n\n{settings.BASE_URL}/work/join/{token}/\n",
-        None,
         [invitation.email],
-    )
+    ).send()
     return invitation
 
 

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
-from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Q
 from django.template.loader import render_to_string
@@ -32,7 +31,7 @@ from collection.models import (
 from collection.sealing import Altered
 from consent import desk
 from consent.clock import trusted_now
-from consent.mailing import absolute, send_claimed
+from consent.mailing import absolute, send_claimed, write_mail
 from consent.models import RightsRequest, User
 from consent.refusals import Refused
 from consent.roles import HARM_OFFICER, PROTECTION_OFFICER, addresses_of
@@ -153,9 +152,9 @@ def mail_due() -> int:
 
 def _mail(alarm: HarmAlarm, to: list[str]) -> bool:
     body = render_to_string("collection/mail/harm_match.txt", {"page": absolute("harm_case", alarm.pk)})
-    mail = EmailMessage("Likeness: a photograph matches a list of known harm", body, to=to)
+    message = write_mail("Likeness: a photograph matches a list of known harm", body, to)
     owed = HarmAlarm.objects.filter(pk=alarm.pk, told_at__isnull=True)
-    if not send_claimed(owed, mail.send, what=f"the alarm of request {alarm.pk}", due="due_at"):
+    if not send_claimed(owed, message.send, what=f"the alarm of request {alarm.pk}", due="due_at"):
         return False
     owed.update(told_at=timezone.now())
     return True

@@ -196,6 +196,7 @@ CELERY_TASK_ROUTES = {
     "collection.tasks.*": {"queue": "ingest"},
     "consent.tasks.*": {"queue": "ingest"},
     "annotation.tasks.*": {"queue": "label"},
+    "exports.tasks.build*": {"queue": "build"},  # takes hours; withdrawals in "export" wait for nobody
     "exports.tasks.*": {"queue": "export"},
 }
 CELERY_TASK_DEFAULT_QUEUE = "ingest"
@@ -256,6 +257,7 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])  # earlier o
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Likeness <noreply@localhost>")
+REPLY_TO_EMAIL = env.list("REPLY_TO_EMAIL", default=[])
 
 # --- Security -----------------------------------------------------------------------------------
 

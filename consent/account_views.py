@@ -8,14 +8,13 @@ from allauth.core import ratelimit
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.core.mail import send_mail
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 
 from consent import accounts
-from consent.mailing import absolute, try_to_send
+from consent.mailing import absolute, try_to_send, write_mail
 from consent.models import Contributor, User, Withdrawal
 from consent.pages import form_page
 from consent.refusals import Refused
@@ -83,4 +82,4 @@ def _mail_goodbye(address: str | None, certificate: str) -> None:
     if address:
         body = render_to_string("consent/mail/account_deleted.txt", {"certificate": certificate})
         subject = "Likeness: your account is deleted"
-        try_to_send(lambda: send_mail(subject, body, None, [address]), what="a deleted account's last mail")
+        try_to_send(write_mail(subject, body, [address]).send, what="a deleted account's last mail")

@@ -4,6 +4,8 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -25,3 +27,9 @@ class AccountAdapter(DefaultAccountAdapter):
         super().login(request, user)
         if contributor := Contributor.objects.filter(user=user).first():
             touch(contributor=contributor)
+
+    def render_mail(self, *arguments: Any, **more: Any) -> EmailMessage:
+        """Whoever answers a mail of allauth's reaches a person, as with ours (consent.mailing)."""
+        message: EmailMessage = super().render_mail(*arguments, **more)
+        message.reply_to = settings.REPLY_TO_EMAIL
+        return message

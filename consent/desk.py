@@ -9,7 +9,6 @@ import datetime
 import logging
 import uuid
 
-from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
@@ -17,7 +16,7 @@ from django.utils import timezone
 
 from consent import events
 from consent.adulthood import is_adult
-from consent.mailing import absolute, send_claimed
+from consent.mailing import absolute, send_claimed, write_mail
 from consent.models import Contributor, RightsRequest, User
 from consent.refusals import Refused
 from consent.roles import PROTECTION_OFFICER, addresses_of
@@ -200,7 +199,7 @@ def _tell_all(request: RightsRequest) -> None:
 
 def _tell(request: RightsRequest, subject: str, template: str, told: str) -> None:
     body = render_to_string(f"consent/mail/{template}", {"request": request})
-    EmailMessage(f"Likeness: {subject}", body, to=[request.reply_to]).send()
+    write_mail(f"Likeness: {subject}", body, [request.reply_to]).send()
     RightsRequest.objects.filter(pk=request.pk).update(**{told: timezone.now()})
 
 
@@ -231,4 +230,4 @@ def _alarm(request: RightsRequest, to: list[str]) -> bool:
 def _mail_alarm(request: RightsRequest, to: list[str]) -> None:
     facts = {"request": request, "page": absolute("desk_request", request.pk)}
     body = render_to_string("consent/mail/desk_overdue.txt", facts)
-    EmailMessage(f"Likeness: a request is overdue ({request.get_kind_display()})", body, to=to).send()
+    write_mail(f"Likeness: a request is overdue ({request.get_kind_display()})", body, to).send()

@@ -6,13 +6,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.core.mail import EmailMessage
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
 
-from consent.mailing import absolute, send_claimed
+from consent.mailing import absolute, send_claimed, write_mail
 from consent.models import Licence, LicenceWarning
 from consent.roles import DATA_MANAGER, addresses_of
 
@@ -105,7 +104,7 @@ def mail_warning(*, warning: LicenceWarning, to: list[str]) -> bool:
     owed = LicenceWarning.objects.filter(pk=warning.pk, mailed_at__isnull=True)
 
     def send() -> None:
-        EmailMessage(f"Licence: {warning}", _body(warning), to=to).send()
+        write_mail(f"Licence: {warning}", _body(warning), to).send()
 
     if not send_claimed(owed, send, what=f"licence warning {warning.pk}"):
         return False

@@ -1,4 +1,5 @@
-"""How every mail of ours goes out: claimed by moving the moment at which it is due, so that of two workers one sends.
+"""How every mail of ours goes out: written by `write_mail`, so that an answer reaches a person, and claimed by moving
+the moment at which it is due, so that of two workers one sends.
 
 A worker that dies after its claim is succeeded after MAIL_RETRY. What the mail server, or the mail itself, has against
 it is logged and tried again then; it keeps back no other mail.
@@ -6,10 +7,11 @@ it is logged and tried again then; it keeps back no other mail.
 
 import datetime
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.core.mail import EmailMessage
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +19,11 @@ from django.utils import timezone
 logger = logging.getLogger(__name__)
 
 MAIL_RETRY = datetime.timedelta(minutes=10)
+
+
+def write_mail(subject: str, body: str, to: Sequence[str]) -> EmailMessage:
+    """A mail of ours, to be sent. Answers go to REPLY_TO_EMAIL, where a person reads them."""
+    return EmailMessage(subject, body, to=to, reply_to=settings.REPLY_TO_EMAIL)
 
 
 def send_claimed(rows: QuerySet[Any], send: Callable[[], object], *, what: str, due: str = "mail_due_at") -> bool:

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from consent import events, ledger
 from consent.keys import signing_key
-from consent.mailing import absolute, send_claimed
+from consent.mailing import absolute, send_claimed, write_mail
 from consent.models import Consent, FormText, Purpose, Receipt, SignatureEvidence
 from consent.renewal import is_renewal
 from consent.signed_pdf import render_pdf
@@ -119,7 +119,7 @@ def _message(receipt: Receipt) -> EmailMessage:
     body = render_to_string(
         "consent/mail/receipt.txt", {"consent": consent, "me": absolute("me"), "withdraw": absolute("withdraw")}
     )
-    message = EmailMessage(f"Your receipt: {consent.text.title}", body, to=[consent.evidence.email])
+    message = write_mail(f"Your receipt: {consent.text.title}", body, [consent.evidence.email])
     message.attach(f"receipt-{consent.pk}.json", receipt.envelope, "application/json")
     message.attach(f"signed-text-{consent.pk}.pdf", bytes(receipt.pdf), "application/pdf")
     return message

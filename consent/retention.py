@@ -12,13 +12,12 @@ from importlib import import_module
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from consent.clock import trusted_now
-from consent.mailing import absolute, send_claimed
+from consent.mailing import absolute, send_claimed, write_mail
 from consent.models import Consent, Contributor, Receipt, RightsRequest, SignatureEvidence, User, Withdrawal
 from consent.retention_table import CONTACT, EVIDENCE, REQUESTS, UNCONFIRMED
 from consent.withdrawals import withdraw_all
@@ -69,16 +68,15 @@ def _remind(contributor: Contributor) -> bool:
 def _mail_reminder(contributor: Contributor) -> None:
     assert contributor.user is not None  # noqa: S101  # remind_lapsing asks for nobody else
     ends = contributor.last_contact_at + datetime.timedelta(days=CONTACT.days)
-    send_mail(
+    write_mail(
         "Likeness: do you want to stay?",
         "Hello,\n\n"
         f"we have not heard from you for a long time. On {ends:%-d %B %Y} your permissions end and your photographs "
         "are erased, unless you sign in before then. Signing in is enough, and there is nothing else to do:\n\n"
         f"{absolute('account_login')}\n\n"
         "If you would rather have it end, you need not do anything.\n",
-        None,
         [contributor.user.email],
-    )
+    ).send()
 
 
 # --- Old records ---------------------------------------------------------------------------------

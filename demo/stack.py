@@ -76,7 +76,7 @@ class Stack:
         return self.held.run(name, [sys.executable, "-m", module, *words], self.bare_env())
 
     def start_worker(self) -> None:
-        words = "-A config worker -B -Q ingest,label,export -c 2 --loglevel INFO --without-gossip --without-mingle"
+        words = "-A config worker -B -Q ingest,label,export,build -c 2 -l INFO --without-gossip --without-mingle"
         pidless = ["-s", str(self.var / "celerybeat-schedule")]
         self.held.start("worker", [sys.executable, "-m", "celery", *words.split(), *pidless], self.env)
 

@@ -22,7 +22,7 @@ from collection import keys, storage
 from collection.models import Image, ImageStatus, Removal
 from consent import ledger
 from consent.keys import signing_key
-from consent.mailing import absolute, send_claimed
+from consent.mailing import absolute, send_claimed, write_mail
 from consent.models import Contributor, LedgerEntry, Withdrawal
 from consent.signing import canonical_json, sha256_hex, sign_dsse, utc_text
 from exports.acts import Act, Place, Progress, RecipientState, ReleaseState, find_act, progress_of
@@ -223,6 +223,6 @@ def mail_certificate(*, mail: CertificateMail) -> bool:
 
 def _message(certificate: Certificate, address: str) -> EmailMessage:
     body = render_to_string("exports/mail/certificate.txt", {"page": absolute("certificate", certificate.act)})
-    message = EmailMessage("Your erasure certificate", body, to=[address])
+    message = write_mail("Your erasure certificate", body, [address])
     message.attach(f"certificate-{certificate.act}.json", certificate.envelope, "application/json")
     return message

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
-from consent.mailing import send_claimed
+from consent.mailing import send_claimed, write_mail
 from exports.models import AccessToken, Acknowledgement, Dataset, Notice, NoticeDuty, NoticeMail, Recipient
 
 log = logging.getLogger(__name__)
@@ -83,15 +82,14 @@ def _free(notice: Notice, recipient: Recipient, **fields: datetime.datetime) -> 
 
 def _mail(notice: Notice, recipient: Recipient, subject: str, why: str) -> None:
     dataset, version = notice.release.dataset, notice.release.version
-    send_mail(
+    write_mail(
         f"Likeness: {subject} {dataset.slug} {version}",
         f"Hello {recipient.name},\n\n"
         f"{why}: {dataset.title} {version} ({notice.revocations.count()} in this notice). "
         "Run your pull command again on every copy: it takes them out and tells us so.\n\n"
         f"Notice {notice.pk}: {settings.BASE_URL}/datasets/{dataset.slug}/\n",
-        None,
         [recipient.email],
-    )
+    ).send()
 
 
 # --- How they stand ------------------------------------------------------------------------------

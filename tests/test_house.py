@@ -71,6 +71,12 @@ def test_services_know_no_http():
     assert [path for path in quiet if "django.http" in path.read_text()] == []
 
 
+def test_every_mail_is_written_where_answers_get_an_address():
+    ours = [path for app in ("consent", "collection", "annotation", "exports") for path in (ROOT / app).rglob("*.py")]
+    writers = [path.name for path in ours if re.search(r"EmailMessage\(|send_mail\(", path.read_text())]
+    assert writers == ["mailing.py"]
+
+
 @pytest.mark.django_db
 def test_every_table_of_proof_refuses_changes():
     wanted = {f"{app}_{name}" for app, names in PROOF.items() for name in names.split()}

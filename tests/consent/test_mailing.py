@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.core.mail.backends.locmem import EmailBackend
+from django.urls import reverse
 from django.utils import timezone
 
 from consent import desk
 from consent.mailing import MAIL_RETRY, send_claimed
 from consent.models import RightsRequest
+from tests.consent.factories import make_user
 
 pytestmark = pytest.mark.django_db
 TROUBLE = [
@@ -84,3 +86,14 @@ def test_there_is_one_place_that_claims_mails():
     claiming = re.compile(r"_RETRY = datetime\.timedelta")
     files = [path for app in ("consent", "collection", "annotation", "exports") for path in (root / app).rglob("*.py")]
     assert [path.name for path in files if claiming.search(path.read_text())] == ["mailing.py"]
+
+
+def test_an_answer_reaches_a_person(client, settings, mailoutbox):
+    settings.REPLY_TO_EMAIL = ["people@example.org"]
+    answered("somebody@example.org")
+    desk.mail_due()
+    client.post(reverse("account_reset_password"), {"email": make_user("new@example.org").email})
+    assert [(message.to, message.reply_to) for message in mailoutbox] == [
+        (["somebody@example.org"], ["people@example.org"]),
+        (["new@example.org"], ["people@example.org"]),  # allauth's own
+    ]
