@@ -1,6 +1,7 @@
 """The gateway's side to Label Studio: calls in an annotator's name, and files in nobody's."""
 
 import atexit
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,10 @@ from consent.refusals import Refused
 TIMEOUT = httpx.Timeout(20.0, connect=3.0)  # seconds
 PASSED_BACK = ("content-type", "content-length", "content-encoding", "last-modified", "etag", "cache-control")
 PASSED_ON = ("accept-encoding", "if-modified-since", "if-none-match")
+
+LONGEST_SECONDS = 1e9
+LARGEST_ID = 2**63
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 NOT_YOUR_CAMPAIGN = "This campaign is not open to you now."
 NOT_YOUR_TASK = "This photograph was not given to you to label, or it may not be used any more."
@@ -64,9 +69,8 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
         return _next_task(annotator, account, allowed, path)
     there = _there(annotator, account, allowed, whose)
     sent = gateway.passed_on(rule, body) if rule.body else None
+    _check_fields(sent or {})
     skipped = (sent or {}).get("was_cancelled", False)
-    if not isinstance(skipped, bool):  # Label Studio would read it in a way of its own
-        raise Refused("Whether a photograph was skipped is true or false.")
     answered = allowed.ids.get("task", there.get("task")) if rule.answers else None
     if "annotation" in allowed.ids and sent is not None and not {"result", "was_cancelled"} & set(sent):
         answered = None  # how long it took, and the like: no answer, which would have a place kept
@@ -79,6 +83,20 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
     if answered is not None:
         note_answer(annotator, external_id=answered, skipped=skipped)
     return Answer(answer.status_code, rule.show(told, whose))
+
+
+def _check_fields(sent: Mapping[str, Any]) -> None:
+    """Refused for what Label Studio would read in a way of its own, or fail at: it keeps "Infinity" as a time, and from
+    then on shows that task to nobody."""
+    seconds, draft, unique = sent.get("lead_time"), sent.get("draft_id"), sent.get("unique_id")
+    if not isinstance(sent.get("was_cancelled", False), bool):
+        raise Refused("Whether a photograph was skipped is true or false.")
+    if seconds is not None and not (type(seconds) in (int, float) and abs(seconds) < LONGEST_SECONDS):
+        raise Refused("How long it took is a number of seconds.")
+    if draft is not None and not (type(draft) is int and 0 <= draft < LARGEST_ID):
+        raise Refused("A draft is named by its number.")
+    if unique is not None and not (isinstance(unique, str) and UUID.fullmatch(unique)):
+        raise Refused("An answer is named by a UUID.")
 
 
 def _check_answer(annotator: Annotator, external_id: int, result: Any) -> None:

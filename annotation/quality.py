@@ -28,10 +28,7 @@ def krippendorff_alpha(ratings: Ratings, level: str) -> float | None:
 def alpha_of_units(units: Iterable[tuple[Counter[Any], int]], level: str) -> float | None:
     """Krippendorff's alpha of kinds of units: how often each value was given in one, and how many units are like it."""
     paired = [(unit, times) for unit, times in units if unit.total() > 1]
-    total: Counter[Any] = Counter()
-    for unit, times in paired:
-        total.update({value: count * times for value, count in unit.items()})
-    frequencies = {value: float(total[value]) for value in (sorted(total) if level != "nominal" else total)}
+    frequencies = _frequencies(paired, level)
     distance = _table(frequencies, level)
     expected = _disagreement(frequencies, distance)
     if not expected:
@@ -40,9 +37,12 @@ def alpha_of_units(units: Iterable[tuple[Counter[Any], int]], level: str) -> flo
     return 1 - (sum(frequencies.values()) - 1) * observed / expected
 
 
-def _frequencies(units: Sequence[Counter[Any]], *, ordered: bool) -> dict[Any, float]:
-    total: Counter[Any] = sum(units, Counter())
-    return {value: float(total[value]) for value in (sorted(total) if ordered else total)}
+def _frequencies(units: Iterable[tuple[Counter[Any], int]], level: str) -> dict[Any, float]:
+    """How often each value was given in all units, in the order of values where they have one."""
+    total: Counter[Any] = Counter()
+    for unit, times in units:
+        total.update({value: count * times for value, count in unit.items()})
+    return {value: float(total[value]) for value in (total if level == "nominal" else sorted(total))}
 
 
 def _table(frequencies: Frequencies, level: str) -> dict[frozenset[Any], float]:
@@ -183,7 +183,7 @@ def alpha_interval(ratings: Ratings, level: str, *, draws: int = DRAWS, seed: in
     """
     units = [Counter(value for value in unit if value is not None) for unit in zip(*ratings, strict=True)]
     paired = [unit for unit in units if unit.total() > 1]
-    values = list(_frequencies(paired, ordered=level != "nominal"))
+    values = list(_frequencies(((unit, 1) for unit in paired), level))
     if len(values) < 2:
         return None
     counts = np.array([[unit[value] for value in values] for unit in paired], dtype=float)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.dateformat import format as date_format
 
+from consent.dates import day
 from consent.mailing import absolute, send_claimed, write_mail
 from consent.models import Licence, LicenceWarning
 from consent.roles import DATA_MANAGER, addresses_of
@@ -46,11 +46,6 @@ def _term(licence: Licence, live: bool, today: datetime.date) -> Standing:
         return Standing("its purposes have come to an end", "bad")
     left = licence.ends_on - today
     return Standing(f"in force, ends {_in_days(left.days)}", "warn") if left <= AHEAD else Standing("in force", "ok")
-
-
-def day(date: datetime.date) -> str:
-    """27 Nov 2026, as on every page."""
-    return date_format(date, "j M Y")
 
 
 def _in_days(days: int) -> str:

@@ -234,7 +234,14 @@ def _headed(answer: HttpResponse | FileResponse, file: ReleaseFile, part: Part |
 
 
 class Token(DatasetView):
-    @described("end_token", None, "End the token that asks", also={204: OpenApiResponse(description="It has ended.")})
+    takes = staticmethod(reporting_token)  # one that has expired still reports, so it can be ended as well
+
+    @described(
+        "end_token",
+        None,
+        "End the token that asks",
+        also={204: OpenApiResponse(description="It has ended."), 401: api_schema.ENDED_TOKEN},
+    )
     def delete(self, request: Request, slug: str) -> Response:
         """For a token that others may have seen. Copies stay bound by the terms; it still reads the notices."""
         token: AccessToken = self.request.auth  # type: ignore[assignment]
@@ -245,7 +252,12 @@ class Token(DatasetView):
 class NoticeList(DatasetView):
     takes = staticmethod(known_token)  # what was withdrawn must still leave its holder's copies
 
-    @described("notices", api_schema.NoticesAnswer, "The signed notices about withdrawn rows")
+    @described(
+        "notices",
+        api_schema.NoticesAnswer,
+        "The signed notices about withdrawn rows",
+        also={401: api_schema.UNKNOWN_TOKEN},
+    )
     def get(self, request: Request, slug: str) -> Response:
         """Whoever holds a copy drops the rows that these name. `pull.py` does so, and reports it.
 
@@ -263,6 +275,7 @@ class NoticeAcknowledge(DatasetView):
         "Report that a notice was applied",
         request=api_schema.Applied,
         also={
+            401: api_schema.ENDED_TOKEN,
             400: OpenApiResponse(description="Not such a report. The answer names the field and says why."),
             415: OpenApiResponse(api_schema.Said, "Reports are JSON."),
         },

@@ -132,6 +132,8 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
 
 NO_TOKEN = OpenApiResponse(Said, "No token, or one that is unknown, has expired or was ended.")
+ENDED_TOKEN = OpenApiResponse(Said, "No token, or one that is unknown or was ended.")
+UNKNOWN_TOKEN = OpenApiResponse(Said, "No token, or one that is unknown.")
 NOT_THERE = OpenApiResponse(Said, "Nothing there that this token opens.")
 TOO_OFTEN = OpenApiResponse(Said, "Too many requests in this minute. `Retry-After` says after how many seconds again.")
 REFUSALS = {401: NO_TOKEN, 404: NOT_THERE, 429: TOO_OFTEN}

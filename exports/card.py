@@ -1,6 +1,7 @@
 """README.md: the release for people. A Hugging Face header, then a datasheet in seven sections, from data."""
 
 import json
+import re
 from collections.abc import Sequence
 
 from annotation.answers import Control
@@ -11,6 +12,9 @@ from exports.summary import Summary
 from exports.writers import NUMBERS, TEXTS, column
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+# What opens a block in Markdown that may reach beyond its line, or makes a heading, also within the items of a list.
+BEGINS_BLOCK = re.compile(r"^((?:\s|(?:[-+*]|\d{1,9}[.)])(?=\s+\S))*+)([#>=`~-])")
+BEGINS_HTML = re.compile(r"<(?=[a-zA-Z/!?])")
 FEATURES = {
     "rating": ["dtype: float64"],
     "choices": ["dtype: string"],
@@ -163,8 +167,9 @@ def _maintenance(release: Release, summary: Summary) -> str:
 
 
 def plain(text: str) -> str:
-    """What somebody typed, without lines that would begin a section or another header of the card.
+    """What somebody typed, in which nothing begins a section of the card or hides what comes after it.
 
-    Browsers send lines that end in CR LF; a card has one kind of line end.
+    Lists, links and emphasis stay; headings, quotations, fences and HTML are shown as they were typed. Browsers send
+    lines that end in CR LF; a card has one kind of line end.
     """
-    return "\n".join(line.lstrip("#").strip() if line.lstrip().startswith("#") else line for line in text.splitlines())
+    return "\n".join(BEGINS_HTML.sub(r"\\<", BEGINS_BLOCK.sub(r"\1\\\2", line)) for line in text.splitlines())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from collection.models import DIMENSIONS, Image, Target
 from collection.progress import label, shown_targets
-from consent.licence_warnings import day
+from consent.dates import day
 from consent.suppression import SMALL
 from exports.costs import Costs, costs_of_images
 from exports.drafts import Draft

@@ -165,7 +165,7 @@ def open_dsse(envelope: str, payload_type: str, key: Ed25519PublicKey, what: str
         payload = base64.b64decode(parsed["payload"], validate=True)
         kind = parsed["payloadType"].encode()
         signatures = [base64.b64decode(one["sig"], validate=True) for one in parsed["signatures"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Trouble(BAD, f"{what} is not a signed envelope: {error}") from error
     signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
     if kind.decode() == payload_type and any(_verifies(key, signature, signed) for signature in signatures):
@@ -304,7 +304,7 @@ def apply_to_copy(
         return
     signed = _signed_here(target, key)
     if not (target / SUMS).exists() or not (sums or signed):
-        shutil.rmtree(target)  # never complete, and never will be, or nothing says what should be in it
+        _remove_version(target)  # never complete, and never will be, or nothing says what should be in it
         return
     gone = {row["row_id"] for named in rows.values() for row in named}
     left, damaged = _sort_out(target, sums, signed, gone)
@@ -312,6 +312,8 @@ def apply_to_copy(
     lines = [json.dumps(row, sort_keys=True) + "\n" for row in sorted(removed, key=lambda row: row["position"])]
     ours = {REMOVED: "".join(lines)} | {f"notices/{number}.dsse.json": text for number, text in envelopes.items()}
     for path, text in ours.items():
+        if (target / path).is_dir():
+            _remove(target / path)
         _replace(target / path, text.encode())
         left[path] = sha256_of(target / path)
     _patch_documents(target, left)
@@ -329,13 +331,14 @@ def _sort_out(
     begun, left, damaged = _begun(target), {}, []
     for path, sha256 in sorted((sums | signed).items()):
         _drop_leftovers(target / path, ".part", ".new")
+        _bring_home(target / path)
         if path == REMOVED or path.startswith("notices/"):
             continue  # made anew
         found = _sha256_here(target / path)
         if found in {sha256, sums.get(path)} or (path, found) in begun:
             left[path] = _take_out(target, path, gone) or found
         else:
-            (target / path).unlink(missing_ok=True)
+            _remove(target / path)
             left[path] = sha256
             damaged.append(path)
     return left, damaged
@@ -349,6 +352,30 @@ def _signed_here(target: Path, key: Ed25519PublicKey) -> dict[str, str]:
         return {}
 
 
+def _bring_home(path: Path) -> None:
+    """A file that lies elsewhere, with a link in its place, comes here: its rows are to leave that disk as well."""
+    if path.is_symlink() and path.is_file():
+        fresh, there = path.with_name(path.name + ".new"), path.resolve()
+        shutil.copyfile(there, fresh)
+        fresh.replace(path)
+        there.unlink()
+
+
+def _remove(path: Path) -> None:
+    """Delete a file, a link, or a folder that lies where a file should."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_version(target: Path) -> None:
+    """Delete a version, also where a link leads to its folder."""
+    shutil.rmtree(target.resolve())
+    if target.is_symlink():
+        target.unlink()
+
+
 def _sha256_here(path: Path) -> str:
     """Nothing if it cannot be read."""
     try:
@@ -359,7 +386,10 @@ def _sha256_here(path: Path) -> str:
 
 def _begun(target: Path) -> set[tuple[str, str]]:
     """Path and sum of each file that a killed pull may have rewritten. The last line may not be whole."""
-    text = (target / BEGUN).read_text(errors="replace") if (target / BEGUN).exists() else ""
+    if not (target / BEGUN).is_file():
+        _remove(target / BEGUN)
+        return set()
+    text = (target / BEGUN).read_text(errors="replace")
     return {(path, sha256) for sha256, path in re.findall("^([0-9a-f]{64})  (.+)$", text, re.MULTILINE)}
 
 
@@ -563,7 +593,7 @@ class Fetch:
 def _drop_leftovers(path: Path, *endings: str) -> None:
     """What a pull that was killed had begun beside a file: it may hold rows that a later notice takes out."""
     for ending in endings:
-        path.with_name(path.name + ending).unlink(missing_ok=True)
+        _remove(path.with_name(path.name + ending))
 
 
 def reuse(other: Path, path: Path, sha256: str) -> bool:
@@ -688,7 +718,7 @@ def pull(server: Server, slug: str, version: str | None, folder: Path, key_file:
         fetch(server, target, slug, release, key)
     except Trouble as trouble:
         if trouble.code == WITHDRAWN and not (target / SUMS).exists() and target.exists():
-            shutil.rmtree(target)
+            _remove_version(target)
         raise
     return target
 

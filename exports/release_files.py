@@ -95,6 +95,12 @@ def purge(file: ReleaseFile) -> None:
     FilePurge.objects.get_or_create(file=file)
 
 
+def purge_again(release: Release) -> None:
+    """Delete what a builder, so late that the release was published and a row withdrawn meanwhile, has stored anew."""
+    for file in release.files.filter(purge__isnull=False).select_related("release__dataset"):
+        purge(file)
+
+
 def delete_own(release: Release) -> None:
     """Delete the bytes of a release that was given up, but for those that published ones share."""
     storage = storages["releases"]

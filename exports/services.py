@@ -7,12 +7,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -147,6 +147,7 @@ def _build(release: Release) -> None:
         files = write_files(release, plan, summary, checkpoint, layout, second)
         keys = release_files.store(release, files, folder, beat)
         _record(release, plan, files, keys)
+    release_files.purge_again(release)
     if Release.objects.filter(pk=release.pk, state=Release.State.DISCARDED).exists():
         release_files.delete_own(release)  # it was given up while its bytes were being stored
 
@@ -199,10 +200,12 @@ def _heart(release: Release) -> Callable[[], None]:
 
 def _keep_lease(release: Release) -> None:
     """Now or with the next beat: while we go through rows that others have written since, SQLite lets us not write."""
-    with suppress(OperationalError):
-        Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
-            next_attempt_at=timezone.now() + LEASE
-        )
+    held = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING)
+    try:
+        held.update(next_attempt_at=timezone.now() + LEASE)
+    except OperationalError:
+        if connection.vendor != "sqlite":
+            raise
 
 
 def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str, str]) -> None:

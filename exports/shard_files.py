@@ -124,7 +124,8 @@ def built_file(folder: Path, path: str, *, shard: str = "") -> Built:
 class Second:
     """A second process that writes shards of a plan.
 
-    It takes a second to start, so it is started before there is a plan. It ends with us.
+    It takes a second to start, so it is started before there is a plan. If we are killed, it ends after the shard that
+    it writes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -144,12 +145,14 @@ class Second:
     def begin(self, layout: Layout) -> None:
         """Let it write what nobody else has begun; what it says beside its answers goes where ours goes."""
         assert self._process.stdin  # noqa: S101  # asked for
-        with self._process.stdin as asked:
-            json.dump(asdict(layout), asked)
+        with suppress(BrokenPipeError), self._process.stdin as asked:  # it is dead already: `finish` says so
+            json.dump({"parent": os.getpid(), "layout": asdict(layout)}, asked)
         self._process.stdin = None
 
     def finish(self, beat: Callable[[], object] = lambda: None) -> list[Built]:
-        """What it wrote, once it is done. RuntimeError with what went wrong."""
+        """What it wrote, once it is done. RuntimeError with what went wrong, or if it was never told to begin."""
+        if self._process.stdin and self._process.poll() is None:
+            raise RuntimeError("the second process that writes shards was not told which")
         while (status := self._process.poll()) is None:
             beat()
             with suppress(subprocess.TimeoutExpired):
@@ -164,10 +167,11 @@ class Second:
 
 def serve() -> None:
     """Write what our parent, which says on standard input how, has not begun; on standard output what that was."""
-    parent, layout = os.getppid(), Layout(**json.load(sys.stdin))
+    told = json.load(sys.stdin)
+    layout = Layout(**told["layout"])
     plan = Plan(Path(layout.plan))
     for shard in plan.shards:
-        if os.getppid() != parent:  # it was killed: nobody waits for this
+        if os.getppid() != told["parent"]:  # it was killed: nobody waits for this
             return
         try:
             answer: Any = [asdict(built) for built in _write_some(layout, plan, [shard])]

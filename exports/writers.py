@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.answers import Control
-from collection.models import Image
 from exports.label_forms import Record
 from exports.labels import Label
 
@@ -46,7 +45,6 @@ FEATURES: dict[str, dict[str, Any]] = {
     "box": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 4, "_type": "List"},
     "point": {"feature": {"dtype": "float32", "_type": "Value"}, "length": 2, "_type": "List"},
 }
-ReadImage = Callable[[Image], bytes]
 Add = Callable[[Record, bytes], None]  # a row with its photograph
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from collection import erasure
 from consent import append_only, audit, ledger, licence_warnings, licensing
+from consent.dates import day
 from consent.models import Licence, LicenceWarning
 from consent.refusals import Refused
 from tests.consent.factories import make_licence, make_purpose, make_user
@@ -195,17 +196,17 @@ def test_licences_that_cannot_be(client, manager, changes, words):
 def test_how_a_licence_stands_in_words():
     licence = make_licence(starts=today() - DAY, ends=today() + 40 * DAY, volume_cap=5)
 
-    def words(day, used=0, live=True):
-        said = licence_warnings.standing(licence, live=live, used=used, today=today() + day * DAY)
+    def words(days, used=0, live=True):
+        said = licence_warnings.standing(licence, live=live, used=used, today=today() + days * DAY)
         return [one.words for one in said]
 
-    assert words(-2, live=False) == [f"starts on {licence_warnings.day(licence.starts_on)}"]
+    assert words(-2, live=False) == [f"starts on {day(licence.starts_on)}"]
     assert words(0) == ["in force"]
     assert words(0, used=5) == ["in force", "used up"]
     assert words(10) == ["in force, ends in 30 days"]
     assert words(39) == ["in force, ends tomorrow"]
     assert words(40) == ["in force, ends today at midnight UTC"]
-    assert words(41, live=False) == [f"ended on {licence_warnings.day(licence.ends_on)}"]
+    assert words(41, live=False) == [f"ended on {day(licence.ends_on)}"]
     assert words(0, live=False) == ["its purposes have come to an end"]
 
 
@@ -290,7 +291,7 @@ def test_staff_pages_show_what_ends(client, manager):
     for page in ("/staff/", "/staff/licences/"):
         html = client.get(page).content.decode()
         assert "“Soon” ends in 3 days" in html
-        assert f"“Over” ended on {licence_warnings.day(over.ends_on)}" in html
+        assert f"“Over” ended on {day(over.ends_on)}" in html
         assert "“Long gone” ended" not in html
     client.force_login(make_user("", "fairness analyst"))
     assert "Soon" not in client.get("/staff/").content.decode()

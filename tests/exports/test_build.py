@@ -2,29 +2,36 @@
 
 import datetime
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from markdown_it import MarkdownIt
 
 from collection import freezes
 from collection.models import Image
 from consent import desk
 from consent.withdrawals import withdraw
 from exports import assembly, services, shard_files, shards
+from exports.card import plain
 from exports.definitions import define
-from exports.models import FilePurge, Format, Item, Release
+from exports.models import FilePurge, Format, Item, Release, ReleaseFile
 from exports.notices import revoke_items
 from exports.pictures import Pictures
 from exports.plans import Plan
 from exports.services import Refused, build_release, draft_release, publish_release
+from exports.shard_files import Layout
 from exports.shards import PATHS
 from tests.consent.factories import make_consent, make_licence
 from tests.exports.factories import (
@@ -183,8 +190,36 @@ def test_what_a_second_process_cannot_read_is_said_here(small_shards, tmp_path):
 def test_a_second_process_that_is_killed_is_said_to_be(tmp_path):
     with shard_files.Second(tmp_path) as second:
         second._process.kill()
+        second._process.wait()
+        second.begin(Layout("", "", "", [], [], ""))
         with pytest.raises(RuntimeError, match="status -9"):
             second.finish()
+
+
+def test_a_second_process_that_is_not_told_what_to_write_is_not_waited_for(tmp_path):
+    with shard_files.Second(tmp_path) as second, pytest.raises(RuntimeError, match="was not told which"):
+        second.finish()
+
+
+def test_a_second_process_whose_parent_is_gone_writes_nothing(small_shards, tmp_path):
+    _, layout = planned_layout(tmp_path)
+    told = json.dumps({"parent": os.getppid(), "layout": asdict(layout)})  # which started us, not it
+    started = [sys.executable, "-c", shard_files.STARTED]
+    done = subprocess.run(started, input=told, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert not [path for path in Path(layout.folder).rglob("*") if path.is_file()]
+
+
+def test_a_large_release_is_built_by_two_processes(small_shards, monkeypatch):
+    release = draft_release(dataset=make_labelled_dataset(people=6), user=make_manager())
+    photographs = Image.objects.count()
+    monkeypatch.setattr(services, "SHARED_FROM", photographs)
+    assert not services._is_large(release)
+    monkeypatch.setattr(services, "SHARED_FROM", photographs - 1)
+    assert services._is_large(release)
+    build_release(release_id=release.pk)  # where the second process is told nothing, this fails
+    release.refresh_from_db()
+    assert (release.state, release.last_error) == (Release.State.BUILT, "")
 
 
 def test_a_release_is_the_same_whoever_writes_its_shards(small_shards, tmp_path):
@@ -224,6 +259,31 @@ def test_a_build_that_was_killed_starts_again_and_gives_the_same_bytes(at, tmp_p
     assert release.state == "built"
     assert files_of(release, tmp_path / "first") == plan_bytes(release, tmp_path / "second")
     assert release.attestations.count() == 6
+
+
+def test_a_builder_that_comes_late_puts_nothing_back(monkeypatch):
+    """It stood still while another built, the release was published, and one withdrew."""
+    release = draft_release(dataset=make_labelled_dataset(people=6, each=1), user=make_manager())
+    storage = storages["releases"]
+    save, stood_still = type(storage).save, []
+
+    def save_late(self, name, content, **kwargs):
+        if not stood_still:
+            stood_still.append(name)
+            Release.objects.filter(pk=release.pk).update(next_attempt_at=timezone.now())
+            build_release(release_id=release.pk)
+            publish_release(release=Release.objects.get(), user=make_manager())
+            withdraw(consent=Image.objects.first().consent)
+            revoke_items()
+        return save(self, name, content, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(storage), "save", save_late)
+        build_release(release_id=release.pk)
+    purged = list(FilePurge.objects.values_list("file__key", flat=True))
+    assert purged
+    assert not [key for key in purged if storage.exists(key)]
+    assert all(storage.exists(file.key) for file in ReleaseFile.objects.filter(purge=None))
 
 
 def test_a_build_under_way_is_left_alone():
@@ -464,3 +524,22 @@ def test_of_two_drafts_at_the_same_moment_one_is_refused(monkeypatch):
     monkeypatch.setattr("exports.services.discard_release", lambda **told: False)  # the other one is not seen yet
     with pytest.raises(Refused, match="same moment"):
         draft_release(dataset=dataset, user=make_manager())
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "## Uses", "Uses\n---", "Uses\n===", "Uses\n-", "Uses\n- ", "```\nopen", "  ~~~", "<!-- hidden", "<div>",
+        "> ## Uses", "- # Uses", "1. # Uses", "- 2) > ## Uses", "- ```",
+    ],
+)  # fmt: skip
+def test_nothing_typed_begins_a_section_or_hides_one(typed):
+    shown = MarkdownIt("commonmark").render(f"{plain(typed)}\n\n## Gate\n\nIt failed.")
+    assert shown.endswith("<h2>Gate</h2>\n<p>It failed.</p>\n")
+    assert shown.count("<h") == 1
+    assert "<!--" not in shown
+
+
+def test_lists_and_links_that_somebody_typed_stay():
+    typed = "- one, *more*\n- two: https://example.org\n\na < b - c"
+    assert plain(typed) == typed

@@ -217,3 +217,55 @@ def test_the_next_release_is_pulled_beside_a_copy_that_cannot_be_mended(pulling,
     newest = newer(release)
     assert pulling() == pull.OK
     assert verify.main([str(target.parent / newest.version), "--key", str(pem)]) == 0
+
+
+# --- What is no file, or lies elsewhere -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+@pytest.mark.parametrize("path", FORMS)
+def test_a_row_leaves_the_disk_that_a_link_leads_to(path, is_damaged, copy, notices, tmp_path):
+    words, elsewhere = traces(copy, withdrawn(notices)), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    there = (copy / path).rename(elsewhere / Path(path).name)
+    (copy / path).symlink_to(there)
+    if is_damaged:
+        there.write_bytes(there.read_bytes() + b"x")
+    applied(copy, notices)
+    assert holding(copy, words) == holding(elsewhere, words) == []
+    assert (copy / path).exists() != is_damaged
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_version_on_another_disk_loses_its_rows_there(is_complete, copy, notices, tmp_path):
+    words = traces(copy, withdrawn(notices))
+    there = copy.rename(tmp_path / "elsewhere")
+    copy.symlink_to(there)
+    if not is_complete:
+        (there / pull.SUMS).unlink()
+    applied(copy, notices)
+    assert there.exists() == copy.exists() == is_complete
+    assert holding(there, words) == []
+
+
+PLACES = [*FORMS, "README.md", "attestations.jsonl", pull.REMOVED, pull.BEGUN, "README.md.new", f"{TRAIN}.new"]
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_a_folder_where_a_file_should_be_stops_no_notice(path, copy, notices):
+    words = traces(copy, withdrawn(notices))
+    (copy / path).unlink(missing_ok=True)
+    (copy / path).mkdir()
+    (copy / path / "within").write_bytes(words[0])
+    applied(copy, notices)
+    assert holding(copy, words) == []
+    assert all(f"notices/{number}.dsse.json" in pull.local_sums(copy) for number in notices)
+
+
+def test_a_statement_nested_without_end_is_damaged_and_no_more(copy, notices):
+    words = traces(copy, withdrawn(notices))
+    (copy / pull.STATEMENT).write_text("[" * 200_000)
+    applied(copy, notices)
+    assert holding(copy, words) == []
+    with pytest.raises(pull.Trouble, match="not a signed envelope"):
+        pull.open_dsse("[" * 200_000, pull.NOTICE_TYPE, public_key(), "notice 1")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from consent.keys import public_key
 from consent.signing import open_dsse, sha256_hex
 from consent.withdrawals import withdraw
-from exports.api import NoticeAcknowledge, NoticeList
+from exports.api import NoticeAcknowledge, NoticeList, Token
 from exports.api_access import BearerToken
 from exports.models import AccessToken, Acknowledgement, Download, Notice, Recipient
 from exports.notices import NOTICE_TYPE, revoke_items
@@ -120,7 +120,6 @@ def test_a_token_of_old_reads_the_notices_of_its_dataset_and_nothing_else(cease,
         "1.0.0/balance/", "1.0.0/since/1.0.0/",
     ]  # fmt: skip
     assert {ask(client, token, path=path).status_code for path in others} == {401}
-    assert ask(client, token, "delete", "token/").status_code == 401
     make_dataset(slug="others")
     bearer = {"Authorization": f"Bearer {token}"}
     assert client.get("/api/datasets/others/notices/", headers=bearer).status_code == 404
@@ -140,12 +139,23 @@ def test_a_token_that_others_may_have_seen_reports_nothing_for_its_recipient(cea
     assert Acknowledgement.objects.count() == (status == 200)
 
 
+def test_what_has_expired_can_still_be_ended(client, dataset):
+    """For it still reports."""
+    token = make_token(dataset)
+    expire()
+    client.force_login(make_manager())
+    assert ">End it now</button>" in client.get("/staff/datasets/portraits/").content.decode()
+    client.logout()
+    assert ask(client, token, "delete", "token/").status_code == 204
+    assert ask(client, token, "delete", "token/").status_code == 401  # it was ended
+
+
 def test_every_address_of_a_dataset_wants_a_live_token_unless_it_is_said_here():
     views = [one.callback.view_class for one in urlpatterns if one.pattern.regex.pattern.startswith("^api/datasets")]
     assert len(views) > 5
     assert {view.authentication_classes for view in views} == {(BearerToken,)}
     lenient = {view: view.takes for view in views if view.takes != find_token}
-    assert lenient == {NoticeList: known_token, NoticeAcknowledge: reporting_token}
+    assert lenient == {NoticeList: known_token, NoticeAcknowledge: reporting_token, Token: reporting_token}
 
 
 def test_whoever_has_copies_is_told_of_notices_all_the_same(client, dataset):
