@@ -100,7 +100,7 @@ def test_the_ledger_knows_amounts_and_no_accounts():
     annotator = make_earner()
     give(annotator, "-1.5", reason="Ada was paid for a test")
     make_run()
-    told = [json.loads(entry.payload) for entry in LedgerEntry.objects.all()]
+    told = [json.loads(entry.payload) for entry in LedgerEntry.objects.order_by("pk")]
     kinds = [entry["kind"] for entry in told if entry.get("annotator") == str(annotator.pk)]
     assert kinds == ["earning.recorded", "adjustment.made", "payment.changed", "payment.changed"]
     assert [entry["state"] for entry in told if entry["kind"] == "payment.changed"] == ["prepared", "sent"]
@@ -566,7 +566,7 @@ def test_killed_at_any_call_everybody_is_paid_once():
     assert states() == ["settled"] * 3
     assert [balance(person) for person in people] == [Decimal("0.0056")] * 3
     assert PaymentChange.objects.count() == 9
-    kinds = [json.loads(entry.payload)["kind"] for entry in LedgerEntry.objects.all()]
+    kinds = [json.loads(entry.payload)["kind"] for entry in LedgerEntry.objects.order_by("pk")]
     assert kinds.count("payment.changed") == 9
 
 

@@ -39,7 +39,7 @@ def test_a_valid_annotation_is_accepted_and_earns_once(task):
 def test_the_ledger_hears_of_the_earning_without_identity(task):
     annotator = make_annotator(7)
     annotation = record_annotation(task=task, remote=remote(7))
-    entries = [json.loads(entry.payload) for entry in LedgerEntry.objects.all()]
+    entries = [json.loads(entry.payload) for entry in LedgerEntry.objects.order_by("pk")]
     (entry,) = [entry for entry in entries if entry["kind"] == "earning.recorded"]
     assert entry["annotation"] == str(annotation.pk)
     assert entry["annotator"] == str(annotator.pk)
