@@ -35,7 +35,7 @@ def write_files(
         _write(folder, "attestations.jsonl", attestation_lines(release, checkpoint)),
     ]
     subjects = [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in files]
-    statement = sign_statement(release, checkpoint, subjects, plan.root(), len(plan))
+    statement = sign_statement(release, checkpoint, subjects, plan.root, len(plan))
     files = sorted([*files, _write(folder, STATEMENT, [statement.encode()])], key=lambda file: file.path)
     sums = "".join(f"{file.sha256}  {file.path}\n" for file in files)
     return [*files, _write(folder, SUMS, [sums.encode()])]

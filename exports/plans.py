@@ -6,6 +6,7 @@ Phases: `add` each row in any order, `place` them in shards, then read them shar
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -166,8 +167,9 @@ class Plan:
         """Of one shard, in their order: each row's line, its image (hex), and where its photograph lies."""
         return self._held.execute(ROWS_OF, (shard,)).fetchall()
 
+    @cached_property
     def root(self) -> str:
-        """The Merkle root over all rows (hex)."""
+        """The Merkle root over all rows (hex), once they are placed."""
         tree = merkle.Frontier()
         for entry in self.entries():
             tree.add(entry.leaf)

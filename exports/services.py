@@ -213,7 +213,7 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
     sums = next(built.sha256 for built in files if built.path == SUMS)
     with transaction.atomic():
         first = Release.objects.filter(pk=release.pk, state=Release.State.BUILDING).update(
-            state=Release.State.BUILT, sums_sha256=sums, rows_root=plan.root(), last_error=""
+            state=Release.State.BUILT, sums_sha256=sums, rows_root=plan.root, last_error=""
         )
         if not first:
             return
