@@ -398,22 +398,25 @@ def test_without_a_key_the_first_one_is_kept(live_server, release, tmp_path, cap
     assert kept.read_text() == public_pem(public_key())
 
 
+class Endless:
+    """An answer of as many pieces as are asked for."""
+
+    status = 200
+
+    def __init__(self, read):
+        self.read = read
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
 def test_a_server_that_sends_without_end_fills_no_disk(tmp_path):
-    class Endless:
-        status = 200
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
-        def read(self, most):
-            return b"x" * most
-
     class Server:
         def open(self, path, **more):
-            return Endless()
+            return Endless(lambda most: b"x" * most)
 
     part = tmp_path / "README.md.part"
     pull._receive(Server(), "/README.md", part, 3_000_000, threading.Event())
@@ -423,25 +426,16 @@ def test_a_server_that_sends_without_end_fills_no_disk(tmp_path):
 def test_the_first_trouble_ends_what_the_other_threads_fetch(tmp_path):
     begun = threading.Event()
 
-    class Endless:
-        status = 200
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
-        def read(self, most):
-            if begun.is_set():
-                files.stopped.wait(20)
-            begun.set()
-            return b"x" * 10
+    def ten_bytes(most):
+        if begun.is_set():
+            files.stopped.wait(20)
+        begun.set()
+        return b"x" * 10
 
     class Server:
         def open(self, path, **more):
             if path.endswith("large"):
-                return Endless()
+                return Endless(ten_bytes)
             begun.wait(20)
             raise pull.Trouble(pull.BAD, "the other file is wrong")
 
