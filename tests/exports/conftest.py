@@ -1,6 +1,7 @@
 """One release on disk, made once: checks of copies need no database."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from django.db import transaction
@@ -67,3 +68,18 @@ def applied(copy, notices):
     }
     pull.apply_to_copy(copy, notices, rows, public_key())
     return copy
+
+
+def killed_before(name, pulling, monkeypatch):
+    """A pull that is killed just before the file of this name takes its place."""
+    replace = Path.replace
+
+    def die(self, other):
+        if self.name == name:
+            raise KeyboardInterrupt
+        return replace(self, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            pulling()

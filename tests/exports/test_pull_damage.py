@@ -12,7 +12,7 @@ from consent.keys import public_key
 from consent.withdrawals import withdraw
 from exports import notices as signing
 from exports import pull, verify
-from tests.exports.conftest import applied
+from tests.exports.conftest import applied, killed_before
 from tests.exports.factories import rows_of
 from tests.exports.test_pull import TRAIN, ids, pulling, release, target
 from tests.exports.test_pull_rights import newer
@@ -175,17 +175,7 @@ def test_a_document_that_came_again_is_brought_up_to_date_though_that_pull_was_k
     after = (target / path).read_bytes()
     empty(target / path, ())
 
-    replace = Path.replace
-
-    def die(self, other):
-        if self.name == f"{path}.new":
-            raise KeyboardInterrupt
-        return replace(self, other)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", die)
-        with pytest.raises(KeyboardInterrupt):
-            pulling()
+    killed_before(f"{path}.new", pulling, monkeypatch)
     assert pulling() == pull.OK
     assert (target / path).read_bytes() == after
     assert verify.main([str(target), "--key", str(pem)]) == 0

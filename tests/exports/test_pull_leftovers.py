@@ -1,12 +1,12 @@
 """What a killed pull leaves beside the files of a copy goes with the next one: it may hold rows of who withdraws."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from consent.withdrawals import withdraw
 from exports import notices, pull
+from tests.exports.conftest import killed_before
 from tests.exports.test_pull import TRAIN, pulling, release, target
 from tests.exports.test_pull_rights import newer
 
@@ -30,17 +30,8 @@ def test_a_part_that_was_begun_goes_when_another_version_has_the_file(pulling, r
 
 def test_a_link_that_was_begun_goes_though_the_older_version_is_no_more(pulling, release, target, monkeypatch):
     assert pulling() == pull.OK
-    new, replace = target.parent / newer(release).version, Path.replace
-
-    def die(self, other):
-        if self.name == "train-00000.parquet.new":
-            raise KeyboardInterrupt
-        return replace(self, other)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", die)
-        with pytest.raises(KeyboardInterrupt):
-            pulling()
+    new = target.parent / newer(release).version
+    killed_before("train-00000.parquet.new", pulling, monkeypatch)
     assert "train-00000.parquet.new" in leftovers(new)
     shutil.rmtree(target)
     assert pulling() == pull.OK
