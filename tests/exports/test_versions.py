@@ -79,7 +79,7 @@ def test_the_card_says_what_changed_and_what_the_drafter_noted(first, tmp_path):
     release.refresh_from_db()
     card = files_of(release, tmp_path)["README.md"].decode()
     assert "Since 1.0.0: 1 rows added, 0 removed, 0 with other labels, 10 kept." in card
-    assert "Notes of this release: Better light.\nNot a heading" in card
+    assert "Notes of this release: Better light.\n\\# Not a heading\n" in card
     assert card.count("\n## ") == 7
     assert "\r" not in card
 
