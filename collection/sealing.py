@@ -120,3 +120,9 @@ class Unsealed(io.RawIOBase):
     def close(self) -> None:
         self._sealed.close()
         super().close()
+
+
+def unseal(key: bytes, name: str, sealed: bytes) -> bytes:
+    """All that was sealed, at once."""
+    with Unsealed(key, name, io.BytesIO(sealed), len(sealed)) as content:
+        return content.readall()

@@ -24,7 +24,7 @@ def write_files(
     second: Second | None = None,
 ) -> list[Built]:
     """Write the release into the layout's folder; the list is in the order of SHA256SUMS, which comes last."""
-    folder = Path(layout.folder)
+    folder, root = Path(layout.folder), plan.root  # now: the second process has begun without us
     written = shard_files.write_shards(layout, plan, second)
     hashes = {one.path: (one.sha256, one.size) for one in written if not one.path.startswith(folder_of(ROWS))}
     files = [
@@ -35,7 +35,7 @@ def write_files(
         _write(folder, "attestations.jsonl", attestation_lines(release, checkpoint)),
     ]
     subjects = [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in files]
-    statement = sign_statement(release, checkpoint, subjects, plan.root, len(plan))
+    statement = sign_statement(release, checkpoint, subjects, root, len(plan))
     files = sorted([*files, _write(folder, STATEMENT, [statement.encode()])], key=lambda file: file.path)
     sums = "".join(f"{file.sha256}  {file.path}\n" for file in files)
     return [*files, _write(folder, SUMS, [sums.encode()])]

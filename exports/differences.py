@@ -14,7 +14,7 @@ from exports.labels import Label, Rules, consolidate
 from exports.models import Item, Release
 from exports.plans import Before
 from exports.pseudonyms import keyed
-from exports.selection import AT_ONCE, Candidate, Said, in_batches, said_by_image
+from exports.selection import AT_ONCE, Candidate, Photograph, Said, in_batches, said_by_image
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def rows_before(release: Release, *, same_size: bool) -> Iterator[Before]:
             )
 
 
-def labels_text(said: Iterable[Said], image: Image, rules: Rules) -> str:
+def labels_text(said: Iterable[Said], image: Image | Photograph, rules: Rules) -> str:
     """The consolidated labels in the one form that two releases are compared by, whatever size either has."""
     return canonical_json(_labels(said, image.width, image.height, rules))
 

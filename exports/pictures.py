@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image as Picture
 
 from collection.imaging import open_safely
-from collection.models import Image
-from collection.storage import derivatives, open_sealed
+from collection.storage import derivatives, read_sealed
 from consent.signing import sha256_hex
+from exports.selection import Photograph
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Pictures:
     def __init__(self, longest_side: int | None, folder: Path, beat: Callable[[], object] = lambda: None) -> None:
         self.longest_side, self.folder, self.beat = longest_side, folder, beat
 
-    def look(self, image: Image) -> Facts:
+    def look(self, image: Photograph) -> Facts:
         """What the photograph is in this release."""
         assert image.width is not None  # noqa: S101 -- a CHECK constraint: accepted images have a size
         assert image.height is not None  # noqa: S101
@@ -48,10 +48,10 @@ class Pictures:
             width, height = picture.size
         return Facts(sha256_hex(content), width, height, "jpg")
 
-    def _kept(self, image: Image) -> Path:
+    def _kept(self, image: Photograph) -> Path:
         return self.folder / f"{image.pk.hex}.jpg"
 
-    def _clean(self, image: Image) -> bytes:
+    def _clean(self, image: Photograph) -> bytes:
         return _stored(image.pk.hex, image.clean_key, image.clean_sha256)
 
 
@@ -64,8 +64,7 @@ def read_picture(folder: Path, image: str, clean_key: str, sha256: str) -> bytes
 
 
 def _stored(image: str, clean_key: str, sha256: str) -> bytes:
-    with open_sealed(derivatives(), clean_key) as file:
-        content: bytes = file.read()
+    content = read_sealed(derivatives(), clean_key)
     if sha256_hex(content) != sha256:
         raise ValueError(f"the stored bytes of image {image} are not those that were accepted")
     return content

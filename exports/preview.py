@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from collection.models import DIMENSIONS, Image, Target
+from collection.models import DIMENSIONS, Target
 from collection.progress import label, shown_targets
 from consent.dates import day
 from consent.suppression import SMALL
 from exports.costs import Costs, costs_of_images
 from exports.drafts import Draft
 from exports.group_rows import answers_of
+from exports.selection import Photograph
 from exports.splits import NAMES
 
 STEP = 5  # people; what is told is a multiple of it
@@ -76,7 +77,7 @@ def look_at(draft: Draft) -> Look:
     )
 
 
-def balance(goals: Sequence[Target], images: Sequence[Image]) -> list[Balance]:
+def balance(goals: Sequence[Target], images: Sequence[Photograph]) -> list[Balance]:
     """How far these images come up to the goals, the broadest first."""
     goals = sorted(goals, key=lambda goal: len(goal.asks()))
     if not goals:
@@ -107,7 +108,7 @@ def _rounded(number: int) -> int:
     return number // STEP * STEP
 
 
-def terms(images: Iterable[Image]) -> list[Terms]:
+def terms(images: Iterable[Photograph]) -> list[Terms]:
     """What permits them, and until when, those with the most photographs first."""
     counts = Counter((image.consent.text if image.consent else None, image.licence) for image in images)
     found = []

@@ -12,7 +12,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from collection.models import Image
 from consent import ledger
 from consent.keys import signing_key
 from consent.models import Checkpoint, Consent, LedgerEntry, Licence
@@ -22,7 +21,7 @@ from exports.models import Attestation, Dataset, Definition, Release
 from exports.pictures import Facts
 from exports.plans import Plan
 from exports.pseudonyms import commitment, keyed
-from exports.selection import AT_ONCE, Candidate, Said, in_batches
+from exports.selection import AT_ONCE, Candidate, Photograph, Said, in_batches
 
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "urn:likeness:release:1"
@@ -63,7 +62,7 @@ def _annotation(dataset: Dataset, said: Said) -> dict[str, str]:
     }
 
 
-def basis_of(image: Image) -> Basis:
+def basis_of(image: Photograph) -> Basis:
     """The consent or licence of an image."""
     basis = image.consent or image.licence
     assert basis is not None  # noqa: S101 -- a CHECK constraint: exactly one of them

@@ -22,11 +22,6 @@ from exports.models import Dataset, Definition
 
 AT_ONCE = 2_000  # rows read from the database
 T = TypeVar("T")
-# What a release is made of.
-READ = (
-    "consent", "licence", "call", "subject", "sha256", "received_at", "width", "height", "clean_key", "clean_sha256",
-    "clean_format",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,11 +36,33 @@ class Said:
     currency: str
 
 
+class Photograph(NamedTuple):
+    """What of an image a release is made of, under the names that it has there. Read much faster than an `Image`."""
+
+    pk: uuid.UUID
+    consent_id: uuid.UUID | None
+    licence_id: uuid.UUID | None
+    call_id: uuid.UUID | None
+    subject: str
+    sha256: str
+    received_at: datetime.datetime
+    width: int | None
+    height: int | None
+    clean_key: str
+    clean_sha256: str
+    clean_format: str
+    consent: Consent | None = None
+    licence: Licence | None = None
+
+
+READ = Photograph._fields[:-2]  # without the bases, of which many photographs have one
+
+
 @dataclass(frozen=True)
 class Candidate:
     """An image that a release may hold, with what was said about it."""
 
-    image: Image
+    image: Photograph
     said: tuple[Said, ...] = ()
 
 
@@ -79,11 +96,10 @@ def eligible(definition: Definition, at: datetime.datetime) -> Selection:
 def candidates(definition: Definition, at: datetime.datetime, left_out: Counter[str]) -> Iterator[Candidate]:
     """The same one by one, in the order of their ids. `left_out` is complete when the last one was taken."""
     rules, usable = _rules(definition), 0
-    for images in in_batches(_usable(definition.dataset, at).only(*READ).iterator(AT_ONCE)):
+    for images in in_batches(_usable(definition.dataset, at).values_list(*READ).iterator(AT_ONCE)):
         usable += len(images)
-        _attach_bases(images)
-        said = said_by_image(definition, at, images=[image.pk for image in images])
-        for image in images:
+        said = said_by_image(definition, at, images=[image[0] for image in images])
+        for image in _with_bases(images):
             candidate = Candidate(image, tuple(said.get(image.pk, ())))
             if reason := _misfit(rules, candidate):
                 left_out[reason] += 1
@@ -138,22 +154,19 @@ def count_closed(dataset: Dataset, wanted: Iterable[str]) -> int:
     return closed
 
 
-def _attach_bases(images: Iterable[Image]) -> None:
-    """Each basis once, with what it covers: read with every photograph, a text of many pages would be read as often."""
+def _with_bases(rows: Sequence[tuple[Any, ...]]) -> Iterator[Photograph]:
+    """Each basis once, with what it covers: read with every photograph, a text of many pages would be read as often.
+
+    `rows` are as READ.
+    """
     covers = ("granted", "withdrawals")
-    held = {image.consent_id for image in images if image.consent_id}
-    consents = Consent.objects.prefetch_related(*covers).in_bulk(held)
-    licences = Licence.objects.prefetch_related("granted").in_bulk(
-        {image.licence_id for image in images if image.licence_id}
-    )
+    consents = Consent.objects.prefetch_related(*covers).in_bulk({consent for _, consent, *_ in rows if consent})
+    licences = Licence.objects.prefetch_related("granted").in_bulk({licence for _, _, licence, *_ in rows if licence})
     texts = FormText.objects.select_related("form").in_bulk({consent.text_id for consent in consents.values()})
     for consent in consents.values():
         consent.text = texts[consent.text_id]
-    for image in images:
-        if image.consent_id:
-            image.consent = consents[image.consent_id]
-        elif image.licence_id:
-            image.licence = licences[image.licence_id]
+    for row in rows:
+        yield Photograph._make((*row, consents.get(row[1]), licences.get(row[2])))
 
 
 def accepted_by(at: datetime.datetime) -> ImageQuerySet:
@@ -205,7 +218,7 @@ def _rules_for_images(definition: Definition) -> list[Rule]:
     return rules
 
 
-def _covers(image: Image, land: str) -> bool:
+def _covers(image: Photograph, land: str) -> bool:
     """A consent is for a purpose wherever that is followed; a licence names the countries it is good for."""
     return image.licence is None or bool({WORLD, land} & set(image.licence.territory.split(",")))
 

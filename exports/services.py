@@ -4,12 +4,11 @@ import datetime
 import logging
 import tempfile
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -18,7 +17,7 @@ from django.utils import timezone
 
 from collection.models import Freeze, Image, ImageStatus
 from consent import ledger
-from consent.models import LedgerEntry, User
+from consent.models import Checkpoint, LedgerEntry, User
 from consent.refusals import Refused
 from consent.signing import sha256_hex
 from exports import deviation_reports, gate, provenance, release_files, selection, splits
@@ -26,6 +25,7 @@ from exports.assembly import SUMS, layout_of, write_files
 from exports.definitions import kept_definition
 from exports.differences import labels_text, rows_before
 from exports.drafts import foresee
+from exports.many_rows import insert_rows
 from exports.models import Dataset, DeviationReport, Item, Release, ReleaseFile
 from exports.pictures import Pictures
 from exports.plans import Plan
@@ -37,8 +37,8 @@ __all__ = ("Refused", "build_release", "discard_release", "draft_release", "publ
 log = logging.getLogger(__name__)
 LEASE = datetime.timedelta(seconds=30)  # a build that is silent for so long was killed
 RENEW_SECONDS = 5.0
-AT_ONCE = 500  # items written to the database
 LONGEST_WAIT = datetime.timedelta(minutes=5)
+COLUMNS = ("release_id", "image_id", "position", "row_id", "split", "shard", "leaf_hash")  # of an item
 READ_WITH = (  # a build's release
     "dataset__purpose", "dataset__campaign", "definition__dataset__campaign", "previous__dataset__campaign",
     "previous__definition__dataset__campaign",
@@ -135,15 +135,11 @@ def _build(release: Release) -> None:
         folder, sized = Path(name, "release"), Path(name, "sized")
         sized.mkdir()
         summary = plan_release(release, plan, Pictures(release.definition.longest_side, sized, beat))
-        checkpoint = provenance.sealed_checkpoint(release)
-        if checkpoint is None:
-            raise RuntimeError("the ledger is being sealed by another process; tried again soon")
         layout = layout_of(release, plan, summary, folder, sized)
         make_folders(layout)
         if second:
-            second.begin(layout)
-        images = selection.images_among(release.dataset, release.snapshot_at, plan.images())
-        deviation_reports.make_report(release=release, images=images)
+            second.begin(layout)  # it writes shards while we record what will be in them
+        checkpoint = record_plan(release, plan)
         files = write_files(release, plan, summary, checkpoint, layout, second)
         keys = release_files.store(release, files, folder, beat)
         _record(release, plan, files, keys)
@@ -153,8 +149,7 @@ def _build(release: Release) -> None:
 
 
 def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
-    """What the release holds goes into an empty `plan`: selection as of its snapshot, splits and attested bases (both
-    recorded on the way)."""
+    """What the release holds goes into an empty `plan`: selection as of its snapshot, splits, places in shards."""
     dataset, definition, at = release.dataset, release.definition, release.snapshot_at
     left_out: Counter[str] = Counter()
     tally, describe = Tally(), provenance.describer(dataset, at, plan)
@@ -171,12 +166,23 @@ def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
         raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
     if not len(plan):
         raise Refused(f"Nothing is left: every image {splits.LEFT_OUT}.")
-    splits.record(dataset, ((uuid.UUID(hex=image), split) for image, split in plan.splits()))
-    provenance.attest(release, plan)
     earlier = release.previous
     same_size = bool(earlier and earlier.definition.longest_side == definition.longest_side)
     plan.place(rows_before(earlier, same_size=same_size) if earlier else ())
     return tally.summary(subjects=plan.subjects, left_out=+left_out, change=plan.change() if earlier else None)
+
+
+def record_plan(release: Release, plan: Plan) -> Checkpoint:
+    """What has to stand before a release is built: splits, attested bases under the checkpoint that is returned, and
+    the deviation report. A build that starts again finds them."""
+    splits.record(release.dataset, plan.splits())
+    provenance.attest(release, plan)
+    checkpoint = provenance.sealed_checkpoint(release)
+    if checkpoint is None:
+        raise RuntimeError("the ledger is being sealed by another process; tried again soon")
+    images = selection.images_among(release.dataset, release.snapshot_at, plan.images())
+    deviation_reports.make_report(release=release, images=images)
+    return checkpoint
 
 
 def _is_large(release: Release) -> bool:
@@ -217,9 +223,7 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
         )
         if not first:
             return
-        items = _items(release, plan)
-        while some := list(islice(items, AT_ONCE)):
-            Item.objects.bulk_create(some)
+        insert_rows(Item, COLUMNS, _items(release, plan))
         ReleaseFile.objects.bulk_create(
             ReleaseFile(
                 release=release,
@@ -233,17 +237,10 @@ def _record(release: Release, plan: Plan, files: list[Built], keys: Mapping[str,
         )
 
 
-def _items(release: Release, plan: Plan) -> Iterator[Item]:
+def _items(release: Release, plan: Plan) -> Iterator[tuple[Any, ...]]:
+    """A row of COLUMNS for each row of the plan."""
     for position, entry in enumerate(plan.entries()):
-        yield Item(
-            release_id=release.pk,
-            image_id=uuid.UUID(hex=entry.image),
-            position=position,
-            row_id=entry.row_id,
-            split=entry.split,
-            shard=entry.shard,
-            leaf_hash=entry.leaf.hex(),
-        )
+        yield release.pk, entry.image, position, entry.row_id, entry.split, entry.shard, entry.leaf.hex()
 
 
 def _note_failure(release: Release, error: Exception) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import F
 
 from collection.models import Resemblance
+from exports.many_rows import insert_rows
 from exports.models import Dataset, Split
 from exports.pseudonyms import fraction
 from exports.selection import AT_ONCE, Candidate, in_batches
@@ -24,15 +25,10 @@ Shares = tuple[int, int, int]  # per cent of the clusters in each of NAMES
 USUAL: Shares = (70, 15, 15)
 
 
-def record(dataset: Dataset, splits: Iterable[tuple[Any, str]]) -> None:
-    """Keep the split of each image, in few statements; what is recorded stays."""
-    for some in in_batches(splits):
-        rows = Split.objects.filter(dataset=dataset, image__in=[image for image, _ in some])
-        recorded = set(rows.values_list("image_id", flat=True))
-        fresh = [
-            Split(dataset_id=dataset.pk, image_id=image, name=name) for image, name in some if image not in recorded
-        ]
-        Split.objects.bulk_create(fresh)
+def record(dataset: Dataset, splits: Iterable[tuple[str, str]]) -> None:
+    """Keep the split of each image (its id in hex), in few statements; what is recorded stays."""
+    rows = ((dataset.pk, image, name) for image, name in splits)
+    insert_rows(Split, ("dataset_id", "image_id", "name"), rows, unless_there=True)
 
 
 def foresee(

@@ -9,8 +9,7 @@ from typing import Any
 from annotation.agreement import LEVELS
 from annotation.answers import Control, answer, answered
 from annotation.quality import alpha_of_units
-from collection.models import Image
-from exports.selection import Candidate
+from exports.selection import Candidate, Photograph
 from exports.splits import NAMES
 
 Unit = tuple[Any, ...]  # the answers to one control of one photograph
@@ -100,7 +99,7 @@ def _unit(control: Control, said: Iterable[Any]) -> Unit:
     return tuple(sorted("|".join(value) if isinstance(value, list) else value for value in given))
 
 
-def _responsible(image: Image) -> str:
+def _responsible(image: Photograph) -> str:
     consent = image.consent
     return consent.text.controller_name if consent else image.licence.licensor  # type: ignore[union-attr]
 

@@ -30,6 +30,7 @@ PARQUET_OPTIONS: dict[str, Any] = {
     "data_page_version": "1.0",
     "store_schema": True,
 }
+BUFFER = 256 << 10  # bytes of a tar that are written at once: small pieces take half as long again
 TEXTS = ("row_id", "split", "image_sha256", "subject", "format", "basis")
 NUMBERS = ("width", "height")
 ARROW = {
@@ -147,7 +148,7 @@ def _validity(given: Sequence[Any]) -> pa.Buffer | None:
 @contextmanager
 def open_tar(path: Path, controls: Sequence[Control]) -> Iterator[Add]:
     """One WebDataset shard: <row_id>.json and <row_id>.<format> for each row."""
-    with path.open("wb") as tar:
+    with path.open("wb", buffering=BUFFER) as tar:
 
         def add(record: Record, content: bytes) -> None:
             key = record["row_id"]

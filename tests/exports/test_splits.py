@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def assign(dataset, images):
     foreseen = splits.foresee(dataset, map(Candidate, images), timezone.now(), Counter())
     found = {candidate.image.pk: name for candidate, name in foreseen}
-    splits.record(dataset, found.items())
+    splits.record(dataset, ((image.hex, name) for image, name in found.items()))
     return found
 
 

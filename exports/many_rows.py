@@ -1,0 +1,25 @@
+"""Thousands of rows put into a table at once, past Django's objects: these would take most of the time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection, models, transaction
+
+from exports.selection import in_batches
+
+UNLESS_THERE = " ON CONFLICT DO NOTHING"
+
+
+def insert_rows(
+    table: type[models.Model], columns: Sequence[str], rows: Iterable[tuple[Any, ...]], *, unless_there: bool = False
+) -> None:
+    """Rows in the order of `columns`, with the id of an image in hex: either database takes that.
+
+    IntegrityError if one is there already, by any unique constraint; `unless_there`, those stay as they are.
+    """
+    places = ", ".join(["%s"] * len(columns))
+    statement = f"INSERT INTO {table._meta.db_table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608  # our names
+    statement += UNLESS_THERE if unless_there else ""
+    for some in in_batches(rows):  # first, for whoever gives them may write to the database as well
+        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            cursor.executemany(statement, some)
