@@ -97,8 +97,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": SQLITE_INIT,
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Shared by all processes: allauth counts failed sign-ins here, and memory of their own would multiply its limits.
