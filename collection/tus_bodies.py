@@ -15,6 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from collection import parts
+from consent.connections import give_back
 
 BODY = "application/offset+octet-stream"
 DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}  # sha1 because every tus server has it: it finds accidents
@@ -80,6 +81,7 @@ def read_past(request: HttpRequest) -> None:
 
 
 def _pieces(request: HttpRequest, length: int) -> Iterator[bytes]:
+    give_back()  # the next byte may take as long as a tunnel
     while length > 0:
         try:
             piece = request.read(min(PIECE, length))

@@ -5,12 +5,29 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 from consent import erasure_list
+from consent.connections import give_back
 
 LOOK_AGAIN = 10.0  # seconds: whoever asks meanwhile does not make us list the storage
+
+
+class LongAnswers:
+    """While the bytes of a long answer go out, which may take a slow line hours, others have our database connection.
+
+    First of all middleware: whatever is still to be said to the database has been said.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if response.streaming:
+            give_back()
+        return response
 
 
 class LabellingAddress:

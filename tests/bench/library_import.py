@@ -30,6 +30,7 @@ from collection import library, library_check, library_runs
 from collection.library_sources import FolderLibrary
 from collection.models import Image
 from consent import licensing
+from consent.keys import create_master_key
 from consent.models import Licence, Purpose
 from consent.signing import create_key
 from demo import portraits
@@ -63,17 +64,19 @@ def copy_and_hash(folder: Path, to: Path) -> None:
 @contextlib.contextmanager
 def an_installation(var: Path) -> Iterator[Licence]:
     """An empty database and empty storages, and a licence."""
-    create_key(var / "signing.pem")
     buckets = {
         name: {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
             "OPTIONS": {"location": var / name, "allow_overwrite": True},
         }
-        for name in ("originals", "derivatives", "evidence", "erasures", "imports", "releases")
+        for name in ("originals", "derivatives", "evidence", "erasures", "imports", "keys", "releases", "uploads")
     }
     if connection.vendor == "sqlite":  # in a file, with the journal of an installation
         connection.settings_dict["TEST"]["NAME"] = str(var / "bench.sqlite3")
-    with override_settings(SIGNING_KEY_FILE=var / "signing.pem", STORAGES={**storages.backends, **buckets}):
+    keys = {"SIGNING_KEY_FILE": var / "signing.pem", "MASTER_KEY_FILE": var / "master.key"}
+    with override_settings(STORAGES={**storages.backends, **buckets}, **keys):
+        create_key(var / "signing.pem")
+        create_master_key()
         databases = setup_databases(verbosity=0, interactive=False)
         try:
             yield make_licence()

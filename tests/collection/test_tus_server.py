@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from django.db import connection
 from django.test import Client
 from tusclient.client import TusClient
 
@@ -91,7 +92,8 @@ def sender() -> Sender:
 class Gunicorn:
     """A real server on a port of its own, which can be killed and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        self.settings = settings
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -103,7 +105,7 @@ class Gunicorn:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *words.split()],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": database_url()},
+            env={**os.environ, "DATABASE_URL": database_url(), **self.settings},
             start_new_session=True,
         )
         wait_until(self.answers, "gunicorn does not answer")
@@ -210,3 +212,33 @@ def test_a_connection_that_hangs_bars_nobody(gunicorn, sender):
     assert b" 404 " in hanging.recv(200)  # its file is gone: it has become an image
     hanging.close()
     the_only_image()
+
+
+def connections_to_the_database() -> int:
+    """Of others than us; none where there is no server."""
+    if connection.vendor == "sqlite":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_whoever_waits_for_bytes_keeps_no_connection_to_the_database(sender):
+    """Six of eight threads wait for phones, and two connections are enough for everybody."""
+    server = Gunicorn(DATABASE_POOL="2")
+    try:
+        paths = [sender.announce(server.url) for _ in range(6)]
+        slow = [sender.half_a_patch(server.url, path) for path in paths]
+        wait_until(lambda: all(parts.size(one.pk) == HALF for one in Upload.objects.all()), "the halves did not arrive")
+        assert connections_to_the_database() <= 2
+        assert sender.offset(server.url, paths[0]) == HALF
+        for waiting in slow:
+            waiting.sendall(PHOTO[HALF:])
+        answers = [waiting.recv(200) for waiting in slow]
+        for waiting in slow:
+            waiting.close()
+        assert [b" 204 " in answer for answer in answers] == [True] * 6
+    finally:
+        server.kill()
