@@ -1,19 +1,24 @@
 """What an annotator may see and do now: which campaigns, and which photographs were handed to them."""
 
+import datetime
 import uuid
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from annotation.gold import paused_for
-from annotation.handout_models import Handout
-from annotation.joining_models import TrainingSet
+from annotation.handout_models import ANSWER_KEPT, Handout
 from annotation.languages import spoken_by
 from annotation.models import Annotator, Campaign, LabelProject, LabelTask
-from annotation.services import may_be_seen
-from annotation.terms import has_agreed
+from annotation.services import is_usable_for
+from annotation.terms import agreed_by, has_agreed
 from annotation.training import may_be_looked_at, passed_by, still_to_do
+from collection.models import prepared
+from collection.models.prepared import Question
 
 TO_FINISH = (Campaign.State.RUNNING, Campaign.State.PAUSED)
 
@@ -37,15 +42,39 @@ def _wanted_of(annotator: Annotator) -> QuerySet[Campaign]:
     return Campaign.objects.open_today().filter(spoken_by(annotator)).exclude(paused_for(annotator))
 
 
-def is_open_to(annotator: Annotator, campaign: Campaign) -> bool:
-    """Whether `campaigns_open_to` has it. Asked at every call, so what concerns trainings is left out where it can be:
-    it takes as long as all the rest."""
-    if TrainingSet.objects.filter(campaign=campaign).exists():
-        return campaigns_open_to(annotator).filter(pk=campaign.pk).exists()
-    theirs = _wanted_of(annotator).filter(pk=campaign.pk)
-    if campaign.training_id is not None:
-        theirs = theirs.filter(passed_by(annotator))
-    return has_agreed(annotator) and theirs.exists()
+def _begun_by(annotator: uuid.UUID, today: datetime.date, **which: int) -> QuerySet[Campaign, tuple[int, bool]]:
+    """The campaign that is meant, if `campaigns_open_to` can have it; and whether only that says so: of a training, or
+    one that takes so many labels in a day."""
+    them = Annotator(pk=annotator)
+    asks_more = Q(training_set__isnull=False) | Q(daily_annotations__isnull=False) | Q(daily_cost__isnull=False)
+    theirs = Campaign.objects.within_dates(today).filter(agreed_by(them), spoken_by(them), passed_by(them))
+    more = ExpressionWrapper(asks_more, output_field=BooleanField())
+    return theirs.exclude(paused_for(them)).filter(**which).values_list("pk", more)
+
+
+# Asked at every call of the labelling page.
+WHO, WHICH, DAY = uuid.UUID(int=1), 987_654_321, datetime.date(1234, 5, 6)
+BEGUN = Question(lambda which, **who: _begun_by(pk=which, **who), annotator=WHO, today=DAY, which=WHICH)
+BEGUN_BY_PROJECT = Question(
+    lambda which, **who: _begun_by(projects__external_id=which, **who), annotator=WHO, today=DAY, which=WHICH
+)
+
+
+def is_open_to(annotator: Annotator, campaign: int) -> bool:
+    """Whether `campaigns_open_to` has the campaign with this key, asked in fewer statements."""
+    return _may_begin(annotator, BEGUN, campaign)
+
+
+def may_begin_in(annotator: Annotator, *, project: int) -> bool:
+    """Whether the project with this id of Label Studio's is of a campaign that is open to them."""
+    return _may_begin(annotator, BEGUN_BY_PROJECT, project)
+
+
+def _may_begin(annotator: Annotator, question: Question, which: int) -> bool:
+    return any(
+        not more or campaigns_open_to(annotator).filter(pk=campaign).exists()
+        for campaign, more in question.ask(annotator=annotator.pk, today=timezone.localdate(), which=which)
+    )
 
 
 def campaigns_to_finish() -> QuerySet[Campaign]:
@@ -54,38 +83,62 @@ def campaigns_to_finish() -> QuerySet[Campaign]:
     return Campaign.objects.filter(state__in=TO_FINISH)
 
 
-def project_open_to(annotator: Annotator, *, external_id: int, begins: bool = True) -> LabelProject | None:
-    """The project with Label Studio's id `external_id`, if they may begin (or else finish) something in it now."""
-    project = LabelProject.objects.filter(external_id=external_id).select_related("campaign").first()
-    if project is None:
-        return None
-    is_theirs = is_open_to(annotator, project.campaign) if begins else project.campaign.state in TO_FINISH
-    return project if is_theirs else None
+def may_finish_in(*, project: int) -> bool:
+    """Whether the project with this id of Label Studio's is of a campaign that is to be finished."""
+    return LabelProject.objects.filter(external_id=project, campaign__state__in=TO_FINISH).exists()
 
 
-def task_held_by(annotator: Annotator, *, external_id: int) -> LabelTask | None:
+@dataclass(frozen=True)
+class Held:
+    """A task that was handed to an annotator, and what is asked about it at every call."""
+
+    task: uuid.UUID
+    campaign: int
+    project: int | None  # Label Studio's id
+    purpose: str
+    config: str
+    was_last: bool  # of their campaign's, that they were handed, and the campaign is to be finished
+    is_kept: bool  # a place of the overlap is theirs for as long as an answer may be on its way
+
+
+def _handed_to(annotator: uuid.UUID, at: datetime.datetime, **which: Any) -> QuerySet[LabelTask, tuple[Any, ...]]:
+    handed = Handout.objects.filter(annotator=annotator)
+    last = handed.filter(task__campaign=OuterRef("campaign")).order_by("-at", "-pk").values("task")[:1]
+    was_last = Q(campaign__state__in=TO_FINISH, pk=Subquery(last))
+    kept = Exists(handed.filter(task=OuterRef("pk"), place_until__gt=at))
+    tasks = LabelTask.objects.filter(Exists(handed.filter(task=OuterRef("pk"))), **which).order_by("pk")
+    about = ("pk", "campaign", "project__external_id", "campaign__purpose", "campaign__config")
+    return tasks.values_list(*about, ExpressionWrapper(was_last, output_field=BooleanField()), kept)[:1]
+
+
+HANDED = Question(
+    lambda which, **who: _handed_to(external_id=which, **who), annotator=WHO, at=prepared.STAND_IN, which=WHICH
+)
+HANDED_BY_KEY = Question(
+    lambda which, **who: _handed_to(pk=which, **who), annotator=WHO, at=prepared.STAND_IN, which=uuid.UUID(int=2)
+)
+
+
+def task_held_by(annotator: Annotator, *, external_id: int) -> Held | None:
     """The task with Label Studio's id `external_id`, if it was handed to them and may still be worked on."""
-    handed = LabelTask.objects.filter(external_id=external_id, handouts__annotator=annotator)
-    task = handed.select_related("campaign").first()
-    return task if task and _may_work_on(annotator, task) and may_be_seen(task=task) else None
+    held = _held(annotator, HANDED, external_id)
+    return held if held and is_usable_for(held.purpose, task=held.task) else None
 
 
 def is_handed_to(annotator: Annotator, *, task: LabelTask) -> bool:
     """Whether they hold this task now; `may_be_seen` says whether anybody may see its photograph."""
-    return Handout.objects.filter(annotator=annotator, task=task).exists() and _may_work_on(annotator, task)
+    return _held(annotator, HANDED_BY_KEY, task.pk) is not None
 
 
-def _may_work_on(annotator: Annotator, task: LabelTask) -> bool:
+def _held(annotator: Annotator, question: Question, which: int | uuid.UUID) -> Held | None:
     """Whether they may look at and answer this task, which was handed to them: in a campaign that is open to them any;
     in one that is to be finished what was handed to them last, or they could collect photographs and go on after a
     pause. What they were trained with they may look at again."""
-    if task.campaign.state in TO_FINISH and _last_handed(annotator, task.campaign) == task.pk:
-        return True
-    if is_open_to(annotator, task.campaign):
-        return True
-    return LabelTask.objects.filter(may_be_looked_at(annotator), pk=task.pk).exists()
-
-
-def _last_handed(annotator: Annotator, campaign: Campaign) -> uuid.UUID | None:
-    handed = Handout.objects.filter(annotator=annotator, task__campaign=campaign).order_by("-at", "-pk")
-    return handed.values_list("task", flat=True).first()
+    found = question.ask(annotator=annotator.pk, at=timezone.now() + ANSWER_KEPT, which=which)
+    if not found:
+        return None
+    task, *rest = found[0]
+    held = Held(uuid.UUID(str(task)), *rest)
+    if held.was_last or is_open_to(annotator, held.campaign):
+        return held
+    return held if LabelTask.objects.filter(may_be_looked_at(annotator), pk=held.task).exists() else None

@@ -5,10 +5,10 @@ percent), "keypointlabels" (a point in percent, a control of its own for each la
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from annotation.config import label_name
 
@@ -50,6 +50,22 @@ def answer(result: Result, control: Control) -> Any:
         return sorted({choice for value in values for choice in value["choices"]})
     places = [[Decimal(str(value[side])) for side in SIDES[control.kind]] for value in values]
     return max(places, key=lambda place: (math.prod(place[2:]), place))
+
+
+class Word(NamedTuple):
+    """A part of an answer as pages show it; `colour` where the labelling page shows a swatch."""
+
+    text: str
+    colour: str = ""
+
+
+def in_words(value: Any, colours: Mapping[str, str]) -> list[Word]:
+    """What `answer` gave, to be read; `colours` are those of the control's values."""
+    if value is None or value == []:
+        return [Word("nothing")]
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return [Word(one, colours.get(one, "")) for one in value]
+    return [Word("marked in the photograph" if isinstance(value, list) else str(value))]
 
 
 def _controls_of(item: dict[str, Any]) -> list[Control]:

@@ -1,7 +1,7 @@
 """What somebody is owed: earnings and adjustments, less the payments that stand. The one place that says so."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -32,11 +32,11 @@ class Balance:
         return self.earned + self.adjusted - self.paid
 
 
-def balances(*, annotator: Annotator | None = None, currency: str = "") -> dict[Key, Balance]:
-    """Everybody's balances, or one annotator's, in all currencies or one."""
+def balances(*, annotators: Collection[Annotator] | None = None, currency: str = "") -> dict[Key, Balance]:
+    """Everybody's balances, or these annotators', in all currencies or one."""
 
     def of(rows: QuerySet) -> QuerySet:
-        narrowed = rows.filter(annotator=annotator) if annotator else rows
+        narrowed = rows if annotators is None else rows.filter(annotator__in=annotators)
         return narrowed.filter(currency=currency) if currency else narrowed
 
     earned = sums(of(Earning.objects.all()))

@@ -39,6 +39,7 @@ DEFAULT_MAX_RATING = 5
 MOST_STARS = 100  # each is a choice of the form that reviewers fill in
 PERCENT = 100.0
 DEEPEST = 20  # levels of a result: what Label Studio makes has five
+SWATCH = re.compile(r"\bbackground(?:-color)?\s*:\s*(#[0-9a-fA-F]{6})\b")
 SLACK = 0.01  # Label Studio rounds: a box drawn to the edge may end a hair beyond it
 
 
@@ -54,6 +55,7 @@ class Control:
     multiple: bool
     max_rating: int
     question: str  # what the header above it asks, and what the ends of its scale mean; "" without one
+    colours: Mapping[str, str]  # `#rrggbb` of the values that the labelling page shows as swatches
 
     def __str__(self) -> str:
         """What an annotator is asked for, in words."""
@@ -86,7 +88,10 @@ def parse_config(xml: str) -> dict[str, Control]:
     interface = _interface(xml)
     _refuse_other_objects(interface)
     questions = _questions(xml)
-    controls = {tag.name: _control(tag, questions.get(tag.name, "")) for tag in interface.controls}
+    colours = _colours(xml)
+    controls = {
+        tag.name: _control(tag, questions.get(tag.name, ""), colours.get(tag.name, {})) for tag in interface.controls
+    }
     if not controls:
         raise Refused(f"The labelling config has nothing to fill in. Add one of these tags: {', '.join(KINDS)}.")
     _refuse_equal_columns(controls.values())
@@ -102,6 +107,15 @@ def _questions(xml: str) -> dict[str, str]:
         elif name := tag.get("name"):
             questions[name] = header
     return questions
+
+
+def _colours(xml: str) -> dict[str, dict[str, str]]:
+    """By the name of a tag: the background that the HTML of its choices gives them."""
+    found: dict[str, dict[str, str]] = {}
+    for tag in ET.fromstring(xml).iter("Choices"):  # noqa: S314 - entities were refused before
+        painted = {choice.get("value", ""): SWATCH.search(choice.get("html", "")) for choice in tag.iter("Choice")}
+        found[tag.get("name", "")] = {value: colour[1] for value, colour in painted.items() if colour}
+    return found
 
 
 def label_name(control: str, label: str = "") -> str:
@@ -135,7 +149,7 @@ def _refuse_other_objects(interface: LabelInterface) -> None:
         raise Refused('The labelling config must show exactly one image: <Image name="image" value="$image"/>.')
 
 
-def _control(tag: Any, question: str) -> Control:
+def _control(tag: Any, question: str, colours: Mapping[str, str]) -> Control:
     if tag.tag not in KINDS:
         raise Refused(f"The labelling config uses <{tag.tag}>, which cannot be checked yet. Use: {', '.join(KINDS)}.")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", tag.name or ""):  # it names a column of every release
@@ -152,6 +166,7 @@ def _control(tag: Any, question: str) -> Control:
         multiple=tag.attr.get("choice") == "multiple",
         max_rating=_max_rating(tag),
         question=question,
+        colours=colours,
     )
 
 

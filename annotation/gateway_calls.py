@@ -12,10 +12,18 @@ import httpx
 from django.conf import settings
 
 from annotation import gateway
-from annotation.access import project_open_to, task_held_by
+from annotation.access import Held, may_begin_in, may_finish_in, task_held_by
 from annotation.config import check_result, parse_config
 from annotation.gateway import Allow, Whose
-from annotation.handouts import hand_out, hand_out_another, keep_place, let_go, note_answer, to_finish_first
+from annotation.handouts import (
+    hand_out,
+    hand_out_another,
+    hand_out_offered,
+    keep_place,
+    let_go,
+    note_answer,
+    to_finish_first,
+)
 from annotation.labelstudio import NOT_SET_UP, Account, LabelStudioError, task_ref
 from annotation.models import Annotator, LabelTask
 from consent.refusals import Refused
@@ -53,25 +61,31 @@ class Answer:
 # --- In an annotator's name ----------------------------------------------------------------------
 
 
-def check_ids(*, annotator: Annotator, ids: Mapping[str, int]) -> None:
-    """Refused unless the project is open to them (or, for what they hold, to be finished) and the task is theirs."""
+def check_ids(*, annotator: Annotator, ids: Mapping[str, int]) -> Held | None:
+    """Refused unless the project is open to them (or, for what they hold, to be finished) and the task is theirs; the
+    task, if one is named."""
+    held = task_held_by(annotator, external_id=ids["task"]) if "task" in ids else None
     begins = not ids.keys() & {"task", "annotation", "draft"}
-    if "project" in ids and project_open_to(annotator, external_id=ids["project"], begins=begins) is None:
-        raise Refused(NOT_YOUR_CAMPAIGN)
-    if "task" in ids and task_held_by(annotator, external_id=ids["task"]) is None:
+    if "project" in ids and not (held and held.project == ids["project"]):
+        project = ids["project"]
+        if not (may_begin_in(annotator, project=project) if begins else may_finish_in(project=project)):
+            raise Refused(NOT_YOUR_CAMPAIGN)
+    if "task" in ids and held is None:
         raise Refused(NOT_YOUR_TASK)
+    return held
 
 
-def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, body: Any) -> Answer:
-    """Do what the table allows, once `check_ids` let it pass; Refused if it is about somebody else's answer."""
+def ask(*, annotator: Annotator, account: Account, allowed: Allow, held: Held | None, path: str, body: Any) -> Answer:
+    """Do what the table allows, once `check_ids` let it pass and found the task that they hold; Refused if it is about
+    somebody else's answer."""
     rule, whose = allowed.rule, Whose(account.user, account.email)
     if rule.hands_out:
         return _next_task(annotator, account, allowed, path)
-    there = _there(annotator, account, allowed, whose)
+    there, held = _there(annotator, account, allowed, whose, held)
     sent = gateway.passed_on(rule, body) if rule.body else None
     _check_fields(sent or {})
     skipped = (sent or {}).get("was_cancelled", False)
-    answered = allowed.ids.get("task", there.get("task")) if rule.answers else None
+    answered = held if rule.answers else None
     if "annotation" in allowed.ids and sent is not None and not {"result", "was_cancelled"} & set(sent):
         answered = None  # how long it took, and the like: no answer, which would have a place kept
     if answered is not None and not skipped:
@@ -81,7 +95,7 @@ def ask(*, annotator: Annotator, account: Account, allowed: Allow, path: str, bo
     if not answer.is_success:
         return _no(answer.status_code, told)
     if answered is not None:
-        note_answer(annotator, external_id=answered, skipped=skipped)
+        note_answer(annotator, task=answered.task, skipped=skipped)
     return Answer(answer.status_code, rule.show(told, whose))
 
 
@@ -99,15 +113,12 @@ def _check_fields(sent: Mapping[str, Any]) -> None:
         raise Refused("An answer is named by a UUID.")
 
 
-def _check_answer(annotator: Annotator, external_id: int, result: Any) -> None:
+def _check_answer(annotator: Annotator, held: Held, result: Any) -> None:
     """Refused unless intake will accept this answer to a task that they hold, and a place is kept for it from now on:
     Label Studio would say that it is saved. What is refused for its content keeps no place."""
-    task = task_held_by(annotator, external_id=external_id)
-    if task is None:
-        raise Refused(NOT_YOUR_TASK)
-    if refusal := check_result(parse_config(task.campaign.config), result):
+    if refusal := check_result(parse_config(held.config), result):
         raise Refused(f"{refusal} Nothing was sent: complete or correct it, then send it again.")
-    if not keep_place(annotator, external_id=external_id):
+    if not held.is_kept and not keep_place(annotator, task=held.task):
         raise Refused(ALL_GIVEN)
 
 
@@ -164,37 +175,38 @@ def _give(account: Account, task: LabelTask, whose: Whose) -> Answer | None:
 
 def _is_handed_out(annotator: Annotator, told: Any) -> bool:
     ref = task_ref(told)
-    if ref is None:
-        return False
-    task = LabelTask.objects.filter(pk=ref.asset_id, external_id=ref.external_id).first()
-    return task is not None and hand_out(annotator, task=task)
+    return ref is not None and hand_out_offered(annotator, ref=ref)
 
 
 # --- Whose it is ---------------------------------------------------------------------------------
 
 
-def _there(annotator: Annotator, account: Account, allowed: Allow, whose: Whose) -> dict[str, Any]:
-    """The annotation or draft that a call names, as Label Studio has it; {} if it names none. Refused if it is somebody
-    else's: whose one is, only Label Studio knows."""
+def _there(
+    annotator: Annotator, account: Account, allowed: Allow, whose: Whose, held: Held | None
+) -> tuple[dict[str, Any], Held | None]:
+    """The annotation or draft that a call names, as Label Studio has it, and its task; {} if it names none. Refused if
+    it is somebody else's: whose one is, only Label Studio knows."""
     ids = allowed.ids
     found: dict[str, Any] = {}
     if "annotation" in ids:
         found = _look_up(account, f"/api/annotations/{ids['annotation']}/")
-        skipped = found.get("was_cancelled") or not allowed.rule.only_skipped
-        if not (gateway.is_annotation_of(found, whose) and _is_of_held_task(annotator, ids, found) and skipped):
+        held = _held_task_of(annotator, ids, found) if gateway.is_annotation_of(found, whose) else None
+        if held is None or (allowed.rule.only_skipped and not found.get("was_cancelled")):
             raise Refused(NOT_YOUR_ANSWER)
     if "draft" in ids:
         found = _look_up(account, f"/api/drafts/{ids['draft']}/")
-        if not (gateway.is_draft_of(found, whose) and _is_of_held_task(annotator, ids, found)):
+        held = _held_task_of(annotator, ids, found) if gateway.is_draft_of(found, whose) else None
+        if held is None:
             raise Refused(NOT_YOUR_ANSWER)
-    return found
+    return found, held
 
 
-def _is_of_held_task(annotator: Annotator, ids: Mapping[str, int], found: Mapping[str, Any]) -> bool:
+def _held_task_of(annotator: Annotator, ids: Mapping[str, int], found: Mapping[str, Any]) -> Held | None:
+    """The task of what was found there, if it is the one that the call names, if any, and theirs."""
     task = found.get("task")
     if not isinstance(task, int) or ids.get("task", task) != task:
-        return False
-    return task_held_by(annotator, external_id=task) is not None
+        return None
+    return task_held_by(annotator, external_id=task)
 
 
 def _look_up(account: Account, path: str) -> dict[str, Any]:

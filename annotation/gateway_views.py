@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 
 from annotation import gateway_calls, labelstudio
-from annotation.access import annotator_of
+from annotation.access import Held, annotator_of
 from annotation.accounts import account_of, forget_account
 from annotation.config import is_storable
 from annotation.gateway import Allow, Does, Refuse, decide, tidied
@@ -78,12 +78,12 @@ def _answer(request: HttpRequest, path: str) -> HttpResponseBase:
         raise Refused(f"Sign in as an annotator at {_own_page()} first.")
     if method != "GET" and request.headers.get("Origin") != settings.LABELLING_URL:
         raise Refused("Only the labelling page itself may send answers.")
-    gateway_calls.check_ids(annotator=annotator, ids=verdict.ids)
+    held = gateway_calls.check_ids(annotator=annotator, ids=verdict.ids)
     if does == Does.CARRY:
         return _carry(request, path)
     if does == Does.FIXED:
         return _kept_by_nobody(JsonResponse(verdict.rule.fixed(verdict.ids), safe=False))
-    return _kept_by_nobody(_in_their_name(request, path, verdict, annotator))
+    return _kept_by_nobody(_in_their_name(request, path, verdict, annotator, held))
 
 
 def _kept_by_nobody(response: HttpResponse) -> HttpResponse:
@@ -92,15 +92,16 @@ def _kept_by_nobody(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _in_their_name(request: HttpRequest, path: str, allowed: Allow, annotator: Annotator) -> HttpResponse:
+def _in_their_name(
+    request: HttpRequest, path: str, allowed: Allow, annotator: Annotator, held: Held | None
+) -> HttpResponse:
     account = account_of(annotator)
     if account is None:
         raise Refused(f"Begin at your own page, {_own_page()}, which signs you in to Label Studio.")
     if allowed.rule.does == Does.PAGE:
         return _page(account, f"{path}?{request.META['QUERY_STRING']}")
-    answer = gateway_calls.ask(
-        annotator=annotator, account=account, allowed=allowed, path=path, body=_body(request) if request.body else None
-    )
+    body = _body(request) if request.body else None
+    answer = gateway_calls.ask(annotator=annotator, account=account, allowed=allowed, held=held, path=path, body=body)
     if answer.json is None:
         return HttpResponse(status=answer.status)
     return JsonResponse(answer.json, status=answer.status, safe=False)

@@ -1,10 +1,15 @@
 """Which photographs annotators were given, and each look at one."""
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+# For an answer that Label Studio has, until it is here: far longer than a sweep takes, and so short that one that it
+# lost keeps others away for a while only.
+ANSWER_KEPT = timedelta(minutes=15)
 
 
 class Handout(models.Model):
@@ -22,6 +27,7 @@ class Handout(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["annotator", "task"], name="handed_out_once")]
         indexes: ClassVar = [
             models.Index(fields=["annotator"], condition=Q(answered_at__isnull=True), name="handout_held"),
+            models.Index(fields=["annotator", "at"], name="handout_last"),
             models.Index(fields=["task"], condition=Q(place_until__isnull=False), name="handout_place"),
         ]
 

@@ -5,34 +5,45 @@ forgot its locks. So a place of the overlap is kept here, under the task's lock,
 and asked for again before an answer goes to Label Studio: what is taken is paid. See docs/decisions/0038.
 """
 
+import datetime
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotation.access import campaigns_to_finish
-from annotation.handout_models import Handout
-from annotation.models import Annotation, Annotator, Earning, LabelProject, LabelTask
+from annotation.handout_models import ANSWER_KEPT, Handout
+from annotation.labelstudio import TaskRef
+from annotation.models import Annotator, Earning, LabelProject, LabelTask
 from annotation.services import may_be_seen
+from collection.models import prepared
+from collection.models.prepared import Question
 
 PLACE_KEPT = timedelta(hours=2)  # for whoever holds a photograph; then it may be given to somebody else
-# For an answer that Label Studio has, until it is here: far longer than a sweep takes, and so short that one that it
-# lost keeps others away for a while only.
-ANSWER_KEPT = timedelta(minutes=15)
 NEARLY_OVER = timedelta(minutes=1)  # a place that ends so soon is asked for under the lock
 TRIES = 5  # others may be quicker, and of a withdrawn photograph the task is there for some seconds more
 
 
-@transaction.atomic
 def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
     """Keep a place on this task for them, and note that they have it; False if they earned something with it already,
     others have all its places, or its photograph may not be seen any more."""
-    task = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=task.pk)
-    if not _has_place(annotator, task) or not may_be_seen(task=task):
+    return _hand_out(annotator, pk=task.pk)
+
+
+def hand_out_offered(annotator: Annotator, *, ref: TaskRef) -> bool:
+    """The same for a task that Label Studio offers; False also if we know none by these ids."""
+    return _hand_out(annotator, pk=ref.asset_id, external_id=ref.external_id)
+
+
+@transaction.atomic
+def _hand_out(annotator: Annotator, **which: Any) -> bool:
+    task = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").filter(**which).first()
+    if task is None or not _has_place(annotator, task) or not may_be_seen(task=task):
         return False
     Handout.objects.bulk_create(
         [Handout(annotator=annotator, task=task, place_until=timezone.now() + PLACE_KEPT)],
@@ -45,20 +56,29 @@ def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
 
 def _has_place(annotator: Annotator, task: LabelTask) -> bool:
     """Whether one more label, theirs, would be paid. Exact under the task's lock, which recording labels takes too."""
-    earned = dict(Earning.objects.filter(task=task).values_list("annotator", "annotation__verdict"))
-    if annotator.pk in earned:
-        return False
-    labelled = {who for who, verdict in earned.items() if verdict == Annotation.Verdict.ACCEPTED}
-    kept = Handout.objects.filter(task=task, place_until__gt=timezone.now()).exclude(annotator=annotator)
-    return len(labelled.union(kept.values_list("annotator", flat=True))) < task.campaign.overlap
+    return bool(FREE.ask(task=task.pk, annotator=annotator.pk, at=timezone.now()))
 
 
-def with_places(tasks: QuerySet[LabelTask]) -> QuerySet[LabelTask]:
-    """Of these, the tasks that have a place for somebody who has none, as things are in this moment."""
+def _free(task: uuid.UUID, annotator: uuid.UUID, at: datetime.datetime) -> QuerySet[LabelTask, tuple[int]]:
+    earned = Earning.objects.filter(task=OuterRef("pk"), annotator=annotator)
+    tasks = LabelTask.objects.filter(~Exists(earned), pk=task)
+    return with_places(tasks, at=at, besides=annotator).values_list(Value(1))
+
+
+def with_places(
+    tasks: QuerySet[LabelTask], *, at: datetime.datetime | None = None, besides: uuid.UUID | None = None
+) -> QuerySet[LabelTask]:
+    """Of these, the tasks that have a place for somebody who has none, as things are `at` (now), a place that this
+    annotator has counted as none."""
     labelled = Earning.objects.of_labels().filter(task=OuterRef("pk"))
     theirs = Earning.objects.of_labels().filter(task=OuterRef("task"), annotator=OuterRef("annotator"))
-    kept = Handout.objects.filter(~Exists(theirs), task=OuterRef("pk"), place_until__gt=timezone.now())
+    kept = Handout.objects.filter(~Exists(theirs), task=OuterRef("pk"), place_until__gt=at or timezone.now())
+    if besides:
+        kept = kept.exclude(annotator=besides)
     return tasks.annotate(taken=_number(labelled) + _number(kept)).filter(taken__lt=F("campaign__overlap"))
+
+
+FREE = Question(_free, task=uuid.UUID(int=1), annotator=uuid.UUID(int=2), at=prepared.STAND_IN)
 
 
 def _number(rows: QuerySet[Earning] | QuerySet[Handout]) -> Coalesce:
@@ -96,36 +116,41 @@ def let_go(annotator: Annotator, *, task: LabelTask) -> None:
 def to_finish_first(annotator: Annotator) -> list[LabelTask]:
     """What they have to answer or skip before they get more, longest held first: nothing while they hold fewer than
     HELD_AT_ONCE that are still wanted of them."""
-    held = Handout.objects.filter(
+    if len(HELD.ask(annotator=annotator.pk)) < settings.HELD_AT_ONCE:
+        return []
+    held = _held_by(annotator.pk).select_related("task__campaign", "task__project").order_by("at", "pk")
+    tasks = [one.task for one in held]
+    wanted = [task for task in tasks if _has_place(annotator, task) and may_be_seen(task=task)]
+    return wanted if len(wanted) >= settings.HELD_AT_ONCE else []
+
+
+def _held_by(annotator: uuid.UUID) -> QuerySet[Handout]:
+    return Handout.objects.filter(
         annotator=annotator,
         answered_at=None,
         task__state=LabelTask.State.PUSHED,
         task__campaign__in=campaigns_to_finish(),
     )
-    if held.count() < settings.HELD_AT_ONCE:
-        return []
-    tasks = [one.task for one in held.select_related("task__campaign", "task__project").order_by("at", "pk")]
-    wanted = [task for task in tasks if _has_place(annotator, task) and may_be_seen(task=task)]
-    return wanted if len(wanted) >= settings.HELD_AT_ONCE else []
 
 
-def keep_place(annotator: Annotator, *, external_id: int) -> bool:
-    """Whether an answer of theirs to the task with Label Studio's id `external_id` will find its place: it has been
-    paid, or a place is kept for it from now on."""
+HELD = Question(lambda annotator: _held_by(annotator).values_list("pk"), annotator=uuid.UUID(int=1))
+
+
+def keep_place(annotator: Annotator, *, task: uuid.UUID) -> bool:
+    """Whether an answer of theirs to the task with this key will find its place: it has been paid, or a place is kept
+    for it from now on."""
     now = timezone.now()
-    tasks = LabelTask.objects.filter(external_id=external_id)
-    theirs = Handout.objects.filter(annotator=annotator, task__in=tasks)
+    theirs = Handout.objects.filter(annotator=annotator, task=task)
     if theirs.filter(place_until__gt=now + NEARLY_OVER).update(place_until=now + PLACE_KEPT):
         return True
-    if Earning.objects.filter(annotator=annotator, task__in=tasks).exists():
+    if Earning.objects.filter(annotator=annotator, task=task).exists():
         return True
-    task = tasks.filter(handouts__annotator=annotator).first()
-    return task is not None and hand_out(annotator, task=task)
+    return theirs.exists() and _hand_out(annotator, pk=task)
 
 
-def note_answer(annotator: Annotator, *, external_id: int, skipped: bool) -> None:
-    """They answered or skipped the task with Label Studio's id `external_id`, so they do not hold it any more; of what
-    was skipped somebody else may have the place at once."""
+def note_answer(annotator: Annotator, *, task: uuid.UUID, skipped: bool) -> None:
+    """They answered or skipped the task with this key, so they do not hold it any more; of what was skipped somebody
+    else may have the place at once."""
     now = timezone.now()
-    held = Handout.objects.filter(annotator=annotator, task__in=LabelTask.objects.filter(external_id=external_id))
+    held = Handout.objects.filter(annotator=annotator, task=task)
     held.update(answered_at=Coalesce("answered_at", now), place_until=None if skipped else now + ANSWER_KEPT)

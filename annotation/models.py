@@ -47,14 +47,18 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         reserved = self.select_for_update().get(pk=pk).reserved + by
         self.filter(pk=pk).update(reserved=reserved)
 
+    def within_dates(self, day: datetime.date) -> Self:
+        """Running campaigns that have begun and are not over on `day`."""
+        return self.filter(
+            Q(starts_on__isnull=True) | Q(starts_on__lte=day),
+            Q(ends_on__isnull=True) | Q(ends_on__gte=day),
+            state=Campaign.State.RUNNING,
+        )
+
     def open_today(self) -> Self:
         """Campaigns that are worked on today: running, within their dates, and not at the most they take in a day."""
         today = timezone.localdate()
-        open_now = self.filter(
-            Q(starts_on__isnull=True) | Q(starts_on__lte=today),
-            Q(ends_on__isnull=True) | Q(ends_on__gte=today),
-            state=Campaign.State.RUNNING,
-        )
+        open_now = self.within_dates(today)
         limited = list(open_now.filter(Q(daily_annotations__isnull=False) | Q(daily_cost__isnull=False)))
         earned = Earning.objects.filter(earned_at__gte=start_of_day(today), task__campaign__in=limited)
         brought = dict(earned.order_by().values_list("task__campaign").annotate(Count("pk")))

@@ -1,6 +1,7 @@
 """Pages about pay: runs and corrections for data managers, bank details and statements for annotators."""
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib import messages
@@ -193,9 +194,9 @@ def pay_proposals(request: HttpRequest) -> HttpResponse:
     about = ("annotator__user", "payment", "made_by")
     user = staff_user(request)
     decided = proposals.decided_lately(DECIDED_DAYS).select_related("made_by", "proposal__made_by", "proposal__payment")
-    waiting = [
-        (one, _barred(one, user), _balances(one.annotator)) for one in proposals.waiting().select_related(*about)
-    ]
+    rows = list(proposals.waiting().select_related(*about))
+    owed = _balances([one.annotator for one in rows])
+    waiting = [(one, _barred(one, user), owed[one.annotator_id]) for one in rows]
     return render(request, "annotation/pay_proposals.html", {"waiting": waiting, "decided": decided})
 
 
@@ -229,7 +230,7 @@ def pay_facts(annotator: Annotator) -> dict[str, Any]:
     """What the pages say of one annotator's pay."""
     return {
         "annotator": annotator,
-        "balances": _balances(annotator),
+        "balances": _balances([annotator])[annotator.pk],
         "payee": Payee.objects.filter(annotator=annotator).first(),
         "payments": annotator.payments.with_state().prefetch_related("changes").order_by("-number", "currency"),
         "adjustments": annotator.adjustments.order_by("-made_at", "-pk"),
@@ -237,8 +238,12 @@ def pay_facts(annotator: Annotator) -> dict[str, Any]:
     }
 
 
-def _balances(annotator: Annotator) -> list[tuple[str, Balance]]:
-    return [(currency, balance) for (_, currency), balance in balances(annotator=annotator).items()]
+def _balances(annotators: Collection[Annotator]) -> dict[uuid.UUID, list[tuple[str, Balance]]]:
+    """By annotator, in each currency."""
+    owed: dict[uuid.UUID, list[tuple[str, Balance]]] = {annotator.pk: [] for annotator in annotators}
+    for (annotator, currency), balance in balances(annotators=annotators).items():
+        owed[annotator].append((currency, balance))
+    return owed
 
 
 def _worked(annotator: Annotator) -> str:

@@ -82,12 +82,12 @@ def _is_unwanted(task: LabelTask, ref: TaskRef) -> bool:
 
 def record_tasks(*, project: LabelProject, task_ids: Iterable[int]) -> int:
     """Fetch tasks by Label Studio's ids and record all their annotations; how many there are."""
-    seen = sum(record_fetched(project, fetched) for fetched in _fetch_ahead(project, sorted(task_ids)))
+    seen = sum(record_fetched(project, fetched) for fetched in fetch_ahead(project, sorted(task_ids)))
     labelstudio.purge_exports(project=project.external_id)
     return seen
 
 
-def _fetch_ahead(project: LabelProject, task_ids: Sequence[int]) -> Iterator[list[RemoteTask]]:
+def fetch_ahead(project: LabelProject, task_ids: Sequence[int]) -> Iterator[list[RemoteTask]]:
     """Tasks as Label Studio tells them, some at a time: it is asked for the next while these are recorded."""
     with ThreadPoolExecutor(1) as fetcher:
         coming: Future[list[RemoteTask]] | None = None

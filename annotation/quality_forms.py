@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from annotation.answers import Result
 from annotation.config import REGIONS, Control
 from annotation.models import Annotation
+from consent.swatches import SwatchSelect
 
 NO_ANSWER = ""
 LEAVE_OUT = (NO_ANSWER, "Leave this out")
@@ -58,7 +59,7 @@ class GoldForm(forms.Form):
                     help_text="Nothing ticked: left out.",
                 )
             choices = [LEAVE_OUT, *choices]
-        return forms.ChoiceField(label=label, choices=choices, required=False, widget=forms.RadioSelect)
+        return forms.ChoiceField(label=label, choices=choices, required=False, widget=SwatchSelect(control.colours))
 
     def result(self) -> Result:
         """The answer in Label Studio's form."""

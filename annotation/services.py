@@ -1,13 +1,15 @@
 """What happens to campaigns, annotators and annotations here. To Label Studio speak push, pull and retract."""
 
+import datetime
 import secrets
+import uuid
 from datetime import timedelta
 from decimal import Decimal
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet, Value
 from django.utils import timezone
 
 from annotation import disputes, scope
@@ -21,7 +23,8 @@ from annotation.models import (
     TopUp,
 )
 from annotation.terms import agree
-from collection.models import Image
+from collection.models import Image, prepared
+from collection.models.prepared import Question
 from consent.mailing import write_mail
 from consent.models import User
 from consent.refusals import Refused
@@ -93,8 +96,20 @@ def plan_tasks(*, campaign: Campaign) -> int:
 
 def may_be_seen(*, task: LabelTask) -> bool:
     """Whether annotators may see the photograph of this task now."""
-    there = Q(label_tasks=task.pk, label_tasks__state__in=[LabelTask.State.PUSHING, LabelTask.State.PUSHED])
-    return Image.objects.usable_for(task.campaign.purpose_id).filter(there).exists()
+    return is_usable_for(task.campaign.purpose_id, task=task.pk)
+
+
+def is_usable_for(purpose: str, *, task: uuid.UUID) -> bool:
+    """Whether the photograph of the task with this key may be seen now, if its campaign is for `purpose`."""
+    return bool(SEEN.ask(task=task, purpose=purpose, at=timezone.now()))
+
+
+def _seen(task: uuid.UUID, purpose: str, at: datetime.datetime) -> QuerySet[Image, tuple[int]]:
+    there = Q(label_tasks=task, label_tasks__state__in=[LabelTask.State.PUSHING, LabelTask.State.PUSHED])
+    return Image.objects.usable_for(purpose, at).filter(there).values_list(Value(1))
+
+
+SEEN = Question(_seen, task=uuid.UUID(int=1), purpose="which purpose?", at=prepared.STAND_IN)
 
 
 # --- Annotators ----------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from string import ascii_uppercase
 
-from annotation.answers import Result, answer, answered
+from annotation.answers import Result, Word, answer, answered, in_words
+from annotation.config import parse_config
 from annotation.models import Annotation, LabelTask
 
 COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490")
@@ -19,7 +20,7 @@ class Said:
     letter: str
     colour: str
     annotation: Annotation
-    answers: list[tuple[str, str]]
+    answers: list[tuple[str, list[Word]]]
     boxes: list[dict[str, Decimal]]
     points: list[dict[str, Decimal]]
 
@@ -40,7 +41,7 @@ def side_by_side(task: LabelTask, annotations: Sequence[Annotation]) -> list[Sai
             letter=letter,
             colour=COLOURS[number % len(COLOURS)],
             annotation=annotation,
-            answers=_answers(annotation.result),
+            answers=_answers(annotation.result, task),
             boxes=_places(task, annotation.result, "rectanglelabels"),
             points=_places(task, annotation.result, "keypointlabels"),
         )
@@ -48,13 +49,13 @@ def side_by_side(task: LabelTask, annotations: Sequence[Annotation]) -> list[Sai
     ]
 
 
-def _answers(result: Result) -> list[tuple[str, str]]:
-    found = []
-    for control in answered([result]):
-        value = answer(result, control)
-        if control.kind in ("rating", "choices"):
-            found.append((control.name, ", ".join(value) if isinstance(value, list) else str(value)))
-    return found
+def _answers(result: Result, task: LabelTask) -> list[tuple[str, list[Word]]]:
+    asked = parse_config(task.campaign.config)
+    return [
+        (control.name, in_words(answer(result, control), asked[control.name].colours))
+        for control in answered([result])
+        if control.kind in ("rating", "choices")
+    ]
 
 
 def _places(task: LabelTask, result: Result, kind: str) -> list[dict[str, Decimal]]:

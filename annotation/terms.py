@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
-from django.db.models import Subquery
+from django.db.models import Exists, QuerySet, Subquery
 
 from annotation.joining_models import WorkAgreement, WorkTerms
 from annotation.models import Annotator
@@ -60,5 +60,14 @@ def agree(*, annotator: Annotator, sha256: str) -> WorkAgreement:
 
 def has_agreed(annotator: Annotator) -> bool:
     """Whether they agreed to the terms that are in force."""
+    return _agreements(annotator).exists()
+
+
+def agreed_by(annotator: Annotator) -> Exists:
+    """The same, as a condition of a query."""
+    return Exists(_agreements(annotator))
+
+
+def _agreements(annotator: Annotator) -> QuerySet[WorkAgreement]:
     newest = WorkTerms.objects.order_by("-version").values("pk")[:1]
-    return WorkAgreement.objects.filter(annotator=annotator, terms=Subquery(newest)).exists()
+    return WorkAgreement.objects.filter(annotator=annotator, terms=Subquery(newest))

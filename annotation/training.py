@@ -16,7 +16,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from annotation.answers import Control, Result, answer, answered
+from annotation.answers import Control, Result, Word, answer, answered, in_words
+from annotation.config import parse_config
 from annotation.gold import awaiting_answer, is_right, is_same_answer
 from annotation.joining_models import TrainingResult, TrainingSet
 from annotation.models import Annotator, Campaign, Earning, LabelTask
@@ -137,21 +138,15 @@ class Answered:
     known: Result
     right: bool
 
-    def controls(self) -> list[tuple[Control, str, str, bool]]:
+    def controls(self) -> list[tuple[Control, list[Word], list[Word], bool]]:
         """(control, what they said, what the reviewer said, whether that is the same), of what the reviewer said."""
-        rows = []
+        asked, rows = parse_config(self.task.campaign.config), []
         for control in answered([self.known]):
             said, known = answer(self.said, control), answer(self.known, control)
-            rows.append((control, _words(said), _words(known), is_same_answer(control, said, known)))
+            colours = asked[control.name].colours if control.name in asked else {}
+            same = is_same_answer(control, said, known)
+            rows.append((control, in_words(said, colours), in_words(known, colours), same))
         return rows
-
-
-def _words(value: object) -> str:
-    if value is None or value == []:
-        return "nothing"
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
-    return "marked in the photograph" if isinstance(value, list) else str(value)
 
 
 def _attempts(annotator: Annotator, training: TrainingSet) -> list[list[Answered]]:
@@ -166,7 +161,7 @@ def _attempts(annotator: Annotator, training: TrainingSet) -> list[list[Answered
             known=known[one.task.image_id],
             right=is_right(one.annotation.result, known[one.task.image_id]),
         )
-        for one in paid.select_related("annotation", "task__image")
+        for one in paid.select_related("annotation", "task__image", "task__campaign")
         if one.task.image_id in known
     ][: training.size * training.attempts]
     return [answers[start : start + training.size] for start in range(0, len(answers), training.size)]

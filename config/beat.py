@@ -10,6 +10,7 @@ OFTEN = (
     "consent.tasks.seal_ledger",
     "consent.tasks.write_erasure_notes",
     "consent.tasks.observe_clock",
+    "consent.tasks.empty_log",
     "consent.tasks.delete_demographics",
     "consent.tasks.mail_requests",
     "collection.tasks.sweep_due",

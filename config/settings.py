@@ -97,6 +97,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": SQLITE_INIT,
     }
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     if DATABASE_POOL := env.int("DATABASE_POOL", 0):

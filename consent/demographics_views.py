@@ -15,18 +15,10 @@ from consent.models import PREFER_NOT_TO_SAY, Contributor, Demographics
 from consent.pages import form_page, next_address
 from consent.refusals import Refused
 from consent.roles import FAIRNESS_ANALYST, contributor_required, role_required
+from consent.swatches import SwatchSelect
 
 PREFER_NOT = (PREFER_NOT_TO_SAY, "Prefer not to say")
-
-
-class ToneSelect(forms.RadioSelect):
-    """Radio buttons with the colour of each skin tone beside its number."""
-
-    option_template_name = "consent/tone_option.html"
-
-    def create_option(self, name: str, value: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
-        option = super().create_option(name, value, *arguments, **options)
-        return {**option, "colour": demographics.SKIN_TONES.get(str(value), "")}
+TONES = SwatchSelect(demographics.SKIN_TONES)
 
 
 def _radio(label: str, choices: list[tuple[str, str]], help_text: str = "", widget: Any = None) -> forms.ChoiceField:
@@ -47,7 +39,7 @@ class AboutMeForm(forms.Form):
     """Five questions, each optional, none answered beforehand."""
 
     skin_tone = _radio(
-        "Which is closest to your skin tone?", _choices("skin_tone"), "1 is the lightest, 10 the darkest.", ToneSelect
+        "Which is closest to your skin tone?", _choices("skin_tone"), "1 is the lightest, 10 the darkest.", TONES
     )
     age_band = _radio("May we note your age band?", [])
     gender = _radio("Your gender", _choices("gender"))

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from consent import anchors, clock, demographics, desk, erasure_list, ledger, retention, services
+from consent import anchors, clock, demographics, desk, erasure_list, ledger, retention, services, sqlite_log
 from consent.models import Consent
 
 
@@ -42,6 +42,12 @@ def copy_checkpoint() -> None:
 def observe_clock() -> None:
     """Note the time, so that a jump is seen."""
     clock.observe()
+
+
+@shared_task
+def empty_log() -> None:
+    """Let nothing that was erased stay in the database's log."""
+    sqlite_log.empty_log()
 
 
 @shared_task

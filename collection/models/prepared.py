@@ -1,16 +1,19 @@
-"""A condition that depends on one point in time: the ORM writes its text once, and only the time is filled in.
+"""What depends on a few values only: the ORM writes its text once, and then only these are filled in.
 
-Django takes 4.5 ms to write the rights check and the database 0.1 to run it; taking in a photograph asks it four times.
+Django takes 4.5 ms to write the rights check and the database 0.1 to run it; taking in a photograph asks it four times,
+and every call of the labelling page once.
 """
 
 import datetime
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import connection, models
 from django.db.models.expressions import RawSQL
 
 STAND_IN = datetime.datetime(1234, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)  # for the time, while the text is written
+Text = tuple[str, list[Any]]  # with a place for each value, and the values
 
 
 class Prepared:
@@ -21,24 +24,64 @@ class Prepared:
 
     def __init__(self, rows: Callable[[datetime.datetime], models.QuerySet[Any]]) -> None:
         self._rows = rows
-        self._written: dict[str, tuple[str, list[Any]]] = {}
+        self._written: dict[str, Text] = {}
 
     def at(self, time: datetime.datetime) -> RawSQL:
         """True of the rows that `rows(time)` selects."""
         if connection.vendor not in self._written:
             self._written[connection.vendor] = self._write()
         text, values = self._written[connection.vendor]
-        filled, empty = (self._forms_of(each) for each in (time, STAND_IN))
-        meant = [next((new for new, old in zip(filled, empty, strict=True) if value == old), value) for value in values]
-        return RawSQL(text, meant, models.BooleanField())  # noqa: S611  # Django itself wrote the text
+        return RawSQL(text, _filled(values, [(STAND_IN, time)]), models.BooleanField())  # noqa: S611  # Django wrote it
 
-    def _write(self) -> tuple[str, list[Any]]:
+    def _write(self) -> Text:
         query = self._rows(STAND_IN).query
         text, values = query.where.as_sql(query.get_compiler(connection=connection), connection)
         return text, list(values)
 
-    @staticmethod
-    def _forms_of(time: datetime.datetime) -> tuple[Any, Any]:
-        """As the database gets it: the time, and its day."""
+
+class Question:
+    """A whole query that depends on values with names.
+
+    `rows` is called once for each kind of database, with a stand-in for each value: it may neither look at them nor ask
+    the database itself. A stand-in is of the value's type, and like nothing else in the query.
+    """
+
+    def __init__(self, rows: Callable[..., models.QuerySet[Any, Any]], **stand_ins: Any) -> None:
+        self._rows = rows
+        self._stand_ins = stand_ins
+        self._written: dict[str, Text] = {}
+
+    def ask(self, **values: Any) -> list[tuple[Any, ...]]:
+        """What `rows(**values)` finds, as the database tells it: select numbers and texts, and truth is 1 on SQLite."""
+        if connection.vendor not in self._written:
+            self._written[connection.vendor] = self._write()
+        text, written = self._written[connection.vendor]
+        meant = _filled(written, [(old, values[name]) for name, old in self._stand_ins.items()])
+        with connection.cursor() as cursor:
+            cursor.execute(text, meant)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+    def _write(self) -> Text:
+        text, values = self._rows(**self._stand_ins).query.sql_with_params()
+        return text, list(values)
+
+
+def _filled(written: Iterable[Any], meant: Iterable[tuple[Any, Any]]) -> list[Any]:
+    """The values of a text, with those in place of the stand-ins that are `meant`."""
+    new_of: Mapping[Any, Any] = {
+        form: new for old, new_value in meant for form, new in zip(_forms_of(old), _forms_of(new_value), strict=True)
+    }
+    return [new_of.get(value, value) for value in written]
+
+
+def _forms_of(value: Any) -> tuple[Any, ...]:
+    """As the database gets it; of a time also its day."""
+    if isinstance(value, datetime.datetime):
         ops = connection.ops
-        return ops.adapt_datetimefield_value(time), ops.adapt_datefield_value(time.date())
+        return ops.adapt_datetimefield_value(value), ops.adapt_datefield_value(value.date())
+    if isinstance(value, datetime.date):
+        return (connection.ops.adapt_datefield_value(value),)
+    if isinstance(value, uuid.UUID):
+        return (value if connection.features.has_native_uuid_field else value.hex,)
+    return (value,)

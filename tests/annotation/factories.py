@@ -90,7 +90,7 @@ def make_annotator(label_studio_user: int | None = None, user: User | None = Non
 def open_to(annotator: Annotator) -> set[Campaign]:
     """The campaigns that are open to somebody: those that a page lists, and those that a call to one is let in to."""
     listed = set(campaigns_open_to(annotator))
-    assert listed == {campaign for campaign in Campaign.objects.all() if is_open_to(annotator, campaign)}
+    assert listed == {campaign for campaign in Campaign.objects.all() if is_open_to(annotator, campaign.pk)}
     return listed
 
 

@@ -288,6 +288,34 @@ def test_a_campaign_with_nothing_left_for_somebody_is_not_offered_to_them(ann, b
     assert len(again) == len(asked)  # one for all campaigns
 
 
+def test_a_call_asks_the_database_few_times(ann, project, django_assert_max_num_queries):
+    """Three are for whose session it is. To hand out takes a transaction, which is two."""
+    ann.annotate(ann.next(project).json()["id"])
+    with django_assert_max_num_queries(4):
+        assert ann.ask("GET", f"/api/dm/project?project={project}").status_code == 200
+    with django_assert_max_num_queries(11):
+        task = ann.next(project).json()["id"]
+    with django_assert_max_num_queries(5):
+        assert ann.ask("GET", f"/api/tasks/{task}?project={project}").status_code == 200
+    with django_assert_max_num_queries(6):
+        made = ann.ask("POST", f"/api/tasks/{task}/annotations?project={project}", {"result": good_result()})
+    with django_assert_max_num_queries(8):
+        change = {"result": good_result(2)}
+        assert ann.ask("PATCH", f"/api/annotations/{made.json()['id']}?project={project}", change).status_code == 200
+
+
+def test_a_task_goes_with_its_own_project_only(ann, project, campaign):
+    """Both have to be theirs, also where the page names a project that is not the task's."""
+    task = ann.next(project).json()["id"]
+    other = make_campaign()
+    tasks.push_running()
+    elsewhere = LabelProject.objects.get(campaign=other).external_id
+    Campaign.objects.filter(pk=other.pk).update(state="closed")
+    assert ann.ask("GET", f"/api/tasks/{task}?project={project}").status_code == 200
+    assert refused(ann.ask("GET", f"/api/tasks/{task}?project={elsewhere}"), gateway_calls.NOT_YOUR_CAMPAIGN)
+    assert refused(ann.ask("GET", f"/api/tasks/{task + 99}?project={project}"), gateway_calls.NOT_YOUR_TASK)
+
+
 def test_what_is_held_elsewhere_is_named(ann, project, campaign, settings):
     settings.HELD_AT_ONCE = 1
     other = make_campaign()
@@ -461,6 +489,8 @@ def test_answers_are_json(ann, project):
     assert refused(ann.client.post(path, {"completed_by": 1}, headers=headers), "sent as JSON")
     wrong = ann.client.post(path, "{", content_type="application/json", headers=headers)
     assert refused(wrong, "not JSON")
+    for_label_studio = ann.ask("POST", f"/api/tasks/{task}/drafts", {"result": [], "was_postponed": "perhaps"})
+    assert (for_label_studio.status_code, for_label_studio.json()) == (400, {"detail": "Validation error"})
 
 
 @pytest.mark.parametrize(

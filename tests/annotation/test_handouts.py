@@ -31,7 +31,7 @@ def test_of_many_who_ask_at_once_as_many_get_it_as_are_paid():
         finally:
             connection.close()
 
-    answering = [partial(keep_place, one, external_id=task.external_id) for one in annotators[::2]]
+    answering = [partial(keep_place, one, task=task.pk) for one in annotators[::2]]
     asking = [partial(hand_out, one, task=task) for one in annotators[1::2]]
     threads = [threading.Thread(target=ask, args=[call]) for call in answering + asking]
     for thread in threads:
@@ -51,16 +51,16 @@ def test_a_place_is_taken_until_it_runs_out_and_a_label_has_it_for_good():
     assert not hand_out(cid, task=task)
     Handout.objects.filter(annotator=bob).update(place_until=timezone.now() - timedelta(seconds=1))
     assert hand_out(cid, task=task)
-    assert not keep_place(bob, external_id=task.external_id)
-    assert keep_place(cid, external_id=task.external_id)
+    assert not keep_place(bob, task=task.pk)
+    assert keep_place(cid, task=task.pk)
     record_annotation(task=task, remote=remote(1))
-    note_answer(cid, external_id=task.external_id, skipped=False)
+    note_answer(cid, task=task.pk, skipped=False)
     left = Handout.objects.get(annotator=cid).place_until - timezone.now()
     assert ANSWER_KEPT - timedelta(minutes=1) < left <= ANSWER_KEPT  # what is on its way here keeps its place
     record_annotation(task=task, remote=remote(3))
     assert not Handout.objects.exclude(place_until=None, answered_at__isnull=False).exclude(annotator=bob).exists()
     assert [hand_out(one, task=task) for one in (ann, bob, cid)] == [False] * 3
-    assert keep_place(ann, external_id=task.external_id)  # an edit of what is paid
+    assert keep_place(ann, task=task.pk)  # an edit of what is paid
     assert set(Annotation.objects.values_list("verdict", flat=True)) == {"accepted"}
 
 
@@ -71,9 +71,9 @@ def test_what_was_refused_or_skipped_frees_its_place_and_takes_nobody_elses():
     for one in (ann, bob):
         assert hand_out(one, task=task)
     record_annotation(task=task, remote=remote(1, result=[rating(9)]))
-    note_answer(bob, external_id=task.external_id, skipped=True)
+    note_answer(bob, task=task.pk, skipped=True)
     assert hand_out(cid, task=task)
-    assert keep_place(ann, external_id=task.external_id)  # to mend it
+    assert keep_place(ann, task=task.pk)  # to mend it
     record_annotation(task=task, remote=remote(2, skipped=True))  # Ann's place is not Bob's to lose
     assert not hand_out(bob, task=task)
 
@@ -96,5 +96,5 @@ def test_another_photograph_is_one_with_a_place_and_goes_back_if_it_cannot_be_sh
         let_go(cid, task=free)
     record_annotation(task=full, remote=remote(1))  # Ann's place is her label's now, and only that: one is Bob's
     assert hand_out_another(cid, project=7) == free
-    note_answer(bob, external_id=full.external_id, skipped=True)
+    note_answer(bob, task=full.pk, skipped=True)
     assert hand_out_another(cid, project=7) == full

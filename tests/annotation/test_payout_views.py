@@ -246,4 +246,4 @@ def test_a_link_does_nothing_by_being_opened(client, manager):
     client.get(reverse("payout_run", args=[run.pk]), {"action": "approve"})
     client.get(reverse("annotator_pay", args=[annotator.pk]), {"amount": "1", "currency": "EUR", "reason": "x"})
     assert Payment.objects.with_state().get().state == "prepared"
-    assert balances(annotator=annotator)[annotator.pk, "EUR"].total == Decimal(0)
+    assert balances(annotators=[annotator])[annotator.pk, "EUR"].total == Decimal(0)

@@ -65,7 +65,7 @@ def _payer(settings):
 
 
 def balance(annotator, currency="EUR") -> Decimal:
-    return balances(annotator=annotator).get((annotator.pk, currency), Balance()).total
+    return balances(annotators=[annotator]).get((annotator.pk, currency), Balance()).total
 
 
 def states() -> list[str]:

@@ -1,10 +1,12 @@
 """Changes of pay that take two people: nothing counts before a second one agreed, and then it counts once."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -32,7 +34,7 @@ def earner():
 
 
 def balance(annotator):
-    return balances(annotator=annotator)[annotator.pk, "EUR"].total
+    return balances(annotators=[annotator])[annotator.pk, "EUR"].total
 
 
 def alone(annotator, amount, user=None, **more):
@@ -200,6 +202,22 @@ def test_two_data_managers_correct_a_larger_amount(client, earner):
     assert "decided this meanwhile" in shown
     assert f"agreed by {second.email}" in shown
     assert "one of those that wait" in client.post(queue, {"proposal": "x"}, follow=True).content.decode()
+
+
+def test_balances_are_asked_for_once_however_many_wait(client, earner, django_assert_max_num_queries):
+    queue = reverse("pay_proposals")
+    client.force_login(make_manager())
+    propose(earner)
+    with CaptureQueriesContext(connection) as one:
+        client.get(queue)
+    others = [make_earner(amount) for amount in ("71.00", "82.00", "94.00")]
+    for other in others:
+        propose(other)
+    with django_assert_max_num_queries(len(one)):
+        shown = client.get(queue).content.decode()
+    told = re.findall(r"<dt>Balance now</dt><dd>(.*?) EUR</dd>", shown)
+    assert told == [str(rate(balance(who))) for who in (earner, *others)]
+    assert len(set(told)) == 4
 
 
 def test_two_data_managers_write_down_that_a_payment_failed(client, earner):

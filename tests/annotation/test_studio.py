@@ -1,6 +1,7 @@
 """The real Label Studio: push, label, pull, pay, withdraw; with answers lost and processes dying in between."""
 
 import threading
+import time
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from annotation.accounts import account_of, ensure_account
 from annotation.labelstudio import LabelStudioError
 from annotation.lease import importer_lease, renew
 from annotation.models import Annotation, Annotator, Campaign, Earning, Hint, ImporterLease, LabelProject, LabelTask
-from annotation.pull import pull_hinted, sweep_updated
+from annotation.pull import fetch_ahead, pull_hinted, sweep_updated
 from annotation.push import claim_pending, ensure_project, push_pending
 from annotation.retract import retract_withdrawn
 from annotation.services import change_campaign, note_hint
@@ -269,7 +270,48 @@ def test_one_importer_at_a_time(studio):
     assert_each_task_there_once(campaign)
 
 
+def test_while_one_batch_is_imported_the_next_is_claimed(studio, monkeypatch, settings):
+    monkeypatch.setattr(labelstudio, "MAX_IMPORT", 1)
+    campaign = make_campaign(images=2)
+    ensure_project(campaign=campaign)
+    claimed = []
+
+    def look():
+        """Label Studio works at the first batch until the second is claimed, or for very long."""
+        deadline = time.monotonic() + 10
+        while (pushing := campaign.tasks.filter(state="pushing").count()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        claimed.append(pushing)
+        connection.close()
+
+    with lossy_proxy(studio.url) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.before[b"/import"] = look
+        assert push_pending(campaign=campaign) == 2
+        assert claimed == [2]
+        monkeypatch.setattr(labelstudio, "MAX_IMPORT", 2)  # to look both up at once
+        assert_each_task_there_once(campaign)
+
+
 # --- Pull ----------------------------------------------------------------------------------------
+
+
+def test_while_some_labels_are_recorded_the_next_are_fetched(studio, labellers, monkeypatch, settings):
+    monkeypatch.setattr(labelstudio, "MAX_FETCH", 1)
+    campaign = make_campaign(images=2)
+    push_pending(campaign=campaign)
+    for task in campaign.tasks.all():
+        labellers().label(task)
+    project, asked_again = LabelProject.objects.get(), threading.Event()
+    ids = sorted(campaign.tasks.values_list("external_id", flat=True))
+    with lossy_proxy(studio.url) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.before[b"/export"] = lambda: proxy.before.update({b"/export": asked_again.set})
+        fetches = fetch_ahead(project, ids)
+        (first,) = next(fetches)  # in our hands, and nothing of it is recorded yet
+        assert asked_again.wait(30)
+        ((second,),) = fetches
+    assert [first.ref.external_id, second.ref.external_id] == ids
 
 
 def test_labels_come_back_by_hint_and_by_sweep_and_are_paid_once(studio, labellers, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from consent import append_only, audit, ledger, merkle, texts, withdrawals
 from consent.keys import public_key
@@ -39,6 +40,20 @@ def test_sealing_orders_and_signs_what_is_pending():
     assert base64.b64decode(root).hex() == head.root_hash
     assert ledger.seal() is None
     assert ledger.latest_checkpoint() == head
+
+
+@pytest.mark.django_db
+def test_an_event_costs_one_statement_and_a_seal_few_however_much_it_seals(
+    django_assert_num_queries, django_assert_max_num_queries
+):
+    with transaction.atomic(), django_assert_num_queries(1):
+        ledger.append("test", number=1)
+    with CaptureQueriesContext(connection) as few:
+        assert ledger.seal().tree_size == 1
+    append(400)
+    with django_assert_max_num_queries(len(few) + 3):  # and the tile that is full: two to write it, one to read of it
+        assert ledger.seal().tree_size == 401
+    assert len(few) <= 9
 
 
 @pytest.mark.django_db
