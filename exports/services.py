@@ -2,20 +2,18 @@
 
 import datetime
 import logging
-import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from itertools import islice
-from pathlib import Path
 
-from django.conf import settings
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from collection import workplaces
 from collection.models import Freeze, Image, ImageStatus
 from consent import ledger
 from consent.models import LedgerEntry, User
@@ -115,6 +113,7 @@ def build_release(*, release_id: int) -> None:
     )
     if not claimed:
         return
+    workplaces.remove_left()  # clear photographs of whoever was killed
     release = Release.objects.select_related(*READ_WITH).get(pk=release_id)
     try:
         _build(release)
@@ -128,11 +127,11 @@ def build_release(*, release_id: int) -> None:
 def _build(release: Release) -> None:
     beat = _heart(release)
     with (
-        tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name,
-        Second(Path(name)) if _is_large(release) else nullcontext() as second,
-        closing(Plan.begin(Path(name, "plan.sqlite"), beat)) as plan,
+        workplaces.at_work("likeness-release-") as (name, lock),
+        Second(name, lock) if _is_large(release) else nullcontext() as second,
+        closing(Plan.begin(name / "plan.sqlite", beat)) as plan,
     ):
-        folder, sized = Path(name, "release"), Path(name, "sized")
+        folder, sized = name / "release", name / "sized"
         sized.mkdir()
         summary = plan_release(release, plan, Pictures(release.definition.longest_side, sized, beat))
         checkpoint = provenance.sealed_checkpoint(release)
