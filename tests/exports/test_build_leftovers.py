@@ -5,7 +5,7 @@ import os
 import pytest
 
 from collection import workplaces
-from exports import services, shard_files
+from exports import shard_files
 from exports.services import build_release, draft_release
 from tests.exports.factories import make_labelled_dataset, make_manager
 
