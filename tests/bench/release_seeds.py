@@ -16,6 +16,7 @@ django.setup()
 
 from django.conf import settings
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from collection.models import Image, ImageStatus
@@ -78,6 +79,15 @@ def rows(count: str) -> Any:
 def draft() -> Any:
     """A dataset with a draft of everything there is."""
     return {"release": draft_release(dataset=_dataset(), user=_manager()).pk}
+
+
+def next_page() -> Any:
+    """Seconds and the most memory that the page of the newest dataset's next release took."""
+    client, begun = Client(headers={"host": "localhost"}), time.perf_counter()
+    client.force_login(_manager())
+    page = client.get(f"/staff/datasets/{Dataset.objects.latest('pk').slug}/next/")
+    assert page.status_code == 200, page.content
+    return {"seconds": time.perf_counter() - begun, "megabytes": _megabytes()}
 
 
 def draft_unseen() -> Any:
