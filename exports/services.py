@@ -56,9 +56,8 @@ def draft_release(*, dataset: Dataset, user: User, notes: str = "") -> Release:
     definition = kept_definition(dataset=dataset, user=user)
     snapshot_at = timezone.now()
     draft = foresee(definition, snapshot_at)
-    if not draft.candidates:
-        left_out = draft.selection.left_out
-        why = "; ".join(f"{n}: {reason}" for reason, n in left_out.items()) or "there are no images yet"
+    if not draft.rows:
+        why = "; ".join(f"{n}: {reason}" for reason, n in draft.left_out.items()) or "there are no images yet"
         raise Refused(f"No image may go into {dataset.title} now ({why}).")
     for waiting in dataset.releases.filter(state=Release.State.BUILT):
         discard_release(release=waiting, reason="replaced by a newer draft")
