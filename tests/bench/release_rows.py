@@ -23,6 +23,6 @@ def main() -> None:
             page = inside(stack, "next_page", module=MODULE)
             print(
                 f"{there:>9,} rows: built in {made['seconds']:.1f} s ({made['worked']:.1f} s of processor time, "
-                f"{made['worked'] / there * 1e6:.0f} µs for each), at most {made['megabytes']:.0f} MB in both processes; "
-                f"the next release foreseen in {page['seconds']:.1f} s, at most {page['megabytes']:.0f} MB"
+                f"{made['worked'] / there * 1e6:.0f} µs for each), at most {made['megabytes']:.0f} MB in both processes"
+                f"; the next release foreseen in {page['seconds']:.1f} s, at most {page['megabytes']:.0f} MB"
             )

@@ -14,7 +14,7 @@ import pytest
 from collection import erasure, workplaces
 
 BUILDER = """
-import subprocess, sys, time
+import signal, subprocess, sys
 import django
 from django.conf import settings
 settings.configure(FILE_UPLOAD_TEMP_DIR=sys.argv[1])
@@ -23,7 +23,7 @@ with workplaces.at_work("likeness-release-") as (folder, lock):
     (folder / "clear.jpg").write_bytes(b"a photograph")
     second = subprocess.Popen(["sleep", "600"], pass_fds=[lock], stdout=subprocess.DEVNULL)
     print(folder, second.pid, flush=True)
-    time.sleep(600)
+    signal.pause()
 """
 
 

@@ -61,10 +61,12 @@ def test_a_file_that_was_lost_before_the_notice_and_comes_back_loses_its_rows(ba
     assert (copy / TRAIN).exists()
 
 
-def test_what_is_neither_the_old_file_nor_the_new_one_goes(backup, copy, notices):
+@pytest.mark.parametrize("of_its_size", [False, True])
+def test_what_is_neither_the_old_file_nor_the_new_one_goes(of_its_size, backup, copy, notices):
     words = traces(copy, withdrawn(notices))
     applied(copy, notices)
-    (copy / TRAIN).write_bytes((backup / TRAIN).read_bytes()[:-9])
+    size = (copy / TRAIN).stat().st_size if of_its_size else -9
+    (copy / TRAIN).write_bytes((backup / TRAIN).read_bytes()[:size])
     applied(copy, notices)
     assert holding(copy, words) == []
     assert not (copy / TRAIN).exists()
