@@ -3,10 +3,12 @@
 import datetime
 import logging
 import shutil
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.files.storage import Storage
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
@@ -223,11 +225,14 @@ def _remove_old(bucket: Storage, image_id: uuid.UUID, age: datetime.timedelta) -
 def remove_temporary(*, age: datetime.timedelta = TEMPORARY_AGE) -> int:
     """Delete what killed processes left in our own temporary folder: uploads on their way, releases half built.
 
-    What has no lock that would say whether somebody is at work on it: at this age. Never in the system's folder.
+    What has no lock that would say whether somebody is at work on it: at this age, and never in the system's folder,
+    where others' files lie too.
     """
-    removed, folder = workplaces.remove_left(), workplaces.own_folder()
+    removed, folder = workplaces.remove_left(), settings.FILE_UPLOAD_TEMP_DIR
+    if not folder or not Path(folder).is_dir() or Path(folder).resolve() == Path(tempfile.gettempdir()).resolve():
+        return removed
     before = (timezone.now() - age).timestamp()
-    old = (path for path in list(folder.iterdir()) if not workplaces.is_held(path)) if folder else ()
+    old = [path for path in Path(folder).iterdir() if not workplaces.is_held(path)]
     return removed + sum(_remove_temporary(path, before) for path in old)
 
 

@@ -17,16 +17,16 @@ from typing import BinaryIO
 from django.conf import settings
 
 logger = logging.getLogger(__name__)
-LOCK = ".lock"  # after the name of the folder
+OURS, LOCK = "likeness-", ".lock"  # before the name of a folder, and after it that of its lock
 
 
 @contextmanager
-def at_work(prefix: str) -> Iterator[tuple[Path, int]]:
-    """A new folder of this prefix and the file descriptor of its lock, for child processes that work there as well.
+def at_work(what: str) -> Iterator[tuple[Path, int]]:
+    """A new folder for this work and the file descriptor of its lock, for child processes that work there as well.
 
     Afterwards both are gone.
     """
-    descriptor, name = tempfile.mkstemp(LOCK, prefix, settings.FILE_UPLOAD_TEMP_DIR)
+    descriptor, name = tempfile.mkstemp(LOCK, f"{OURS}{what}-", settings.FILE_UPLOAD_TEMP_DIR)
     lock = Path(name)
     folder = lock.with_suffix("")
     try:
@@ -40,18 +40,13 @@ def at_work(prefix: str) -> Iterator[tuple[Path, int]]:
         os.close(descriptor)
 
 
-def own_folder() -> Path | None:
-    """Our own temporary folder. None if it is the system's, where others' files lie too."""
-    folder = settings.FILE_UPLOAD_TEMP_DIR
-    if not folder or not Path(folder).is_dir() or Path(folder).resolve() == Path(tempfile.gettempdir()).resolve():
-        return None
-    return Path(folder)
-
-
 def remove_left() -> int:
-    """Delete the folders of whoever was killed; how many."""
-    folder = own_folder()
-    return sum(_remove_left(lock) for lock in list(folder.glob(f"*{LOCK}"))) if folder else 0
+    """Delete the folders of whoever was killed; how many.
+
+    Others' files may lie beside them, for they may be in the system's own folder: those have no lock of ours.
+    """
+    folder = Path(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
+    return sum(_remove_left(lock) for lock in list(folder.glob(f"{OURS}*{LOCK}")))
 
 
 def is_held(path: Path) -> bool:

@@ -126,7 +126,7 @@ def build_release(*, release_id: int) -> None:
 def _build(release: Release) -> None:
     beat = _heart(release)
     with (
-        workplaces.at_work("likeness-release-") as (name, lock),
+        workplaces.at_work("release") as (name, lock),
         Second(name, lock) if _is_large(release) else nullcontext() as second,
         closing(Plan.begin(name / "plan.sqlite", beat)) as plan,
     ):

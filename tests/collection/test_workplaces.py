@@ -19,7 +19,7 @@ import django
 from django.conf import settings
 settings.configure(FILE_UPLOAD_TEMP_DIR=sys.argv[1])
 from collection import workplaces
-with workplaces.at_work("likeness-release-") as (folder, lock):
+with workplaces.at_work("release") as (folder, lock):
     (folder / "clear.jpg").write_bytes(b"a photograph")
     second = subprocess.Popen(["sleep", "600"], pass_fds=[lock], stdout=subprocess.DEVNULL)
     print(folder, second.pid, flush=True)
@@ -101,7 +101,7 @@ def test_a_folder_that_is_just_being_made_stays(own, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", looking_around(flock))
     monkeypatch.setattr(Path, "mkdir", looking_around(mkdir))
-    with workplaces.at_work("likeness-release-") as (folder, _):
+    with workplaces.at_work("release") as (folder, _):
         assert folder.is_dir()
         assert found == [0, 0, 0, 0]
         monkeypatch.undo()
@@ -109,17 +109,19 @@ def test_a_folder_that_is_just_being_made_stays(own, monkeypatch):
 
 
 def test_work_that_fails_leaves_nothing(own):
-    with pytest.raises(ZeroDivisionError), workplaces.at_work("likeness-release-") as (folder, _):
+    with pytest.raises(ZeroDivisionError), workplaces.at_work("release") as (folder, _):
         (folder / "clear.jpg").write_bytes(bytes(1 // 0))
     assert list(own.iterdir()) == []
 
 
-def test_nothing_is_deleted_in_the_systems_own_folder(settings, monkeypatch, own):
-    (own / "likeness-release-x").mkdir()
-    (own / "likeness-release-x.lock").touch()
+def test_in_the_systems_own_folder_only_ours_goes(own, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(own))
-    assert workplaces.remove_left() == 0
-    assert (own / "likeness-release-x").is_dir()
+    for name in ("likeness-release-x", "somebody", "likeness-elses"):
+        (own / name).mkdir()
+    for name in ("likeness-release-x.lock", "somebody.lock"):
+        (own / name).touch()
+    assert erasure.remove_temporary() == 1
+    assert sorted(path.name for path in own.iterdir()) == ["likeness-elses", "somebody", "somebody.lock"]
 
 
 def test_what_cannot_be_deleted_stops_nobody(own):

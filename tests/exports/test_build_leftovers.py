@@ -26,7 +26,7 @@ def test_the_next_build_deletes_it_and_leaves_one_under_way_alone(own):
     (left / "sized" / "clear.jpg").write_bytes(b"a photograph")
     (own / "likeness-release-left.lock").touch()
     release = draft_release(dataset=make_labelled_dataset(people=2), user=make_manager())
-    with workplaces.at_work("likeness-release-") as (other, _):
+    with workplaces.at_work("release") as (other, _):
         build_release(release_id=release.pk)
         assert sorted(own.iterdir()) == sorted([other, other.with_name(f"{other.name}.lock")])
     release.refresh_from_db()
@@ -34,7 +34,7 @@ def test_the_next_build_deletes_it_and_leaves_one_under_way_alone(own):
 
 
 def test_while_the_second_process_of_a_killed_builder_writes_on_its_folder_stays(own):
-    with workplaces.at_work("likeness-release-") as (folder, lock):
+    with workplaces.at_work("release") as (folder, lock):
         with shard_files.Second(folder, lock), open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), lock)  # as if we had ended: the lock is not ours any more
             assert workplaces.remove_left() == 0
