@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collection import fingerprints, keys, licensed_attributes, storage, taken_back
+from collection import fingerprints, keys, licensed_attributes, storage, taken_back, workplaces
 from collection.licensed import purged_path
 from collection.models import (
     Distinct,
@@ -42,7 +42,7 @@ from consent.retention_table import CONTACT
 logger = logging.getLogger(__name__)
 
 ORPHAN_AGE = datetime.timedelta(hours=1)
-TEMPORARY_AGE = datetime.timedelta(days=1)  # longer than any upload or build lasts
+TEMPORARY_AGE = datetime.timedelta(days=1)  # longer than any upload lasts
 NOTHING = dict.fromkeys(("sha256", "clean_sha256", "client_name", "original_key", "clean_key", "preview_key"), "")
 NO_MONTH: dict[str, Any] = {"taken_in": None}
 
@@ -225,13 +225,15 @@ def _remove_old(bucket: Storage, image_id: uuid.UUID, age: datetime.timedelta) -
 def remove_temporary(*, age: datetime.timedelta = TEMPORARY_AGE) -> int:
     """Delete what killed processes left in our own temporary folder: uploads on their way, releases half built.
 
-    Never in the system's folder, where others' files lie too.
+    What has no lock that would say whether somebody is at work on it: at this age, and never in the system's folder,
+    where others' files lie too.
     """
-    folder = settings.FILE_UPLOAD_TEMP_DIR
+    removed, folder = workplaces.remove_left(), settings.FILE_UPLOAD_TEMP_DIR
     if not folder or not Path(folder).is_dir() or Path(folder).resolve() == Path(tempfile.gettempdir()).resolve():
-        return 0
+        return removed
     before = (timezone.now() - age).timestamp()
-    return sum(_remove_temporary(path, before) for path in list(Path(folder).iterdir()))
+    old = [path for path in Path(folder).iterdir() if not workplaces.is_held(path)]
+    return removed + sum(_remove_temporary(path, before) for path in old)
 
 
 def _remove_temporary(path: Path, before: float) -> bool:

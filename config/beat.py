@@ -45,6 +45,7 @@ SELDOM = {
     "collection.tasks.forget_digests": HOUR,
     "annotation.tasks.forget_bank_details": HOUR,
     "annotation.tasks.forget_former": HOUR,
+    "exports.tasks.delete_files_again": HOUR,
     "exports.tasks.remind_recipients": HOUR,
     "exports.tasks.report_quarter": HOUR,  # it makes one report a quarter
 }

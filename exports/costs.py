@@ -6,12 +6,12 @@ REVIEW_HOURLY_COST; without that setting their hours are shown and cost nothing 
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from django.conf import settings
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from annotation.forecast import Forecast, forecast
 from annotation.models import Annotation, Campaign, Earning, MoneySum
@@ -20,6 +20,7 @@ from collection.holdings import cost_of, licence_rows, spent
 from collection.models import ReviewDecision
 from consent.models import Licence, PriceBasis
 from exports.models import Dataset, Release
+from exports.selection import AT_ONCE, in_batches
 
 CENT = Decimal("0.01")
 HOUR = Decimal(3600)
@@ -125,13 +126,13 @@ def all_costs() -> list[Costs]:
     return sums.sorted()
 
 
-def hours_of_review(images: Container[uuid.UUID] | None = None) -> Decimal:
-    """Measured hours at the review desk, of all photographs or of these."""
-    made = ReviewDecision.objects.all()
-    if images is None:
-        return Decimal(made.aggregate(seconds=Sum("seconds"))["seconds"] or 0) / HOUR
-    by_image = made.order_by().values_list("image").annotate(seconds=Sum("seconds"))
-    return Decimal(sum(seconds or 0 for image, seconds in by_image.iterator() if image in images)) / HOUR
+def hours_of_review() -> Decimal:
+    """Measured hours at the review desk."""
+    return Decimal(_seconds(ReviewDecision.objects.all())) / HOUR
+
+
+def _seconds(decisions: QuerySet[ReviewDecision]) -> int:
+    return decisions.aggregate(seconds=Sum("seconds"))["seconds"] or 0
 
 
 def cost_of_review(hours: Decimal) -> Decimal:
@@ -175,25 +176,41 @@ def dataset_costs() -> list[DatasetCosts]:
 
 
 def _of_release(release: Release) -> DatasetCosts:
-    images = dict(release.items.values_list("image", "image__licence"))
-    return DatasetCosts(release, len(images), costs_of_images(release.dataset, images))
+    spending, rows = Spending(release.dataset), 0
+    for some in in_batches(release.items.order_by("pk").values_list("image", "image__licence").iterator(AT_ONCE)):
+        spending.add(dict(some))
+        rows += len(some)
+    return DatasetCosts(release, rows, spending.costs())
 
 
-def costs_of_images(dataset: Dataset, images: Mapping[uuid.UUID, uuid.UUID | None]) -> list[Costs]:
-    """What photographs, by id with their licence if they have one, cost a dataset that holds them, by currency.
+class Spending:
+    """What photographs cost a dataset that holds them. They come some at a time, each once.
 
     Labels as earned for them in its campaign, licences by photograph, review by measured time.
     """
-    sums = _Sums()
-    paid = Earning.objects.filter(task__campaign=dataset.campaign_id).order_by().values_list("task__image", "currency")
-    for image, currency, amount in paid.annotate(total=MoneySum("amount")).iterator():
-        if image in images:
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._earned = Earning.objects.filter(task__campaign=dataset.campaign_id).order_by()
+        self._labels, self._licences, self._seconds = defaultdict[str, Decimal](Decimal), Counter[uuid.UUID](), 0
+
+    def add(self, images: Mapping[uuid.UUID, uuid.UUID | None]) -> None:
+        """Photographs by id, with their licence if they have one."""
+        earned = self._earned.filter(task__image__in=images)
+        for currency, amount in earned.values_list("currency").annotate(total=MoneySum("amount")):
+            self._labels[currency] += amount
+        self._licences.update(filter(None, images.values()))
+        self._seconds += _seconds(ReviewDecision.objects.filter(image__in=images))
+
+    def costs(self) -> list[Costs]:
+        """By currency."""
+        sums = _Sums()
+        for currency, amount in self._labels.items():
             sums.of(currency).labels += amount
-    for currency, amount in _licence_shares(Counter(filter(None, images.values()))).items():
-        sums.of(currency).licences += amount
-    if review := cost_of_review(hours_of_review(images)):
-        sums.of(settings.REVIEW_CURRENCY).review += review
-    return sums.sorted()
+        for currency, amount in _licence_shares(self._licences).items():
+            sums.of(currency).licences += amount
+        if review := cost_of_review(Decimal(self._seconds) / HOUR):
+            sums.of(settings.REVIEW_CURRENCY).review += review
+        return sums.sorted()
 
 
 def _licence_shares(counted: Mapping[uuid.UUID, int]) -> dict[str, Decimal]:

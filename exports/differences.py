@@ -7,13 +7,13 @@ from typing import Any
 
 from django.core.cache import cache
 
+from annotation.answers import Control, answered
 from collection.models import Image
 from consent.refusals import Refused
 from consent.signing import canonical_json
 from exports.labels import Label, Rules, consolidate
 from exports.models import Item, Release
 from exports.plans import Before
-from exports.pseudonyms import keyed
 from exports.selection import AT_ONCE, Candidate, Photograph, Said, in_batches, said_by_image
 
 
@@ -51,18 +51,42 @@ def difference(*, release: Release, earlier: Release) -> Difference:
     return _compare(_rows_of(release, said_of(release)), _rows_of(earlier, said_of(earlier)))
 
 
-def foreseen(
-    *, candidates: Iterable[Candidate], rules: Rules, earlier: Release, said: Mapping[Any, Sequence[Said]]
-) -> Difference:
-    """What a release of these images, with labels by these rules, will change since `earlier`, of which this was
-    `said` (`said_of`)."""
-    now = {
-        one.image.pk: _Row(
-            keyed(earlier.dataset, "row", one.image.pk), _labels(one.said, one.image.width, one.image.height, rules)
-        )
-        for one in candidates
-    }
-    return _compare(now, _rows_of(earlier, said))
+class Ahead:
+    """What a release will change since `earlier`. It is told the photographs one by one, in any order.
+
+    Of each row of the earlier release it holds two numbers, not what was said of it.
+    """
+
+    def __init__(self, earlier: Release, rules: Rules) -> None:
+        self.earlier, self._rules = earlier, rules
+        self.columns, self.columns_before = set[Control](), set[Control]()
+        self._rows = self._kept = self._relabelled = 0
+        self._before: dict[int, int] = {}  # image to the hash of its labels
+        for item, said in _items_with_labels(earlier):
+            self._before[item.image_id.int] = hash(labels_text(said, item.image, earlier.definition.rules))
+            self.columns_before |= _columns(said)
+
+    def add(self, candidate: Candidate) -> None:
+        """A photograph that the release will hold."""
+        self._rows += 1
+        self.columns |= _columns(candidate.said)
+        before = self._before.get(candidate.image.pk.int)
+        if before is not None:
+            self._kept += 1
+            self._relabelled += before != hash(labels_text(candidate.said, candidate.image, self._rules))
+
+    def counts(self) -> dict[str, int]:
+        """How many rows of those that it was told of are added, removed, relabelled and kept."""
+        return {
+            "added": self._rows - self._kept,
+            "removed": len(self._before) - self._kept,
+            "relabelled": self._relabelled,
+            "kept": self._kept,
+        }
+
+
+def _columns(said: Iterable[Said]) -> set[Control]:
+    return set(answered(one.result for one in said))
 
 
 def said_of(release: Release) -> Mapping[Any, Sequence[Said]]:
@@ -74,15 +98,16 @@ def rows_before(release: Release, *, same_size: bool) -> Iterator[Before]:
     """The rows of a release as a plan of the next one knows them; with photographs of another size none keeps its
     shard, which would be filled otherwise."""
     rules = release.definition.rules
+    for item, said in _items_with_labels(release):
+        yield Before(item.row_id, item.shard if same_size else "", labels_text(said, item.image, rules))
+
+
+def _items_with_labels(release: Release) -> Iterator[tuple[Item, Sequence[Said]]]:
+    """Each row of a release with what had been said of its photograph at its snapshot."""
     items = release.items.select_related("image").only("row_id", "shard", "image__width", "image__height")
     for some in in_batches(items.order_by("pk").iterator(AT_ONCE)):
         said = said_by_image(release.definition, release.snapshot_at, images=[item.image_id for item in some])
-        for item in some:
-            yield Before(
-                item.row_id,
-                item.shard if same_size else "",
-                labels_text(said.get(item.image_id, ()), item.image, rules),
-            )
+        yield from ((item, said.get(item.image_id, ())) for item in some)
 
 
 def labels_text(said: Iterable[Said], image: Image | Photograph, rules: Rules) -> str:

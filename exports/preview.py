@@ -4,21 +4,24 @@ How many people of a group it would hold is told in fives, rounded down, and not
 singled out: otherwise two definitions that differ by one person would tell what that person said of themselves.
 """
 
+import datetime
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collection.models import DIMENSIONS, Target
 from collection.progress import label, shown_targets
 from consent.dates import day
+from consent.models import FormText, Licence
 from consent.suppression import SMALL
-from exports.costs import Costs, costs_of_images
-from exports.drafts import Draft
+from exports.costs import Costs, Spending
+from exports.drafts import Chosen, Draft, foresee
 from exports.group_rows import answers_of
-from exports.selection import Photograph
+from exports.models import Dataset, Definition
 from exports.splits import NAMES
 
 STEP = 5  # people; what is told is a multiple of it
+Basis = tuple[FormText | None, Licence | None]  # the text that was signed, or the licence
 
 
 @dataclass(frozen=True)
@@ -64,29 +67,46 @@ class Look:
     costs: list[Costs]
 
 
-def look_at(draft: Draft) -> Look:
-    """Of what would be in it."""
-    images = [one.image for one in draft.candidates]
-    counts = Counter(draft.splits[image.pk] for image in images)
-    return Look(
-        people=len({image.subject for image in images}),
-        splits=[(name, counts[name]) for name in NAMES if counts[name]],
-        balance=balance(draft.definition.goals(), images),
-        terms=terms(images),
-        costs=costs_of_images(draft.definition.dataset, {image.pk: image.licence_id for image in images}),
-    )
+def look_ahead(definition: Definition, at: datetime.datetime) -> tuple[Draft, Look]:
+    """What a release would hold if it were drafted at this moment. It records nothing."""
+    seen = _Seen(definition.dataset)
+    draft = foresee(definition, at, seen.add)
+    return draft, seen.look(definition)
 
 
-def balance(goals: Sequence[Target], images: Sequence[Photograph]) -> list[Balance]:
-    """How far these images come up to the goals, the broadest first."""
+class _Seen:
+    """Counts what the page shows of photographs that come some at a time: all of them would fill the memory."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.splits = Counter[str]()
+        self.photographs = Counter[str]()  # of each person
+        self.bases = Counter[Basis]()
+        self.spending = Spending(dataset)
+
+    def add(self, some: Sequence[Chosen]) -> None:
+        images = [candidate.image for candidate, _ in some]
+        self.splits.update(name for _, name in some)
+        self.photographs.update(image.subject for image in images)
+        self.bases.update((image.consent.text if image.consent else None, image.licence) for image in images)
+        self.spending.add({image.pk: image.licence_id for image in images})
+
+    def look(self, definition: Definition) -> Look:
+        return Look(
+            people=len(self.photographs),
+            splits=[(name, self.splits[name]) for name in NAMES if self.splits[name]],
+            balance=balance(definition.goals(), self.photographs),
+            terms=terms(self.bases),
+            costs=self.spending.costs(),
+        )
+
+
+def balance(goals: Sequence[Target], photographs: Counter[str]) -> list[Balance]:
+    """How far so many photographs of each subject come up to the goals, the broadest first."""
     goals = sorted(goals, key=lambda goal: len(goal.asks()))
     if not goals:
         return []
-    answers = answers_of({image.subject for image in images})
-    people = {
-        image.subject: {name: answers.get(image.subject, {}).get(name) or "" for name in DIMENSIONS} for image in images
-    }
-    photographs = Counter(image.subject for image in images)
+    answers = answers_of(photographs)
+    people = {who: {name: answers.get(who, {}).get(name) or "" for name in DIMENSIONS} for who in photographs}
     shown = shown_targets(goals, list(people.values()))
     return [
         _balance(goal, [who for who, said in people.items() if goal.fits(said)] if visible else None, photographs)
@@ -108,9 +128,8 @@ def _rounded(number: int) -> int:
     return number // STEP * STEP
 
 
-def terms(images: Iterable[Photograph]) -> list[Terms]:
-    """What permits them, and until when, those with the most photographs first."""
-    counts = Counter((image.consent.text if image.consent else None, image.licence) for image in images)
+def terms(counts: Counter[Basis]) -> list[Terms]:
+    """What permits so many photographs, and until when, those with the most first."""
     found = []
     for (text, licence), rows in counts.items():
         if licence is not None:

@@ -8,7 +8,9 @@ First applies the signed notices about people who withdrew to every version in D
 (the latest when none is named) to DIR/DATASET/VERSION: only what no other version there has, several files at once.
 Files that two versions share are linked, so change none in place. A pull that was cut off goes on where it stopped.
 Every file is checked against SHA256SUMS and the signed statement. What is found damaged when a notice is applied is
-deleted, since it may hold what the notice takes out. This one file needs nothing else of the project.
+deleted, since it may hold what the notice takes out. Afterwards DIR/DATASET/VERSION.seen.json says how each file was
+left: when one is another the next time, perhaps out of a backup, the notices are applied again. This one file needs
+nothing else of the project.
 
 --key is the server's public key, got by a way you trust. Without it the server's key is kept at the first pull
 (DIR/DATASET/signing.pem) and must stay the same. The token may also be in the environment as LIKENESS_TOKEN.
@@ -299,7 +301,7 @@ def apply_to_copy(
     checks the copy misses it; the next pull of this version fetches it, if it can still be had.
     """
     sums = local_sums(target)
-    if all(f"notices/{number}.dsse.json" in sums for number in envelopes):
+    if all(f"notices/{number}.dsse.json" in sums for number in envelopes) and not _has_changed(target, sums):
         (target / BEGUN).unlink(missing_ok=True)
         return
     signed = _signed_here(target, key)
@@ -318,6 +320,7 @@ def apply_to_copy(
         left[path] = sha256_of(target / path)
     _patch_documents(target, left)
     _write_sums(target, left)
+    _replace(_seen(target), json.dumps(_as_it_is(target, left)).encode())
     say(f"{target}: withdrawn rows taken out: {len(gone)}")
     if damaged:
         again = f"A pull of {target.parent.name}@{target.name} fetches what can still be had."
@@ -342,6 +345,33 @@ def _sort_out(
             left[path] = sha256
             damaged.append(path)
     return left, damaged
+
+
+def _seen(target: Path) -> Path:
+    """The file that says how the notices left a version."""
+    return target.with_name(f"{target.name}.seen.json")
+
+
+def _as_it_is(target: Path, sums: Iterable[str]) -> dict[str, list[int]]:
+    """Size and time of change of each file with rows that is there: reading all of them at each pull takes too long."""
+    found = {}
+    for path in sums:
+        if path.partition("/")[0] in REWRITE and (target / path).exists():
+            status = (target / path).stat()
+            found[path] = [status.st_size, status.st_mtime_ns]
+    return found
+
+
+def _has_changed(target: Path, sums: Iterable[str]) -> bool:
+    """Whether a file with rows is there that the notices did not leave so."""
+    try:
+        seen = dict(json.loads(_seen(target).read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):  # none was written, or it is damaged
+        return True
+    changed = [path for path, found in _as_it_is(target, sums).items() if seen.get(path) != found]
+    if changed:
+        say(f"{target}: looked at again, for it changed since withdrawn rows were taken out: {', '.join(changed)}")
+    return bool(changed)
 
 
 def _signed_here(target: Path, key: Ed25519PublicKey) -> dict[str, str]:

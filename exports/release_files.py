@@ -5,20 +5,22 @@ release names the earlier one's key. Both lose it together, since the same rows 
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from django.core.files import File
 from django.core.files.storage import storages
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from storages.backends.s3 import S3Storage
 
 from collection import buckets
-from consent.folders import walk
+from consent.folders import list_folder, walk
 from exports.models import Dataset, FilePurge, Release, ReleaseFile
 from exports.shard_files import Built
 
 log = logging.getLogger(__name__)
+AT_ONCE = 500  # keys
 DIRECT_SECONDS = 30  # to begin with a download; what goes on longer is not cut off
 
 
@@ -110,8 +112,35 @@ def delete_own(release: Release) -> None:
     FilePurge.objects.bulk_create([FilePurge(file=file) for file in files], ignore_conflicts=True)
 
 
-def purged_keys() -> Iterable[str]:
-    """Keys whose bytes must not be there: of purged files, unless a file that is not purged shares them."""
-    held = ReleaseFile.objects.filter(key=OuterRef("file__key"), purge__isnull=True)
-    gone = FilePurge.objects.filter(~Exists(held)).values_list("file__key", flat=True)
-    return gone.distinct().iterator(500)
+def delete_again() -> int:
+    """Delete what lies in storage though it was deleted, or though its release was given up; how many files.
+
+    A builder that came late stored it, and was killed before it looked; or somebody restored the storage.
+    """
+    storage, deleted = storages["releases"], 0
+    for release in _releases_with_deleted_files():
+        keys = walk(storage, storage_key(release, "").rstrip("/"))
+        while some := list(islice(keys, AT_ONCE)):
+            for key in _deleted_among(release, some):
+                storage.delete(key)
+                log.warning("%s lay in storage again and was deleted", key)
+                deleted += 1
+    return deleted
+
+
+def _releases_with_deleted_files() -> Iterator[Release]:
+    """Those that have a folder. What others have stored of the same rows is looked for in theirs."""
+    purged = ReleaseFile.objects.filter(release=OuterRef("pk"), purge__isnull=False)
+    found = Release.objects.filter(Q(state=Release.State.DISCARDED) | Exists(purged)).select_related("dataset")
+    for dataset in Dataset.objects.order_by("pk"):
+        folders = set(list_folder(storages["releases"], dataset.slug)[0])
+        yield from (release for release in found.filter(dataset=dataset).iterator() if str(release.pk) in folders)
+
+
+def _deleted_among(release: Release, keys: list[str]) -> list[str]:
+    """Those of these keys in the release's folder under which nothing should be."""
+    if release.state == Release.State.DISCARDED:
+        return keys
+    by_path = {key.removeprefix(storage_key(release, "")): key for key in keys}
+    purged = release.files.filter(path__in=by_path, purge__isnull=False).values_list("path", flat=True)
+    return [by_path[path] for path in purged]

@@ -195,8 +195,7 @@ def _sweep(outcome: Outcome, closed: bool) -> None:
     if settings.LABEL_STUDIO_URL:
         outcome.problems += _retract()
     notices.revoke_items()
-    for key in release_files.purged_keys():
-        outcome.files += _delete_again(storages["releases"], key)
+    outcome.files += release_files.delete_again()
     if closed:
         outcome.files += sum(_delete_again(storages["releases"], key) for key in list(_unknown_release_files()))
     certificates.issue_due()

@@ -4,7 +4,7 @@ import datetime
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,35 +66,9 @@ class Candidate:
     said: tuple[Said, ...] = ()
 
 
-@dataclass
-class Selection:
-    """What may be in a release, and how many images are left out for which reason: together all there were."""
-
-    candidates: list[Candidate]
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def reasons(self) -> list[tuple[str, int]]:
-        """Why images are left out, and how many for that reason, the commonest first."""
-        return self.left_out.most_common()
-
-    @property
-    def lost(self) -> int:
-        return self.left_out.total()
-
-    @property
-    def total(self) -> int:
-        return len(self.candidates) + self.lost
-
-
-def eligible(definition: Definition, at: datetime.datetime) -> Selection:
-    """The images that the definition asks for and whose basis covers the dataset's purpose at `at`, all at once."""
-    left_out: Counter[str] = Counter()
-    return Selection(list(candidates(definition, at, left_out)), left_out)
-
-
 def candidates(definition: Definition, at: datetime.datetime, left_out: Counter[str]) -> Iterator[Candidate]:
-    """The same one by one, in the order of their ids. `left_out` is complete when the last one was taken."""
+    """The images that the definition asks for and whose basis covers the dataset's purpose at `at`, in the order of
+    their ids. `left_out`, how many are not for which reason, is complete when the last one was taken."""
     rules, usable = _rules(definition), 0
     for images in in_batches(_usable(definition.dataset, at).values_list(*READ).iterator(AT_ONCE)):
         usable += len(images)

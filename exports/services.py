@@ -2,19 +2,17 @@
 
 import datetime
 import logging
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from collection import workplaces
 from collection.models import Freeze, Image, ImageStatus
 from consent import ledger
 from consent.models import Checkpoint, LedgerEntry, User
@@ -58,9 +56,8 @@ def draft_release(*, dataset: Dataset, user: User, notes: str = "") -> Release:
     definition = kept_definition(dataset=dataset, user=user)
     snapshot_at = timezone.now()
     draft = foresee(definition, snapshot_at)
-    if not draft.candidates:
-        left_out = draft.selection.left_out
-        why = "; ".join(f"{n}: {reason}" for reason, n in left_out.items()) or "there are no images yet"
+    if not draft.rows:
+        why = "; ".join(f"{n}: {reason}" for reason, n in draft.left_out.items()) or "there are no images yet"
         raise Refused(f"No image may go into {dataset.title} now ({why}).")
     for waiting in dataset.releases.filter(state=Release.State.BUILT):
         discard_release(release=waiting, reason="replaced by a newer draft")
@@ -115,6 +112,7 @@ def build_release(*, release_id: int) -> None:
     )
     if not claimed:
         return
+    workplaces.remove_left()  # clear photographs of whoever was killed
     release = Release.objects.select_related(*READ_WITH).get(pk=release_id)
     try:
         _build(release)
@@ -128,11 +126,11 @@ def build_release(*, release_id: int) -> None:
 def _build(release: Release) -> None:
     beat = _heart(release)
     with (
-        tempfile.TemporaryDirectory(prefix="likeness-release-", dir=settings.FILE_UPLOAD_TEMP_DIR) as name,
-        Second(Path(name)) if _is_large(release) else nullcontext() as second,
-        closing(Plan.begin(Path(name, "plan.sqlite"), beat)) as plan,
+        workplaces.at_work("release") as (name, lock),
+        Second(name, lock) if _is_large(release) else nullcontext() as second,
+        closing(Plan.begin(name / "plan.sqlite", beat)) as plan,
     ):
-        folder, sized = Path(name, "release"), Path(name, "sized")
+        folder, sized = name / "release", name / "sized"
         sized.mkdir()
         summary = plan_release(release, plan, Pictures(release.definition.longest_side, sized, beat))
         layout = layout_of(release, plan, summary, folder, sized)

@@ -126,16 +126,21 @@ class Second:
     """A second process that writes shards of a plan.
 
     It takes a second to start, so it is started before there is a plan. If we are killed, it ends after the shard that
-    it writes.
+    it writes, and holds our lock (`collection.workplaces`) until then.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._told = folder / "told.jsonl"
+    def __init__(self, folder: Path, *held: int) -> None:
+        self._told, self._held = folder / "told.jsonl", held
 
     def __enter__(self) -> Self:
         with self._told.open("w") as answers:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and code
-                [sys.executable, "-c", STARTED], cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=answers, text=True
+                [sys.executable, "-c", STARTED],
+                cwd=settings.BASE_DIR,
+                stdin=subprocess.PIPE,
+                stdout=answers,
+                text=True,
+                pass_fds=self._held,
             )
         return self
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from exports import certificates, deviation_reports, notice_mails, notices, services
+from exports import certificates, deviation_reports, notice_mails, notices, release_files, services
 from exports.models import Release
 
 # Seconds. It keeps its lease, and another worker begins anew if it is killed. Its message is acknowledged when it
@@ -29,6 +29,12 @@ def build_due() -> None:
 def revoke_items() -> None:
     """Mark rows whose rights ended and tell their recipients."""
     notices.revoke_items()
+
+
+@shared_task
+def delete_files_again() -> None:
+    """Delete files of releases that lie in storage again although they were deleted."""
+    release_files.delete_again()
 
 
 @shared_task

@@ -4,14 +4,11 @@ Major: rows of the last release are gone or withdrawn, or its columns are other 
 further files; patch: only what the card says. Whoever reads shards by a fixed layout can go by the major number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from annotation.answers import Control, answered
-from exports.differences import Difference, foreseen, said_of
+from exports.differences import Ahead
 from exports.models import Definition, Release, Revocation
-from exports.selection import Candidate, Said
 
 # What makes other columns, or the same ones mean something else.
 SCHEMA = {
@@ -28,17 +25,16 @@ class Step:
     version: str
     kind: str
     why: tuple[str, ...]
-    difference: Difference | None  # since the release before; None for the first one
+    change: Mapping[str, int] | None  # rows added, removed, relabelled, kept since the one before; None for the first
 
 
-def next_step(previous: Release | None, definition: Definition, candidates: Sequence[Candidate]) -> Step:
-    """What a release of these images by this definition is called after `previous`."""
-    if previous is None:
+def next_step(definition: Definition, ahead: Ahead | None) -> Step:
+    """What a release by this definition is called; `ahead` was told all its photographs. None: it is the first."""
+    if ahead is None:
         return Step("1.0.0", "first", (), None)
-    said = said_of(previous)
-    change = foreseen(candidates=candidates, rules=definition.rules, earlier=previous, said=said)
+    previous, change = ahead.earlier, ahead.counts()
     major, minor, patch = (int(part) for part in previous.version.split("."))
-    if why := [*_missing(previous, change), *_other_columns(previous, said, definition, candidates)]:
+    if why := [*_missing(previous, change), *_other_columns(ahead, definition)]:
         return Step(f"{major + 1}.0.0", "major", tuple(why), change)
     if why := _more(previous, definition, change):
         return Step(f"{major}.{minor + 1}.0", "minor", tuple(why), change)
@@ -47,39 +43,32 @@ def next_step(previous: Release | None, definition: Definition, candidates: Sequ
     )
 
 
-def _missing(previous: Release, change: Difference) -> list[str]:
+def _missing(previous: Release, change: Mapping[str, int]) -> list[str]:
     why = []
     if Revocation.objects.filter(item__release=previous).exists():
         why.append(f"rows of {previous.version} were withdrawn")
-    if change.removed:
-        why.append(f"{len(change.removed)} rows of {previous.version} are not in it")
+    if change["removed"]:
+        why.append(f"{change['removed']} rows of {previous.version} are not in it")
     return why
 
 
-def _other_columns(
-    previous: Release, said: Mapping[Any, Sequence[Said]], definition: Definition, candidates: Sequence[Candidate]
-) -> list[str]:
-    before, now = previous.definition.values(*SCHEMA), definition.values(*SCHEMA)
+def _other_columns(ahead: Ahead, definition: Definition) -> list[str]:
+    then = ahead.earlier.definition
+    before, now = then.values(*SCHEMA), definition.values(*SCHEMA)
     why = [words for name, words in SCHEMA.items() if before[name] != now[name]]
-    columns = answered(said.result for one in candidates for said in one.said)
-    if columns != _columns_of(previous, said):
+    if ahead.columns != ahead.columns_before:
         why.append("its labels are other columns")
-    if set(previous.definition.formats) - set(definition.formats):
+    if set(then.formats) - set(definition.formats):
         why.append("a form of its files is given up")
     return why
 
 
-def _columns_of(release: Release, said: Mapping[Any, Sequence[Said]]) -> list[Control]:
-    images = release.items.values_list("image_id", flat=True)
-    return answered(one.result for image in images for one in said.get(image, ()))
-
-
-def _more(previous: Release, definition: Definition, change: Difference) -> list[str]:
+def _more(previous: Release, definition: Definition, change: Mapping[str, int]) -> list[str]:
     why = []
-    if change.added:
-        why.append(f"{len(change.added)} more rows")
-    if change.relabelled:
-        why.append(f"{len(change.relabelled)} rows have other labels")
+    if change["added"]:
+        why.append(f"{change['added']} more rows")
+    if change["relabelled"]:
+        why.append(f"{change['relabelled']} rows have other labels")
     if set(definition.formats) - set(previous.definition.formats):
         why.append("a further form of its files")
     return why

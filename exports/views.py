@@ -17,11 +17,10 @@ from consent.roles import DATA_MANAGER, role_required, staff_user
 from exports import programs, services, tasks
 from exports.api import gone_items
 from exports.definitions import current_definition
-from exports.drafts import foresee
 from exports.forms import DatasetForm, DraftForm, RecipientForm
 from exports.models import AccessToken, Dataset, Notice, Release
 from exports.notice_mails import answers
-from exports.preview import look_at
+from exports.preview import look_ahead
 from exports.release_files import waiting_card
 from exports.services import withheld_items
 from exports.tokens import end_token, issue_recipient_token, tokens_of
@@ -53,8 +52,8 @@ def dataset_next(request: HttpRequest, slug: str) -> HttpResponse:
     form = DraftForm(request.POST or None)
     if request.method == "POST" and _draft(request, dataset, form):
         return redirect("dataset_staff", dataset.slug)
-    draft = foresee(current_definition(dataset), timezone.now())
-    context = {"dataset": dataset, "form": form, "draft": draft, "look": look_at(draft)}
+    draft, look = look_ahead(current_definition(dataset), timezone.now())
+    context = {"dataset": dataset, "form": form, "draft": draft, "look": look}
     return render(request, "exports/dataset_next.html", context)
 
 

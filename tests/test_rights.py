@@ -1,6 +1,7 @@
 """The rights checks, from the lasting one to the narrowest: entitled, with_live_basis, usable_for, open_for."""
 
 import datetime
+from collections import Counter
 
 import pytest
 from django.utils import timezone
@@ -12,7 +13,7 @@ from collection.models import Freeze, Image, Removal
 from consent.models import Consent, PurposeEnd, RightsRequest
 from consent.withdrawals import withdraw
 from exports.definitions import current_definition
-from exports.selection import eligible
+from exports.selection import candidates
 from tests.annotation.factories import make_campaign
 from tests.collection.factories import make_image
 from tests.consent.factories import make_consent, make_contributor, make_licence, make_text
@@ -95,8 +96,8 @@ def test_r01_r09_an_expired_consent_is_usable_for_nothing_from_that_second_on():
     assert standing(image, at=end - datetime.timedelta(microseconds=1)) == ALL
     assert standing(image, at=end) == set()
     definition = current_definition(make_dataset())
-    assert [one.image for one in eligible(definition, end - DAY).candidates] == [image]
-    assert eligible(definition, end).candidates == []
+    assert [one.image for one in candidates(definition, end - DAY, Counter())] == [image]
+    assert list(candidates(definition, end, Counter())) == []
 
 
 # --- Freezing and removing -----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from consent.withdrawals import withdraw
-from exports.group_rows import reports_of
+from exports.group_rows import STARS, reports_of, rows_of
 from exports.models import Release
 from tests.exports.factories import make_built, make_dataset, make_image, make_published, make_rated_dataset
 
@@ -58,3 +58,10 @@ def test_a_release_without_ratings_has_nothing_to_compare(capsys):
     release = make_published(make_dataset())
     call_command("deviation_report", f"{release.dataset.slug}@{release.version}")
     assert "Nothing in this release is rated" in capsys.readouterr().out
+
+
+def test_what_one_annotator_said_of_many_photographs_is_under_one_text():
+    rows = rows_of(make_release({"2": 5, "9": 4}, people=2))
+    names = [name for row in rows for name in row[STARS]["quality"]]
+    assert len(names) == 12
+    assert len(set(map(id, names))) == 1
