@@ -76,7 +76,7 @@ def test_photographs_are_let_go_once_they_were_looked_at(monkeypatch):
     seen, held = weakref.WeakSet(), []
 
     def see(some):
-        seen.update(candidate.image for candidate, _ in some)
+        seen.update(candidate for candidate, _ in some)
         held.append(len(seen))
 
     assert foresee(current_definition(dataset), timezone.now(), see).rows == 20
