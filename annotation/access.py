@@ -131,7 +131,7 @@ def is_handed_to(annotator: Annotator, *, task: LabelTask) -> bool:
 
 
 def _held(annotator: Annotator, question: Question, which: int | uuid.UUID) -> Held | None:
-    """Whether they may look at and answer this task, which was handed to them: in a campaign that is open to them any;
+    """The task, if they may look at and answer it: what was handed to them, in a campaign that is open to them any;
     in one that is to be finished what was handed to them last, or they could collect photographs and go on after a
     pause. What they were trained with they may look at again."""
     found = question.ask(annotator=annotator.pk, at=timezone.now() + ANSWER_KEPT, which=which)

@@ -26,6 +26,7 @@ from annotation.handouts import (
 )
 from annotation.labelstudio import NOT_SET_UP, Account, LabelStudioError, task_ref
 from annotation.models import Annotator, LabelTask
+from consent.connections import give_back
 from consent.refusals import Refused
 
 TIMEOUT = httpx.Timeout(20.0, connect=3.0)  # seconds
@@ -279,6 +280,7 @@ def _transport() -> httpx.HTTPTransport:
 
 def _exchange(request: httpx.Request) -> httpx.Response:
     request.extensions["timeout"] = TIMEOUT.as_dict()
+    give_back()  # Label Studio may take long to answer
     try:
         answer = _transport().handle_request(request)
     except httpx.HTTPError as error:

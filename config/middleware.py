@@ -17,7 +17,7 @@ LOOK_AGAIN = 10.0  # seconds: whoever asks meanwhile does not make us list the s
 class LongAnswers:
     """While the bytes of a long answer go out, which may take a slow line hours, others have our database connection.
 
-    First of all middleware: whatever is still to be said to the database has been said.
+    First of all middleware, so that theirs is done. An answer that asks the database while it is sent takes one again.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

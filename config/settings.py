@@ -100,7 +100,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    if DATABASE_POOL := env.int("DATABASE_POOL", 0):
+    # Of the web alone, which has more threads than PostgreSQL would have connections for: most wait for bytes.
+    if env.bool("WEB_PROCESS", False) and (DATABASE_POOL := env.int("DATABASE_POOL", 32)):
         DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}
     else:
         DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)

@@ -24,7 +24,7 @@ def write_files(
     second: Second | None = None,
 ) -> list[Built]:
     """Write the release into the layout's folder; the list is in the order of SHA256SUMS, which comes last."""
-    folder, root = Path(layout.folder), plan.root  # now: the second process has begun without us
+    folder, root = Path(layout.folder), plan.root  # all rows are read for it: meanwhile the second process writes
     written = shard_files.write_shards(layout, plan, second)
     hashes = {one.path: (one.sha256, one.size) for one in written if not one.path.startswith(folder_of(ROWS))}
     files = [

@@ -17,6 +17,7 @@ from django.utils import timezone
 from collection import storage
 from collection.models import Image
 from collection.removals import seen_by
+from consent.connections import give_back
 from consent.models import Contributor, Receipt
 from exports.disclosure import disclose
 
@@ -46,6 +47,12 @@ class _Pipe(io.RawIOBase):
 
 def archive(contributor: Contributor) -> Iterator[bytes]:
     """The zip, piece by piece. Each photograph is asked for again just before it is sent."""
+    for piece in _packed(contributor):
+        give_back()  # until the next question: a slow line takes long for this piece
+        yield piece
+
+
+def _packed(contributor: Contributor) -> Iterator[bytes]:
     pipe = _Pipe()
     now = timezone.now()
     own = seen_by(contributor).exclude(original_key="").order_by("received_at", "pk")
@@ -69,7 +76,9 @@ def _name(image: Image) -> str:
 
 
 def _receipts(contributor: Contributor) -> Iterator[tuple[str, bytes]]:
-    for receipt in Receipt.objects.filter(consent__contributor=contributor).order_by("issued_at").iterator(10):
+    own = Receipt.objects.filter(consent__contributor=contributor).order_by("issued_at")
+    for pk in list(own.values_list("pk", flat=True)):  # no question stays open while they are sent
+        receipt = own.get(pk=pk)
         yield f"receipt-{receipt.pk}.json", receipt.envelope.encode()
         yield f"signed-text-{receipt.pk}.pdf", bytes(receipt.pdf)
 

@@ -309,7 +309,7 @@ def apply_to_copy(
         _remove_version(target)  # never complete, and never will be, or nothing says what should be in it
         return
     gone = {row["row_id"] for named in rows.values() for row in named}
-    left, damaged = _sort_out(target, sums, signed, gone)
+    left, damaged, seen = _sort_out(target, sums, signed, gone)
     removed = [{**row, "notice": number} for number, named in rows.items() for row in named]
     lines = [json.dumps(row, sort_keys=True) + "\n" for row in sorted(removed, key=lambda row: row["position"])]
     ours = {REMOVED: "".join(lines)} | {f"notices/{number}.dsse.json": text for number, text in envelopes.items()}
@@ -320,7 +320,7 @@ def apply_to_copy(
         left[path] = sha256_of(target / path)
     _patch_documents(target, left)
     _write_sums(target, left)
-    _replace(_seen(target), json.dumps(_as_it_is(target, left)).encode())
+    _note_seen(target, seen)
     say(f"{target}: withdrawn rows taken out: {len(gone)}")
     if damaged:
         again = f"A pull of {target.parent.name}@{target.name} fetches what can still be had."
@@ -329,22 +329,25 @@ def apply_to_copy(
 
 def _sort_out(
     target: Path, sums: dict[str, str], signed: dict[str, str], gone: set[str]
-) -> tuple[dict[str, str], list[str]]:
-    """The sums of all files of the release, without these rows, and which were damaged and are deleted."""
-    begun, left, damaged = _begun(target), {}, []
+) -> tuple[dict[str, str], list[str], dict[str, list[int]]]:
+    """The sums of all files of the release, without these rows; which were damaged and are deleted; how those that stay
+    look from outside."""
+    begun, left, damaged, seen = _begun(target), {}, [], {}
     for path, sha256 in sorted((sums | signed).items()):
         _drop_leftovers(target / path, ".part", ".new")
         _bring_home(target / path)
         if path == REMOVED or path.startswith("notices/"):
             continue  # made anew
+        before = _status(target / path)  # what somebody puts there while it is read is seen by the next pull
         found = _sha256_here(target / path)
         if found in {sha256, sums.get(path)} or (path, found) in begun:
-            left[path] = _take_out(target, path, gone) or found
+            rewritten = _take_out(target, path, gone)
+            left[path], seen[path] = rewritten or found, _status(target / path) if rewritten else before
         else:
             _remove(target / path)
             left[path] = sha256
             damaged.append(path)
-    return left, damaged
+    return left, damaged, seen
 
 
 def _seen(target: Path) -> Path:
@@ -352,14 +355,24 @@ def _seen(target: Path) -> Path:
     return target.with_name(f"{target.name}.seen.json")
 
 
-def _as_it_is(target: Path, sums: Iterable[str]) -> dict[str, list[int]]:
-    """Size and time of change of each file with rows that is there: reading all of them at each pull takes too long."""
-    found = {}
-    for path in sums:
-        if path.partition("/")[0] in REWRITE and (target / path).exists():
-            status = (target / path).stat()
-            found[path] = [status.st_size, status.st_mtime_ns]
-    return found
+def _note_seen(target: Path, seen: Mapping[str, list[int]]) -> None:
+    """Without this note every later pull looks again, which is slow and no more."""
+    try:
+        for place in (_seen(target), _seen(target).with_suffix(".json.new")):
+            if place.is_dir():
+                _remove(place)
+        _replace(_seen(target), json.dumps(seen).encode())
+    except OSError as error:
+        say(f"{_seen(target)} cannot be written ({error}): the next pull reads all of this version again")
+
+
+def _status(path: Path) -> list[int]:
+    """Size and time of change of a file; nothing if there is none. Reading all of them at each pull takes too long."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _has_changed(target: Path, sums: Iterable[str]) -> bool:
@@ -368,7 +381,8 @@ def _has_changed(target: Path, sums: Iterable[str]) -> bool:
         seen = dict(json.loads(_seen(target).read_text()))
     except (OSError, ValueError, TypeError, RecursionError):  # none was written, or it is damaged
         return True
-    changed = [path for path, found in _as_it_is(target, sums).items() if seen.get(path) != found]
+    with_rows = [path for path in sums if path.partition("/")[0] in REWRITE and (target / path).exists()]
+    changed = [path for path in with_rows if seen.get(path) != _status(target / path)]
     if changed:
         say(f"{target}: looked at again, for it changed since withdrawn rows were taken out: {', '.join(changed)}")
     return bool(changed)
@@ -402,6 +416,7 @@ def _remove(path: Path) -> None:
 def _remove_version(target: Path) -> None:
     """Delete a version, also where a link leads to its folder."""
     shutil.rmtree(target.resolve())
+    _remove(_seen(target))
     if target.is_symlink():
         target.unlink()
 

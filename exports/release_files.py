@@ -117,14 +117,21 @@ def delete_again() -> int:
 
     A builder that came late stored it, and was killed before it looked; or somebody restored the storage.
     """
+    return sum(map(_delete_again, _releases_with_deleted_files()))
+
+
+def _delete_again(release: Release) -> int:
     storage, deleted = storages["releases"], 0
-    for release in _releases_with_deleted_files():
-        keys = walk(storage, storage_key(release, "").rstrip("/"))
-        while some := list(islice(keys, AT_ONCE)):
-            for key in _deleted_among(release, some):
+    keys = walk(storage, storage_key(release, "").rstrip("/"))
+    while some := list(islice(keys, AT_ONCE)):
+        for key in _deleted_among(release, some):
+            try:
                 storage.delete(key)
-                log.warning("%s lay in storage again and was deleted", key)
-                deleted += 1
+            except Exception:  # whatever the storage raises: it keeps nobody from the others, and the next turn tries
+                log.exception("%s lies in storage again and cannot be deleted", key)
+                continue
+            log.warning("%s lay in storage again and was deleted", key)
+            deleted += 1
     return deleted
 
 

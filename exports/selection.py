@@ -140,7 +140,11 @@ def _with_bases(rows: Sequence[tuple[Any, ...]]) -> Iterator[Photograph]:
     for consent in consents.values():
         consent.text = texts[consent.text_id]
     for row in rows:
-        yield Photograph._make((*row, consents.get(row[1]), licences.get(row[2])))
+        one = Photograph(*row)
+        yield one._replace(
+            consent=consents[one.consent_id] if one.consent_id else None,
+            licence=licences[one.licence_id] if one.licence_id else None,
+        )
 
 
 def accepted_by(at: datetime.datetime) -> ImageQuerySet:

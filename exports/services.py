@@ -106,13 +106,13 @@ def redraft_release(*, release: Release) -> Release:
 
 def build_release(*, release_id: int) -> None:
     """Build one drafted release. May be killed anywhere and called again: the same snapshot gives the same bytes."""
+    workplaces.remove_left()  # clear photographs of whoever was killed; before the lease runs, for there may be many
     now = timezone.now()
     claimed = Release.objects.filter(pk=release_id, state=Release.State.BUILDING, next_attempt_at__lte=now).update(
         next_attempt_at=now + LEASE, attempts=F("attempts") + 1
     )
     if not claimed:
         return
-    workplaces.remove_left()  # clear photographs of whoever was killed
     release = Release.objects.select_related(*READ_WITH).get(pk=release_id)
     try:
         _build(release)
@@ -184,7 +184,12 @@ def record_plan(release: Release, plan: Plan) -> Checkpoint:
 
 
 def _is_large(release: Release) -> bool:
-    """Whether it may hold so many photographs that two processes write them sooner than one."""
+    """Whether it may hold so many photographs that two processes write them sooner than one.
+
+    Not once it has failed twice: the second process may be one that the machine has no memory for.
+    """
+    if release.attempts > 2:
+        return False
     usable = Image.objects.usable_for(release.dataset.purpose_id).order_by("pk")
     return usable[SHARED_FROM : SHARED_FROM + 1].exists()
 

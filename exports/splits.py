@@ -26,9 +26,16 @@ USUAL: Shares = (70, 15, 15)
 
 
 def record(dataset: Dataset, splits: Iterable[tuple[str, str]]) -> None:
-    """Keep the split of each image (its id in hex), in few statements; what is recorded stays."""
-    rows = ((dataset.pk, image, name) for image, name in splits)
-    insert_rows(Split, ("dataset_id", "image_id", "name"), rows, unless_there=True)
+    """Keep the split of each image (its id in hex), in few statements; what is recorded stays.
+
+    RuntimeError if another build has recorded another one since these were foreseen.
+    """
+    for some in in_batches(splits):
+        rows = ((dataset.pk, image, name) for image, name in some)
+        insert_rows(Split, ("dataset_id", "image_id", "name"), rows, unless_there=True)
+        there = Split.objects.filter(dataset=dataset, image__in=[image for image, _ in some])
+        if {(image.hex, name) for image, name in there.values_list("image", "name")} != set(some):
+            raise RuntimeError("another build of this dataset recorded other splits meanwhile; tried again soon")
 
 
 def foresee(

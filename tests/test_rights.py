@@ -96,7 +96,7 @@ def test_r01_r09_an_expired_consent_is_usable_for_nothing_from_that_second_on():
     assert standing(image, at=end - datetime.timedelta(microseconds=1)) == ALL
     assert standing(image, at=end) == set()
     definition = current_definition(make_dataset())
-    assert [one.image for one in candidates(definition, end - DAY, Counter())] == [image]
+    assert [one.image.pk for one in candidates(definition, end - DAY, Counter())] == [image.pk]
     assert list(candidates(definition, end, Counter())) == []
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -19,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from markdown_it import MarkdownIt
 
-from collection import freezes
+from collection import freezes, workplaces
 from collection.models import Image
 from consent import desk
 from consent.withdrawals import withdraw
@@ -222,9 +223,51 @@ def test_a_large_release_is_built_by_two_processes(small_shards, monkeypatch):
     assert not services._is_large(release)
     monkeypatch.setattr(services, "SHARED_FROM", photographs - 1)
     assert services._is_large(release)
+    release.attempts = 3
+    assert not services._is_large(release)  # twice it failed: there may be no memory for a second process
     build_release(release_id=release.pk)  # where the second process is told nothing, this fails
     release.refresh_from_db()
     assert (release.state, release.last_error) == (Release.State.BUILT, "")
+
+
+def build_large(monkeypatch, meanwhile):
+    """Build a release by two processes, with `meanwhile` in the folder at work before anything is recorded."""
+    monkeypatch.setattr(services, "SHARED_FROM", 0)
+    recorded = services.record_plan
+
+    def later(release, plan):
+        deadline = time.monotonic() + 60
+        while not list(plan.path.parent.glob("*.begun")):
+            assert time.monotonic() < deadline, "the second process does not begin before the plan is recorded"
+        meanwhile(release, plan)
+        return recorded(release, plan)
+
+    monkeypatch.setattr(services, "record_plan", later)
+    release = draft_release(dataset=make_labelled_dataset(people=6), user=make_manager())
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    return release
+
+
+def test_shards_are_written_before_the_plan_is_recorded(small_shards, monkeypatch):
+    left = []
+    release = build_large(monkeypatch, lambda release, plan: left.append(workplaces.remove_left()))
+    assert (release.state, release.last_error) == (Release.State.BUILT, "")
+    assert left == [0]
+
+
+def test_a_plan_that_cannot_be_recorded_leaves_nothing_of_what_was_written(small_shards, monkeypatch, tmp_path):
+    monkeypatch.setattr(provenance, "sealed_checkpoint", lambda release: None)
+    folders = []
+    release = build_large(monkeypatch, lambda release, plan: folders.append(plan.path.parent))
+    assert "being sealed" in release.last_error
+    assert not folders[0].exists()
+    assert not Item.objects.exists()
+    monkeypatch.undo()
+    Release.objects.update(next_attempt_at=timezone.now())
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert plan_bytes(release, tmp_path / "again") == files_of(release, tmp_path / "built")
 
 
 def test_a_release_is_the_same_whoever_writes_its_shards(small_shards, tmp_path):

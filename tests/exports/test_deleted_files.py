@@ -116,3 +116,23 @@ def test_a_release_that_is_being_built_and_one_that_waits_keep_theirs(storage):
     storage.save(begun, ContentFile(b"half a release"))
     tasks.delete_files_again()
     assert there(storage, [begun, *keys(release=waiting)]) == sorted([begun, *keys(release=waiting)])
+
+
+def test_a_file_that_cannot_be_deleted_keeps_nobody_from_the_others(storage, monkeypatch):
+    given_up = [make_built(make_labelled_dataset(people=4)) for _ in range(2)]
+    for release in given_up:
+        services.discard_release(release=release, reason="Nobody wants it.")
+    revoke_items()
+    late = [storage_key(release, "README.md") for release in given_up]
+    for key in late:
+        storage.save(key, ContentFile(b"late"))
+    delete = type(storage).delete
+
+    def refuse_first(self, name):
+        if name == late[0]:
+            raise PermissionError(name)
+        delete(self, name)
+
+    monkeypatch.setattr(type(storage), "delete", refuse_first)
+    tasks.delete_files_again()
+    assert there(storage, late) == late[:1]

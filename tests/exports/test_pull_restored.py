@@ -139,3 +139,29 @@ def test_a_pull_that_is_killed_while_it_looks_again_looks_the_next_time(pulling,
     assert item.row_id not in ids(target)
     assert os.listdir(target.parent).count("1.0.0.seen.json") == 1
     assert verify.main([str(target), "--key", str(pem)]) == 0
+
+
+def test_a_file_that_is_restored_while_the_rows_are_taken_out_is_found_by_the_next_pull(
+    backup, copy, notices, monkeypatch
+):
+    words, patch = traces(copy, withdrawn(notices)), pull._patch_documents
+
+    def restored_meanwhile(target, sums):
+        shutil.copy2(backup / TRAIN, copy / TRAIN)
+        patch(target, sums)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(pull, "_patch_documents", restored_meanwhile)
+        applied(copy, notices)
+    assert holding(copy, words) != []
+    applied(copy, notices)
+    assert holding(copy, words) == []
+
+
+@pytest.mark.parametrize("name", ["1.0.0.seen.json", "1.0.0.seen.json.new"])
+def test_a_folder_in_the_place_of_the_note_stops_no_notice(name, backup, copy, notices):
+    words = traces(copy, withdrawn(notices))
+    copy.with_name(name).mkdir()
+    applied(copy, notices)
+    assert holding(copy, words) == []
+    assert copy.with_name("1.0.0.seen.json").is_file()

@@ -96,3 +96,12 @@ def test_shares_are_as_said():
     names = [splits.name_for(dataset, str(number)) for number in range(4000)]
     assert abs(names.count("train") / 4000 - 0.70) < 0.03
     assert abs(names.count("test") / 4000 - 0.15) < 0.03
+
+
+def test_a_split_that_another_build_recorded_meanwhile_begins_the_build_anew():
+    dataset, image = make_dataset(), make_image()
+    splits.record(dataset, [(image.pk.hex, "train")])
+    splits.record(dataset, [(image.pk.hex, "train")])
+    with pytest.raises(RuntimeError, match="other splits"):
+        splits.record(dataset, [(image.pk.hex, "test")])
+    assert [split.name for split in Split.objects.all()] == ["train"]
