@@ -7,8 +7,6 @@ from django.db import connection, models, transaction
 
 from exports.selection import in_batches
 
-UNLESS_THERE = " ON CONFLICT DO NOTHING"
-
 
 def insert_rows(
     table: type[models.Model], columns: Sequence[str], rows: Iterable[tuple[Any, ...]], *, unless_there: bool = False
@@ -19,7 +17,7 @@ def insert_rows(
     """
     places = ", ".join(["%s"] * len(columns))
     statement = f"INSERT INTO {table._meta.db_table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608  # our names
-    statement += UNLESS_THERE if unless_there else ""
+    statement += " ON CONFLICT DO NOTHING" if unless_there else ""
     for some in in_batches(rows):  # first, for whoever gives them may write to the database as well
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
             cursor.executemany(statement, some)

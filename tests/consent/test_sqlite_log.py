@@ -1,6 +1,8 @@
 """What was erased is in none of SQLite's files, also while other processes keep their connections (promise 5)."""
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,48 +24,53 @@ def files_with_mark() -> list[str]:
     return [file.name for file in name.parent.glob(f"{name.name}*") if MARK.encode() in file.read_bytes()]
 
 
-def test_what_was_erased_is_in_no_file_while_others_are_connected():
-    connected, over = threading.Event(), threading.Event()
+@contextmanager
+def somebody(does: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """A thread with a connection of its own, which stays in what it `does` until the block is over."""
+    ready, over = threading.Event(), threading.Event()
 
-    def stay_connected():
-        User.objects.exists()
-        connected.set()
-        over.wait()
+    def stay():
+        with does():
+            ready.set()
+            over.wait()
         connection.close()
 
-    other = threading.Thread(target=stay_connected)
+    other = threading.Thread(target=stay)
     other.start()
     try:
-        assert connected.wait(30)
+        assert ready.wait(30)
+        yield
+    finally:
+        over.set()
+        other.join()
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    User.objects.exists()
+    yield
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    with transaction.atomic():
+        User.objects.create_user("now@example.org", "a password of theirs")
+        yield
+
+
+def test_what_was_erased_is_in_no_file_while_others_are_connected():
+    with somebody(connected):
         User.objects.create_user(f"{MARK}@example.org", "a password of theirs")
         User.objects.all().delete()
         connection.close()  # not the last one: the log stays
         assert files_with_mark() or connection.vendor != "sqlite"
         empty_log()
         assert files_with_mark() == []
-    finally:
-        over.set()
-        other.join()
 
 
 def test_whoever_writes_is_not_waited_for_and_later_statements_wait_again():
-    ready, over = threading.Event(), threading.Event()
-
-    def write_on():
-        with transaction.atomic():
-            User.objects.create_user("now@example.org", "a password of theirs")
-            ready.set()
-            over.wait()
-        connection.close()
-
-    writer = threading.Thread(target=write_on)
-    writer.start()
-    try:
-        assert ready.wait(30)
+    with somebody(writing):
         assert empty_log() == (connection.vendor != "sqlite")
-    finally:
-        over.set()
-        writer.join()
     assert empty_log()
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
