@@ -30,7 +30,7 @@ from annotation.models import Annotator, LabelTask
 from consent.connections import give_back
 from consent.refusals import Refused
 
-TIMEOUT = httpx.Timeout(20.0, connect=3.0)  # seconds
+TIMEOUT = httpx.Timeout(20.0, connect=3.0, pool=30.0)  # seconds; `pool`: until our turn has come
 PASSED_BACK = ("content-type", "content-length", "content-encoding", "last-modified", "etag", "cache-control")
 PASSED_ON = ("accept-encoding", "if-modified-since", "if-none-match")
 
