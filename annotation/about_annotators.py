@@ -13,7 +13,7 @@ from statistics import fmean
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.agreement import by_control, same_as_others
+from annotation.agreement import SameAsOthers
 from annotation.joining_models import AnnotatorAbout, AnnotatorLanguage
 from annotation.models import Annotator
 from annotation.selection import AcceptedAnnotation
@@ -21,7 +21,7 @@ from consent.demographics import AGE_BANDS, GENDERS
 from consent.erasure_list import note
 from consent.models import PREFER_NOT_TO_SAY
 from consent.refusals import Refused
-from consent.suppression import is_given_away, withheld
+from consent.suppression import SMALL, is_given_away, withheld
 
 REGIONS = {
     "africa": "Africa",
@@ -39,6 +39,7 @@ ATTRIBUTES: dict[str, tuple[str, Mapping[str, str]]] = {
     "gender": ("Your gender", GENDERS),
 }
 UNSAID = "Not said"
+APART = 0.10  # between the means of two regions, from which on they are said not to label alike
 
 
 # --- One's own answers ---------------------------------------------------------------------------
@@ -94,7 +95,9 @@ class Group:
 def group_agreement(said: Sequence[AcceptedAnnotation]) -> list[tuple[str, list[Group]]]:
     """By attribute, its groups among those who said something; nothing while groups are so small that people could be
     singled out."""
-    same = same_as_others(by_control(said))
+    heard = SameAsOthers()
+    heard.add(said)
+    same = heard.shares()
     about = AnnotatorAbout.objects.in_bulk(list(same))
     tables = []
     for attribute, (title, words) in ATTRIBUTES.items():
@@ -116,3 +119,19 @@ def _groups(members: Mapping[str, Sequence[uuid.UUID]], same: Mapping[uuid.UUID,
         else Group(name, len(members[name]), fmean(same[person] for person in members[name]))
         for at, name in enumerate(names)
     ]
+
+
+def regions_in_a_word(same: Mapping[uuid.UUID, float]) -> str:
+    """Whether annotators of different regions label alike: "alike", "apart" or "too few to tell".
+
+    `same` is how often each says what others say of the same photographs (0 to 1). A region counts from SMALL people
+    on. One word, for whoever knows who labelled what could work out from numbers who lives where (ADR 0031).
+    """
+    members: dict[str, list[float]] = defaultdict(list)
+    about = AnnotatorAbout.objects.filter(annotator__in=list(same), region__in=REGIONS)
+    for annotator, region in about.values_list("annotator", "region"):
+        members[region].append(same[annotator])
+    means = [fmean(people) for people in members.values() if len(people) >= SMALL]
+    if len(means) < 2:
+        return "too few to tell"
+    return "apart" if max(means) - min(means) > APART else "alike"

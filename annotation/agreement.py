@@ -2,7 +2,7 @@
 
 import math
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -129,9 +129,23 @@ def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -
     return sorted(work, key=lambda one: (one.same_as_others is None, one.same_as_others, -one.annotations))
 
 
-def same_as_others(answers: Mapping[Control, Answers]) -> dict[uuid.UUID, float]:
-    """By annotator, the share of comparisons with each other annotator that say the same."""
-    return _share_of_same(same_by_annotation(answers))
+class SameAsOthers:
+    """By annotator, the share of comparisons with each other annotator that say the same.
+
+    Photographs may come some at a time, each with all that was said of it.
+    """
+
+    def __init__(self) -> None:
+        self._same: Counter[uuid.UUID] = Counter()
+        self._compared: Counter[uuid.UUID] = Counter()
+
+    def add(self, said: Sequence[AcceptedAnnotation]) -> None:
+        for (who, _), same in same_by_annotation(by_control(said)).items():
+            self._same[who] += sum(same)
+            self._compared[who] += len(same)
+
+    def shares(self) -> dict[uuid.UUID, float]:
+        return {who: self._same[who] / compared for who, compared in self._compared.items() if compared}
 
 
 def _share_of_same(compared: SameByAnnotation) -> dict[uuid.UUID, float]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -29,10 +30,12 @@ from annotation.models import Annotator, LabelTask
 from consent.connections import give_back
 from consent.refusals import Refused
 
-TIMEOUT = httpx.Timeout(20.0, connect=3.0)  # seconds
+TIMEOUT = httpx.Timeout(20.0, connect=3.0, pool=30.0)  # seconds; `pool`: until our turn has come
 PASSED_BACK = ("content-type", "content-length", "content-encoding", "last-modified", "etag", "cache-control")
 PASSED_ON = ("accept-encoding", "if-modified-since", "if-none-match")
 
+FILES_AT_ONCE = 64
+_making = Lock()
 LONGEST_SECONDS = 1e9
 LARGEST_ID = 2**63
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -226,7 +229,8 @@ def _json(answer: httpx.Response) -> Any:
 
 def _send(account: Account, method: str, path: str, **request: Any) -> httpx.Response:
     headers = {"Authorization": f"Token {account.token}", "Accept": "application/json", "Accept-Encoding": "identity"}
-    answer = _exchange(httpx.Request(method, _address(path), headers=headers, **request))
+    asked = httpx.Request(method, _address(path), headers=headers, **request)
+    answer = _exchange(asked, at_once=settings.LABEL_STUDIO_CALLS)
     try:
         answer.read()
     except httpx.HTTPError as error:
@@ -261,7 +265,8 @@ class Stream:
 def fetch_file(*, path: str, query: str, headers: Mapping[str, str]) -> Stream:
     """A file as Label Studio gives it to anybody; `headers` are the browser's."""
     sent = {name: headers[name] for name in PASSED_ON if name in headers}
-    return Stream(_exchange(httpx.Request("GET", _address(f"{path}?{query}" if query else path), headers=sent)))
+    asked = httpx.Request("GET", _address(f"{path}?{query}" if query else path), headers=sent)
+    return Stream(_exchange(asked, at_once=FILES_AT_ONCE))
 
 
 def _address(path: str) -> str:
@@ -270,19 +275,25 @@ def _address(path: str) -> str:
     return f"{settings.LABEL_STUDIO_URL}{path}"
 
 
+def _transport(at_once: int) -> httpx.HTTPTransport:
+    """The connections of this process, for so many calls at once; who comes later waits for their turn, in order."""
+    with _making:  # `cache` alone lets two threads that come first make one each
+        return _new_transport(at_once)
+
+
 @cache
-def _transport() -> httpx.HTTPTransport:
-    """The connections of this process. No httpx.Client: it would keep one annotator's cookies for the next."""
-    transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=64, max_keepalive_connections=16))
+def _new_transport(at_once: int) -> httpx.HTTPTransport:
+    """No httpx.Client: it would keep one annotator's cookies for the next."""
+    transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once))
     atexit.register(transport.close)
     return transport
 
 
-def _exchange(request: httpx.Request) -> httpx.Response:
+def _exchange(request: httpx.Request, *, at_once: int) -> httpx.Response:
     request.extensions["timeout"] = TIMEOUT.as_dict()
-    give_back()  # Label Studio may take long to answer
+    give_back()  # Label Studio may take long to answer, and so may our turn to ask it
     try:
-        answer = _transport().handle_request(request)
+        answer = _transport(at_once).handle_request(request)
     except httpx.HTTPError as error:
         raise _away(request.method, request.url.path, error) from error
     answer.request = request

@@ -318,6 +318,9 @@ CHECKPOINT_LOCK_DAYS = env.int("CHECKPOINT_LOCK_DAYS", 3650)
 
 LABEL_STUDIO_URL = env.str("LABEL_STUDIO_URL", "").rstrip("/")
 LABEL_STUDIO_TOKEN = env.str("LABEL_STUDIO_TOKEN", "")
+# Calls of one web process at once, in annotators' names: Label Studio answers
+# in turns anyway, and on SQLite it fails ("database is locked") at more.
+LABEL_STUDIO_CALLS = env.int("LABEL_STUDIO_CALLS", 4)
 # Its data folder, if it is on this machine: the copies that its exports leave there are deleted at once.
 LABEL_STUDIO_DATA_DIR = env.str("LABEL_STUDIO_DATA_DIR", "")
 # Label Studio sends this header with every webhook; it has no HMAC.

@@ -29,6 +29,7 @@ def _paper(report: DeviationReport) -> dict[str, Any]:
                 "facts": f"{one.rows:,} photographs of {one.people:,} people",
                 "verdict": f"The gate: {one.verdict}.",
                 "over": list(one.over),
+                "regions": one.regions,
                 "topics": [_topic(topic) for topic in (*one.topics, *one.pairs)],
             }
             for one in parts

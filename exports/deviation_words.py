@@ -4,11 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotation.about_annotators import APART
 from consent.suppression import SMALL
 from exports.deviation import COMPARED_FROM, LARGEST_GAP
 from exports.deviation_tables import difference
 from exports.gate import VERDICTS, in_words
 
+_POINTS = f"{APART * 100:.0f} points"
+REGIONS = {
+    "alike": f"Annotators label alike wherever they live: those of no region say what others say {_POINTS} less often "
+    "than those of another.",
+    "apart": "Annotators label differently by where they live: those of one region say what others say more than "
+    f"{_POINTS} less often than those of another. A fairness analyst finds more with the campaign.",
+    "too few to tell": "Whether annotators of different regions label alike cannot be told: a region counts from "
+    f"{SMALL} people on who said that they live there.",
+}
 BADGES = {"passes": ("ok", "passes"), "too far apart": ("bad", "too far apart")}
 
 
@@ -75,6 +85,7 @@ class Part:
     largest: str
     topics: tuple[Topic, ...]
     pairs: tuple[Topic, ...]
+    regions: str  # of annotators; empty if the report says nothing of them
 
 
 def part(section: Mapping[str, Any]) -> Part:
@@ -92,6 +103,7 @@ def part(section: Mapping[str, Any]) -> Part:
         largest=in_words(gate["largest"]) if gate["largest"] else "",
         topics=tuple(topic for topic, alone in zip(topics, single, strict=True) if alone),
         pairs=tuple(topic for topic, alone in zip(topics, single, strict=True) if not alone),
+        regions=REGIONS.get(section.get("annotator_regions", ""), ""),
     )
 
 

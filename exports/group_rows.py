@@ -8,7 +8,7 @@ import datetime
 import sys
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -62,20 +62,27 @@ def rows_as_reported(release: Release, made_at: datetime.datetime) -> list[dict[
     return [{**row, UNSURE: row["subject"] not in sure} for row in rows_of_images(release, images)]
 
 
-def rows_of_images(release: Release, images: Iterable[Image | Depicted]) -> list[dict[str, Any]]:
+def rows_of_images(
+    release: Release,
+    images: Iterable[Image | Depicted],
+    hear: Callable[[Sequence[AcceptedAnnotation]], None] | None = None,
+) -> list[dict[str, Any]]:
     """A row per image: its subject, the person's answers, its scores, and the single ratings under STARS.
 
     The images are those of the release, whose rights the caller has checked. They are taken some at a time, and where
-    nothing is rated a person's rows are one and the same.
+    nothing is rated a person's rows are one and the same. `hear` is told the labels, some photographs' at a time.
     """
     rows: list[dict[str, Any]] = []
     people: dict[str, dict[str, Any]] = {}
     rated = bool(release.dataset.campaign and scales(release))
     for some in in_batches(images):
         fresh = {image.subject for image in some} - people.keys()
-        said = answers_of(fresh)
-        people |= {who: {"subject": who, **said.get(who, {}), STARS: NO_STARS} for who in fresh}
-        labels = _labels(release, some) if rated else {}
+        answers = answers_of(fresh)
+        people |= {who: {"subject": who, **answers.get(who, {}), STARS: NO_STARS} for who in fresh}
+        said = _said(release, some) if rated or hear else []
+        if hear:
+            hear(said)
+        labels = _labels(release, some, said) if rated else {}
         rows += [
             people[image.subject] | labels[image.pk] if image.pk in labels else people[image.subject] for image in some
         ]
@@ -93,14 +100,20 @@ def scales(release: Release) -> dict[str, int]:
     }
 
 
-def _labels(release: Release, images: Collection[Image | Depicted]) -> dict[Any, dict[str, Any]]:
+def _said(release: Release, images: Collection[Image | Depicted]) -> list[AcceptedAnnotation]:
+    campaign = release.dataset.campaign
+    ids = [image.pk for image in images]
+    return accepted_annotations(campaign, release.snapshot_at, images=ids) if campaign else []
+
+
+def _labels(
+    release: Release, images: Collection[Image | Depicted], annotations: Sequence[AcceptedAnnotation]
+) -> dict[Any, dict[str, Any]]:
     """By image: the consolidated ratings that the release holds, from 1..most stars to 0..1, and the single ones."""
     highest, rules = scales(release), release.definition.rules
     said: dict[Any, list[AcceptedAnnotation]] = defaultdict(list)
-    if campaign := release.dataset.campaign:
-        ids = [image.pk for image in images]
-        for annotation in accepted_annotations(campaign, release.snapshot_at, images=ids):
-            said[annotation.image_id].append(annotation)
+    for annotation in annotations:
+        said[annotation.image_id].append(annotation)
     labels: dict[Any, dict[str, Any]] = {}
     for image in images:
         made = consolidate([one.result for one in said[image.pk]], image.width or 1, image.height or 1, rules)

@@ -8,8 +8,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation import about_annotators, terms
-from annotation.about_annotators import group_agreement, save_answers
+from annotation.about_annotators import group_agreement, regions_in_a_word, save_answers
 from annotation.access import is_handed_to
+from annotation.agreement import SameAsOthers
 from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.joining_models import AnnotatorAbout, AnnotatorLanguage, CampaignLanguage, WorkAgreement, WorkTerms
@@ -208,3 +209,19 @@ def test_few_people_are_shown_as_nothing(client):
     client.force_login(make_user("manager@example.org", "data manager"))
     assert client.get(f"/staff/campaigns/{campaign.pk}/groups/").status_code == 403
     assert Campaign.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("people", "word"),
+    [
+        ({"europe": 5, "africa": 5}, "alike"),
+        ({"europe": 5, "asia": 5}, "alike"),  # five see it one way and five the other: each half is as far from it
+        ({"europe": 12, "asia": 5}, "apart"),
+        ({"europe": 9, "asia": 4}, "too few to tell"),
+        ({"prefer_not": 7, "asia": 5}, "too few to tell"),
+    ],
+)
+def test_regions_are_compared_in_a_word(people, word):
+    heard = SameAsOthers()
+    heard.add(accepted_annotations(make_groups(**people), timezone.now()))
+    assert regions_in_a_word(heard.shares()) == word

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 from itertools import product
 
 import pytest
@@ -9,6 +10,7 @@ import time_machine
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from annotation.about_annotators import save_answers
 from consent import demographics
 from consent.models import LedgerEntry
 from consent.refusals import Refused
@@ -86,6 +88,25 @@ def test_a_report_names_nobody():
     annotators = set(release.dataset.campaign.tasks.values_list("earnings__annotator", flat=True))
     assert annotators
     assert not [annotator for annotator in annotators if str(annotator) in document]
+
+
+def test_whether_annotators_of_regions_label_alike_is_one_word(client):
+    """Not a number: whoever knows who labelled what could work out from it who lives where."""
+    dataset, asia = make_rated_dataset(ALIKE, people=1, each=1), 5
+    images = [task.image for task in dataset.campaign.tasks.all()]
+    for number in range(17):
+        annotator = make_annotator()
+        save_answers(annotator=annotator, region="asia" if number < asia else "europe")
+        for image in images:
+            annotate(image, dataset.campaign, annotator, result(1 if number < asia else 5))
+    report = make_built(dataset).deviation_report
+    assert report.content["annotator_regions"] == "apart"
+    assert not {"asia", "europe"} & set(re.findall(r"\w+", report.document.lower()))
+    assert "Annotators label differently by where they live" in page_of(client, report).content.decode()
+    assert "cannot be told" in page_of(client, make_built(make_rated_dataset(ALIKE)).deviation_report).content.decode()
+    unlabelled = make_dataset()
+    make_image(make_consent())
+    assert "annotator_regions" not in make_built(unlabelled).deviation_report.content
 
 
 def test_a_build_that_starts_again_keeps_its_report(tmp_path):
