@@ -130,11 +130,16 @@ def store_original(file: File, *, subject: str, image_id: uuid.UUID | None = Non
     Refused says what is wrong with it.
     """
     extension, digest = check_original(file), sha256 or file_sha256(file)
-    if recognition.find_removal([digest]):
-        raise taken_out()
-    if taken_back.was_taken_back([digest], subject=subject):
-        raise _refusal("taken_back")
+    if recognition.is_remembered(digest):
+        _refuse_known(digest, subject)
     return write_original(file, digest, extension, subject=subject, image_id=image_id)
+
+
+def _refuse_known(sha256: str, subject: str) -> None:
+    if recognition.find_removal([sha256]):
+        raise taken_out()
+    if taken_back.was_taken_back([sha256], subject=subject):
+        raise _refusal("taken_back")
 
 
 def write_original(

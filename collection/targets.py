@@ -54,7 +54,7 @@ def hold_place(*, contributor: Contributor, call: Call) -> None:
     Until that transaction ends nobody else gets a place, of this person or of a group: so neither the most per person
     nor a target is exceeded, however many send at once.
     """
-    Contributor.objects.select_for_update(no_key=True).get(pk=contributor.pk)
+    lock_person(contributor)
     if WITH_ROOM.ask(contributor=contributor.pk, call=call.pk):
         return
     if call.targets.exists():
@@ -64,19 +64,49 @@ def hold_place(*, contributor: Contributor, call: Call) -> None:
     _count_one_more(contributor, call)
 
 
+PERSON_LOCK = Question(
+    lambda contributor: Contributor.objects.select_for_update(no_key=True).filter(pk=contributor).values_list("pk"),
+    contributor=uuid.UUID(int=1),
+)
+
+
+def lock_person(contributor: Contributor) -> None:
+    """Until the transaction ends nobody else announces or takes in a photograph of theirs."""
+    PERSON_LOCK.ask(contributor=contributor.pk)
+
+
 def with_room(contributor: uuid.UUID) -> CallQuerySet:
     """Calls without targets that take more photographs of this person: as nearly all are, asked in one statement."""
-    theirs = Consent.objects.filter(contributor=contributor).values("pk")  # by index, as in `standing`
-    sent = Image.objects.filter(call=OuterRef("pk"), consent__in=theirs).exclude(status=ImageStatus.REJECTED)
+    sent = _sent(contributor, OuterRef("pk"))
     counted = sent.order_by().values("call").annotate(count=Count("pk")).values("count")
     calls = Call.objects.filter(~Exists(Target.objects.filter(call=OuterRef("pk"))))
     return calls.alias(sent=Coalesce(Subquery(counted), 0)).filter(max_per_person__gt=F("sent"))
 
 
+def _sent(contributor: uuid.UUID, call: int | OuterRef) -> ImageQuerySet:
+    """What this person sent to a call, but for what was turned down."""
+    theirs = Consent.objects.filter(contributor=contributor).values("pk")  # by index, as in `standing`
+    return Image.objects.filter(call=call, consent__in=theirs).exclude(status=ImageStatus.REJECTED)
+
+
+WHO, WHICH = uuid.UUID(int=1), 987_654_321
+SENT = Question(
+    lambda contributor, call: _sent(contributor, call).values("call").annotate(count=Count("pk")).values_list("count"),
+    contributor=WHO,
+    call=WHICH,
+)
+
+
+def count_sent(*, contributor: Contributor, call: Call) -> int:
+    """How many photographs of theirs count towards the most that the call takes of one person."""
+    found = SENT.ask(contributor=contributor.pk, call=call.pk)
+    return found[0][0] if found else 0
+
+
 WITH_ROOM = Question(
     lambda contributor, call: with_room(contributor).filter(pk=call).values_list("pk"),
-    contributor=uuid.UUID(int=1),
-    call=987_654_321,
+    contributor=WHO,
+    call=WHICH,
 )
 
 

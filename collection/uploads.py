@@ -15,7 +15,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from collection import multipart, parts, screening, storage
+from collection import multipart, parts, screening, storage, targets
 from collection.models import PIPELINE, Call, Image, ImageStatus, Upload
 from collection.models.prepared import Question
 from collection.reasons import describe
@@ -73,7 +73,7 @@ def _announce(
     now = timezone.now()
     try:
         with transaction.atomic():
-            Contributor.objects.select_for_update(no_key=True).get(pk=contributor.pk)  # quotas are counted in turn
+            targets.lock_person(contributor)  # quotas are counted in turn
             _check_quotas(contributor, call, byte_length)
             return Upload.objects.create(
                 contributor=contributor,
@@ -91,7 +91,16 @@ def _announce(
         return Upload.objects.get(contributor=contributor, reference=reference)
 
 
+KNOWN = Question(
+    lambda **said: Upload.objects.filter(**said).values_list("pk"),
+    contributor=uuid.UUID(int=1),
+    reference="which reference?",
+)
+
+
 def _known(contributor: Contributor, reference: str, byte_length: int) -> Upload | None:
+    if not KNOWN.ask(contributor=contributor.pk, reference=reference):  # seldom any
+        return None
     found = Upload.objects.filter(contributor=contributor, reference=reference).first()
     if found and found.byte_length != byte_length:
         raise Refused("Another photograph was announced under this reference. Please choose the file again.")
@@ -126,19 +135,26 @@ def _check_quotas(contributor: Contributor, call: Call, byte_length: int) -> Non
             "You have many photographs on their way that did not arrive yet. Let them finish, or remove some, and then "
             "send this one."
         )
-    sent = call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count()
-    if sent + here >= call.max_per_person:
+    if targets.count_sent(contributor=contributor, call=call) + here >= call.max_per_person:
         raise Refused(
             f"With those on their way you have sent {call.max_per_person} photographs to this call, which is as many "
             "as it takes."
         )
 
 
+OWN = Question(
+    lambda contributor, sha256: Image.objects.filter(consent__contributor=contributor, sha256=sha256).values_list("pk"),
+    contributor=uuid.UUID(int=1),
+    sha256="which file?",
+)
+
+
 def refuse_own_copy(*, contributor: Contributor, sha256: str) -> None:
     """Refused if this person sent the very same file before, with the day of it."""
-    same = Image.objects.filter(consent__contributor=contributor, sha256=sha256).values_list("pk", flat=True)
-    known = list(same)  # seldom any, and the rights check costs more than this look
-    earlier = known and Image.objects.with_live_basis().filter(pk__in=known).order_by("received_at").first()
+    if not OWN.ask(contributor=contributor.pk, sha256=sha256):  # seldom any, and the rights check costs more
+        return
+    same = Image.objects.with_live_basis().filter(consent__contributor=contributor, sha256=sha256)
+    earlier = same.order_by("received_at").first()
     if earlier:
         raise Refused(f"You sent this one {_day(earlier.received_at)}. There is nothing to do; the first one counts.")
 
