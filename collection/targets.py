@@ -64,9 +64,10 @@ def hold_place(*, contributor: Contributor, call: Call) -> None:
     _count_one_more(contributor, call)
 
 
+WHO, WHICH = uuid.UUID(int=1), 987_654_321
 PERSON_LOCK = Question(
     lambda contributor: Contributor.objects.select_for_update(no_key=True).filter(pk=contributor).values_list("pk"),
-    contributor=uuid.UUID(int=1),
+    contributor=WHO,
 )
 
 
@@ -89,7 +90,6 @@ def _sent(contributor: uuid.UUID, call: int | OuterRef) -> ImageQuerySet:
     return Image.objects.filter(call=call, consent__in=theirs).exclude(status=ImageStatus.REJECTED)
 
 
-WHO, WHICH = uuid.UUID(int=1), 987_654_321
 SENT = Question(
     lambda contributor, call: _sent(contributor, call).values("call").annotate(count=Count("pk")).values_list("count"),
     contributor=WHO,
