@@ -97,7 +97,7 @@ def test_all_of_it_with_the_announcement(client, call):
 
 
 def test_an_upload_asks_the_database_few_times(client, call, django_assert_max_num_queries):
-    """Both transactions are counted with two savepoints, and three are for whose session it is; 39 before."""
+    """Both transactions are counted with two savepoints, and three are for whose session it is; 40 before."""
     announce(client, call, body=jpeg(4, 4), length=len(jpeg(4, 4)))  # the person's first: their key is made
     said = {"upload-metadata": told(filename="me.jpg", reference="a1")}
     with django_assert_max_num_queries(MOST_STATEMENTS):
