@@ -65,12 +65,13 @@ def append(upload_id: uuid.UUID, offset: int, pieces: Iterable[bytes]) -> int:
 
     Moved if the file does not end where the next piece begins; FileNotFoundError if the upload is gone.
     """
+    path = _path(upload_id)
     try:
         for piece in pieces:
-            _append_one(_path(upload_id), offset, piece)
+            _append_one(path, offset, piece)
             offset += len(piece)
     finally:
-        _flush(_path(upload_id))
+        _flush(path)
     return offset
 
 

@@ -10,7 +10,10 @@ import hmac
 import uuid
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
+
 from collection.models import Fingerprint, Image, Removal, RemovedDigest, TakenBack
+from collection.models.prepared import Question
 from consent.keys import derived_key
 from consent.models import Aftermath
 from consent.retention_table import REMOVED_DIGESTS
@@ -32,6 +35,20 @@ def _hashes(image_id: uuid.UUID) -> set[str]:
     of_bytes = Image.objects.filter(pk=image_id).values_list("sha256", "clean_sha256")
     of_pixels = Fingerprint.objects.filter(image=image_id).values_list("pixels_sha256", flat=True)
     return {*(value for row in of_bytes for value in row if value), *of_pixels}
+
+
+def _remembered(digest: str) -> QuerySet[RemovedDigest, tuple[str]]:
+    taken_back = TakenBack.objects.filter(digest=digest).values_list("digest")
+    return RemovedDigest.objects.filter(digest=digest).values_list("digest").union(taken_back)
+
+
+REMEMBERED = Question(_remembered, digest="which digest?")
+
+
+def is_remembered(sha256: str) -> bool:
+    """Whether a file with this SHA-256 (hex) was erased because of somebody in it or taken back by anybody: one
+    statement, which settles nearly every case."""
+    return bool(REMEMBERED.ask(digest=_digest(sha256)))
 
 
 def find_removal(hashes: Iterable[str]) -> Removal | None:

@@ -1,16 +1,20 @@
 """What can happen to images besides the pipeline: they are received, and a reviewer settles what was held."""
 
+import datetime
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
 
 from collection import face_marks, keys, recognition, storage, taken_back, targets
 from collection.imaging import HEAD, sniff
 from collection.models import Call, Image, ImageStatus, Removal
+from collection.models.prepared import STAND_IN, Question
 from collection.reasons import describe
 from consent.contact import touch
 from consent.models import Consent, Contributor, FormText, RightsRequest, User
@@ -30,26 +34,45 @@ DECISIONS = {
 }
 
 
+def _usual(contributor: uuid.UUID, call: int, at: datetime.datetime) -> QuerySet[Consent, tuple[uuid.UUID]]:
+    """Consents under which this person may send to the call as nearly everybody does: in force under the text of today,
+    of nobody who may be a minor, to an open call without targets that takes more of them. The newest first."""
+    calls = targets.with_room(contributor).open(at).filter(pk=call)
+    live = Consent.objects.live(at=at).exclude(text__in=FormText.objects.outdated(at))
+    theirs = live.filter(~Exists(_possible_minors().filter(pk=contributor)), contributor=contributor)
+    return theirs.filter(text__form__in=calls.values("form")).order_by("-signed_at").values_list("pk")
+
+
+USUAL = Question(_usual, contributor=uuid.UUID(int=1), call=987_654_321, at=STAND_IN)
+
+
+def _usual_consents(contributor: Contributor, call: Call) -> list[uuid.UUID]:
+    found = USUAL.ask(contributor=contributor.pk, call=call.pk, at=timezone.now())
+    return [uuid.UUID(str(consent)) for (consent,) in found]  # SQLite tells it as text
+
+
 def signed_consent(*, contributor: Contributor, call: Call) -> Consent | None:
     """The newest consent in force that this contributor gave under the call's form, as it stands now."""
+    if usual := _usual_consents(contributor, call):
+        return Consent.objects.get(pk=usual[0])
     live = Consent.objects.live().filter(contributor=contributor, text__form=call.form_id).select_related("text")
     return next((consent for consent in live.order_by("-signed_at") if consent.has_current_terms()), None)
 
 
 def check_sender(*, contributor: Contributor, consent: Consent, call: Call) -> None:
     """Refused unless this person may send photographs to this call under this consent, now."""
+    if consent.pk in _usual_consents(contributor, call):
+        return
     if consent.contributor_id != contributor.pk:
         raise Refused("This consent is somebody else's.")
-    live = Consent.objects.live().filter(pk=consent.pk)
-    usual = live.exclude(text__in=FormText.objects.outdated()).exists()  # one look that settles nearly every case
-    if not usual and not live.exists():
+    if not Consent.objects.live().filter(pk=consent.pk).exists():
         raise Refused("Your permission is no longer in force. Please sign again before you send photographs.")
-    if _may_be_minor(contributor):
+    if _possible_minors().filter(pk=contributor.pk).exists():
         raise Refused(
             "At the moment we take no photographs from this account, because its owner may not be an adult yet. Please "
             "write to us if that is wrong."
         )
-    if not usual and not consent.has_current_terms():
+    if not consent.has_current_terms():
         raise Refused(
             "The text that you signed has changed since. Please sign the new one before you send photographs."
         )
@@ -69,18 +92,22 @@ def receive_image(
     file: File,
     client_name: str = "",
     image_id: uuid.UUID | None = None,
+    sha256: str = "",
+    note: Callable[[], None] = lambda: None,
 ) -> Image:
     """Take in one upload: bytes first, then the row in status `received`. Refused says what is wrong with it.
 
-    Whoever may be killed on the way and tries again names the `image_id`, which exists once.
+    Whoever may be killed on the way and tries again names the `image_id`, which exists once. Who knows the file's
+    `sha256` says it. `note` is called in the transaction that makes the image.
     """
     check_sender(contributor=contributor, consent=consent, call=call)
-    stored = store_original(file, subject=str(contributor.pk), image_id=image_id)
+    stored = store_original(file, subject=str(contributor.pk), image_id=image_id, sha256=sha256)
     try:
         with transaction.atomic():
             targets.hold_place(contributor=contributor, call=call)
             image = Image.objects.create(**stored, consent=consent, call=call, client_name=client_name[:255])
             touch(contributor=contributor)
+            note()
     except Refused:  # somebody was faster while the bytes were written
         if not Image.objects.filter(pk=stored["id"]).exists():
             storage.delete_bytes(stored["id"])
@@ -88,26 +115,31 @@ def receive_image(
     return image
 
 
-def _may_be_minor(contributor: Contributor) -> bool:
-    """The desk has to decide, or has decided, that this person may not take part."""
+def _possible_minors() -> QuerySet[Contributor]:
+    """People of whom the desk has to decide, or has decided, that they may not take part."""
     asked = RightsRequest.objects.filter(
         kind=RightsRequest.Kind.MINOR, contributor=OuterRef("pk"), answered_at__isnull=True
     )
     found = Removal.objects.filter(cause=Removal.Cause.MINOR, image__consent__contributor=OuterRef("pk"))
-    return Contributor.objects.filter(Exists(asked) | Exists(found), pk=contributor.pk).exists()
+    return Contributor.objects.filter(Exists(asked) | Exists(found))
 
 
-def store_original(file: File, *, subject: str, image_id: uuid.UUID | None = None) -> dict[str, Any]:
+def store_original(file: File, *, subject: str, image_id: uuid.UUID | None = None, sha256: str = "") -> dict[str, Any]:
     """Check a file, write its bytes under a key of `subject`, and give the fields of Image that say so.
 
     Refused says what is wrong with it.
     """
-    extension, digest = check_original(file), file_sha256(file)
-    if recognition.find_removal([digest]):
-        raise taken_out()
-    if taken_back.was_taken_back([digest], subject=subject):
-        raise _refusal("taken_back")
+    extension, digest = check_original(file), sha256 or file_sha256(file)
+    if recognition.is_remembered(digest):
+        _refuse_known(digest, subject)
     return write_original(file, digest, extension, subject=subject, image_id=image_id)
+
+
+def _refuse_known(sha256: str, subject: str) -> None:
+    if recognition.find_removal([sha256]):
+        raise taken_out()
+    if taken_back.was_taken_back([sha256], subject=subject):
+        raise _refusal("taken_back")
 
 
 def write_original(

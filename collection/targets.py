@@ -6,14 +6,17 @@ what a target asks for counts in none.
 """
 
 import datetime
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from collection.models import DIMENSIONS, Call, Image, ImageQuerySet, ImageStatus, Target
+from collection.models import DIMENSIONS, Call, CallQuerySet, Image, ImageQuerySet, ImageStatus, Target
+from collection.models.prepared import Question
 from consent import demographics
 from consent.models import PREFER_NOT_TO_SAY, Consent, Contributor, Demographics
 from consent.refusals import Refused
@@ -51,12 +54,60 @@ def hold_place(*, contributor: Contributor, call: Call) -> None:
     Until that transaction ends nobody else gets a place, of this person or of a group: so neither the most per person
     nor a target is exceeded, however many send at once.
     """
-    Contributor.objects.select_for_update(no_key=True).get(pk=contributor.pk)
+    lock_person(contributor)
+    if WITH_ROOM.ask(contributor=contributor.pk, call=call.pk):
+        return
     if call.targets.exists():
         Call.objects.select_for_update(no_key=True).get(pk=call.pk)
     if refusal := standing(contributor=contributor, call=call).refusal:
         raise Refused(refusal)
     _count_one_more(contributor, call)
+
+
+WHO, WHICH = uuid.UUID(int=1), 987_654_321
+PERSON_LOCK = Question(
+    lambda contributor: Contributor.objects.select_for_update(no_key=True).filter(pk=contributor).values_list("pk"),
+    contributor=WHO,
+)
+
+
+def lock_person(contributor: Contributor) -> None:
+    """Until the transaction ends nobody else announces or takes in a photograph of theirs."""
+    PERSON_LOCK.ask(contributor=contributor.pk)
+
+
+def with_room(contributor: uuid.UUID) -> CallQuerySet:
+    """Calls without targets that take more photographs of this person: as nearly all are, asked in one statement."""
+    sent = _sent(contributor, OuterRef("pk"))
+    counted = sent.order_by().values("call").annotate(count=Count("pk")).values("count")
+    calls = Call.objects.filter(~Exists(Target.objects.filter(call=OuterRef("pk"))))
+    return calls.alias(sent=Coalesce(Subquery(counted), 0)).filter(max_per_person__gt=F("sent"))
+
+
+def _sent(contributor: uuid.UUID, call: int | OuterRef) -> ImageQuerySet:
+    """What this person sent to a call, but for what was turned down."""
+    theirs = Consent.objects.filter(contributor=contributor).values("pk")  # by index, as in `standing`
+    return Image.objects.filter(call=call, consent__in=theirs).exclude(status=ImageStatus.REJECTED)
+
+
+SENT = Question(
+    lambda contributor, call: _sent(contributor, call).values("call").annotate(count=Count("pk")).values_list("count"),
+    contributor=WHO,
+    call=WHICH,
+)
+
+
+def count_sent(*, contributor: Contributor, call: Call) -> int:
+    """How many photographs of theirs count towards the most that the call takes of one person."""
+    found = SENT.ask(contributor=contributor.pk, call=call.pk)
+    return found[0][0] if found else 0
+
+
+WITH_ROOM = Question(
+    lambda contributor, call: with_room(contributor).filter(pk=call).values_list("pk"),
+    contributor=WHO,
+    call=WHICH,
+)
 
 
 def _count_one_more(contributor: Contributor, call: Call) -> None:

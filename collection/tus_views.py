@@ -22,6 +22,7 @@ from django.utils.http import http_date
 from collection import parts, services, tasks, tus_bodies, uploads
 from collection.face_marks import holding_faces
 from collection.models import Call, ImageStatus, Upload
+from collection.turns import turn
 from collection.tus_bodies import BODY, DIGESTS, BadRequest
 from collection.views import SHOWN
 from consent.hints import hint
@@ -123,19 +124,20 @@ def _append_announced(request: HttpRequest, upload: Upload, there: int) -> int:
 
 def begin(contributor: Contributor, call: Call, byte_length: int, told: dict[str, str]) -> Upload:
     """Announce one photograph with what its sender told about it: filename, sha256, reference."""
-    consent = services.signed_consent(contributor=contributor, call=call)
-    if consent is None:
-        raise Refused("Before you send photographs, please read and sign what happens with them.")
     sha256 = told.get("sha256", "")
-    return uploads.begin_upload(
-        contributor=contributor,
-        consent=consent,
-        call=call,
-        byte_length=byte_length,
-        client_name=told.get("filename", "").replace("\x00", ""),
-        sha256=sha256 if SHA256.fullmatch(sha256) else "",
-        reference=told.get("reference", "")[:64].replace("\x00", ""),
-    )
+    with turn():
+        consent = services.signed_consent(contributor=contributor, call=call)
+        if consent is None:
+            raise Refused("Before you send photographs, please read and sign what happens with them.")
+        return uploads.begin_upload(
+            contributor=contributor,
+            consent=consent,
+            call=call,
+            byte_length=byte_length,
+            client_name=told.get("filename", "").replace("\x00", ""),
+            sha256=sha256 if SHA256.fullmatch(sha256) else "",
+            reference=told.get("reference", "")[:64].replace("\x00", ""),
+        )
 
 
 def _metadata(header: str) -> dict[str, str]:
@@ -237,7 +239,8 @@ def _finish_if_whole(upload: Upload, offset: int) -> None:
     if offset < upload.byte_length or upload.settled_at is not None:
         return
     try:
-        if uploads.finish_upload(upload=upload):
-            hint(tasks.advance_task, str(upload.pk))
+        with turn():
+            if uploads.finish_upload(upload=upload):
+                hint(tasks.advance_task, str(upload.pk))
     except Exception:
         logger.exception("upload %s: not taken in yet", upload.pk)

@@ -15,10 +15,10 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from collection import multipart, parts, screening, storage
-from collection.models import PIPELINE, Call, Image, ImageStatus, Removal, Upload
+from collection import multipart, parts, screening, storage, targets
+from collection.models import PIPELINE, Call, Image, ImageStatus, Upload
+from collection.models.prepared import Question
 from collection.reasons import describe
-from collection.removals import remove_images
 from collection.services import check_sender, receive_image
 from consent.clock import trusted_now
 from consent.models import Consent, Contributor
@@ -73,7 +73,7 @@ def _announce(
     now = timezone.now()
     try:
         with transaction.atomic():
-            Contributor.objects.select_for_update(no_key=True).get(pk=contributor.pk)  # quotas are counted in turn
+            targets.lock_person(contributor)  # quotas are counted in turn
             _check_quotas(contributor, call, byte_length)
             return Upload.objects.create(
                 contributor=contributor,
@@ -91,7 +91,16 @@ def _announce(
         return Upload.objects.get(contributor=contributor, reference=reference)
 
 
+KNOWN = Question(
+    lambda **said: Upload.objects.filter(**said).values_list("pk"),
+    contributor=uuid.UUID(int=1),
+    reference="which reference?",
+)
+
+
 def _known(contributor: Contributor, reference: str, byte_length: int) -> Upload | None:
+    if not KNOWN.ask(contributor=contributor.pk, reference=reference):  # seldom any
+        return None
     found = Upload.objects.filter(contributor=contributor, reference=reference).first()
     if found and found.byte_length != byte_length:
         raise Refused("Another photograph was announced under this reference. Please choose the file again.")
@@ -105,30 +114,47 @@ def _check_length(byte_length: int) -> None:
         raise TooLarge(describe("too_large_file").sentence())
 
 
+def _under_way(contributor: uuid.UUID, call: int) -> QuerySet[Upload, tuple[int, int, int]]:
+    """How many uploads of this person are not settled, how many of them are for the call, and all their bytes."""
+    theirs = Upload.objects.filter(contributor=contributor, settled_at__isnull=True).values("contributor")
+    counted = theirs.annotate(all=Count("pk"), here=Count("pk", filter=Q(call=call)), bytes=Sum("byte_length"))
+    return counted.values_list("all", "here", "bytes")
+
+
+UNDER_WAY = Question(_under_way, contributor=uuid.UUID(int=1), call=987_654_321)
+
+
 def _check_quotas(contributor: Contributor, call: Call, byte_length: int) -> None:
-    under_way = Upload.objects.filter(contributor=contributor, settled_at__isnull=True)
-    counted = under_way.aggregate(all=Count("pk"), here=Count("pk", filter=Q(call=call)), bytes=Sum("byte_length"))
+    found = UNDER_WAY.ask(contributor=contributor.pk, call=call.pk)
+    unfinished, here, bytes_on_their_way = found[0] if found else (0, 0, 0)
     if (
-        counted["all"] >= settings.UPLOADS_UNFINISHED
-        or (counted["bytes"] or 0) + byte_length > settings.UPLOADS_UNFINISHED_BYTES
+        unfinished >= settings.UPLOADS_UNFINISHED
+        or bytes_on_their_way + byte_length > settings.UPLOADS_UNFINISHED_BYTES
     ):
         raise Refused(
             "You have many photographs on their way that did not arrive yet. Let them finish, or remove some, and then "
             "send this one."
         )
-    sent = call.images.filter(consent__contributor=contributor).exclude(status=ImageStatus.REJECTED).count()
-    if sent + counted["here"] >= call.max_per_person:
+    if targets.count_sent(contributor=contributor, call=call) + here >= call.max_per_person:
         raise Refused(
             f"With those on their way you have sent {call.max_per_person} photographs to this call, which is as many "
             "as it takes."
         )
 
 
+OWN = Question(
+    lambda contributor, sha256: Image.objects.filter(consent__contributor=contributor, sha256=sha256).values_list("pk"),
+    contributor=uuid.UUID(int=1),
+    sha256="which file?",
+)
+
+
 def refuse_own_copy(*, contributor: Contributor, sha256: str) -> None:
     """Refused if this person sent the very same file before, with the day of it."""
-    same = Image.objects.filter(consent__contributor=contributor, sha256=sha256).values_list("pk", flat=True)
-    known = list(same)  # seldom any, and the rights check costs more than this look
-    earlier = known and Image.objects.with_live_basis().filter(pk__in=known).order_by("received_at").first()
+    if not OWN.ask(contributor=contributor.pk, sha256=sha256):  # seldom any, and the rights check costs more
+        return
+    same = Image.objects.with_live_basis().filter(consent__contributor=contributor, sha256=sha256)
+    earlier = same.order_by("received_at").first()
     if earlier:
         raise Refused(f"You sent this one {_day(earlier.received_at)}. There is nothing to do; the first one counts.")
 
@@ -167,11 +193,10 @@ def finish_upload(*, upload: Upload) -> bool:
     """
     if not _claim(upload):
         return False
-    refusal = ""
-    if not Image.objects.filter(pk=upload.pk).exists():
-        refusal = _take_in(upload)
-    if not _note(upload, refusal):
-        _take_back_dropped(upload)
+    if Image.objects.filter(pk=upload.pk).exists():
+        _note(upload)
+    else:
+        _take_in(upload)
     _discard(upload.pk)
     return True
 
@@ -183,23 +208,18 @@ def _claim(upload: Upload) -> bool:
     return bool(free.update(claimed_until=now + LEASE))
 
 
-def _note(upload: Upload, refusal: str) -> bool:
+def _note(upload: Upload, refusal: str = "") -> bool:
+    """Settle an upload; False: it is settled already, or dropped."""
     mine = Upload.objects.filter(pk=upload.pk, settled_at__isnull=True)
     return bool(mine.update(settled_at=timezone.now(), refusal=refusal[:400]))
 
 
-def _take_back_dropped(upload: Upload) -> None:
-    """Our lease was over and its sender dropped it meanwhile: what we made of it is not what they want."""
-    if not Upload.objects.filter(pk=upload.pk).exists():
-        made = Image.objects.filter(pk=upload.pk).exclude(status=ImageStatus.PURGED)
-        remove_images(images=made, cause=Removal.Cause.WITHDRAWN)
-
-
-def _take_in(upload: Upload) -> str:
-    """The image of an upload; what the sender has to know if there is none."""
+def _take_in(upload: Upload) -> None:
+    """Make the image of an upload and settle it with that, or settle it with what the sender has to know."""
     try:
         with storage.uploads().open(parts.key_of(upload.pk), "rb") as file:
-            _check_bytes(upload, file.size, file_sha256(file))
+            sha256 = file_sha256(file)
+            _check_bytes(upload, file.size, sha256)
             receive_image(
                 contributor=upload.contributor,
                 consent=upload.consent,
@@ -207,14 +227,27 @@ def _take_in(upload: Upload) -> str:
                 file=file,
                 client_name=upload.client_name,
                 image_id=upload.pk,
+                sha256=sha256,
+                note=lambda: _settle(upload),
             )
-    except (IntegrityError, Refused) as failure:
+    except (IntegrityError, Refused, _Dropped) as failure:
         if Image.objects.filter(pk=upload.pk).exists():  # somebody whose lease was over had made it
-            return ""
-        if isinstance(failure, Refused):
-            return str(failure)
-        raise
-    return ""
+            _note(upload)
+        elif isinstance(failure, Refused):
+            _note(upload, str(failure))
+        elif isinstance(failure, _Dropped):
+            storage.delete_bytes(upload.pk)
+        else:
+            raise
+
+
+class _Dropped(Exception):
+    """Our lease was over, and its sender dropped it meanwhile, or somebody else settled it: there is no image."""
+
+
+def _settle(upload: Upload) -> None:
+    if not _note(upload):
+        raise _Dropped
 
 
 def _check_bytes(upload: Upload, byte_size: int, sha256: str) -> None:
@@ -235,7 +268,7 @@ def drop_upload(upload: Upload) -> bool:
         if not _claim(upload):
             return False
         if Image.objects.filter(pk=upload.pk).exists():  # whoever took it in was killed before they noted it
-            _note(upload, "")
+            _note(upload)
             _discard(upload.pk)
             return False
     _discard(upload.pk)

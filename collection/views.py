@@ -18,6 +18,7 @@ from collection import multipart, parts, progress, services, storage, targets, t
 from collection.forms import UploadForm
 from collection.models import Call, Image, ImageStatus
 from collection.removals import seen_by
+from collection.turns import turn
 from consent.hints import hint
 from consent.models import Consent, Contributor
 from consent.pages import form_page
@@ -93,7 +94,10 @@ def _reaching_the_bucket(page: HttpResponse) -> HttpResponse:
 def _take(contributor: Contributor, consent: Consent, call: Call, file: UploadedFile) -> dict[str, Any]:
     name = file.name or "photograph"
     try:
-        image = services.receive_image(contributor=contributor, consent=consent, call=call, file=file, client_name=name)
+        with turn():
+            image = services.receive_image(
+                contributor=contributor, consent=consent, call=call, file=file, client_name=name
+            )
     except services.Refused as refused:
         return {"name": name, "image_id": None, "message": str(refused)}
     hint(tasks.advance_task, str(image.pk))

@@ -191,6 +191,7 @@ elif CELERY_BROKER_URL.startswith("amqp"):
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_BACKEND_THREAD_SAFE = True  # there is none, and every thread of the web would look for it: 40 ms
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 # A worker on the filesystem broker acknowledges only between waits of two seconds: when its hands are full it idles.

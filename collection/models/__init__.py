@@ -1,6 +1,6 @@
 """The images: what was asked for, what came in, where each one stands, and what it resembles."""
 
-from collection.models.calls import Call
+from collection.models.calls import Call, CallQuerySet
 from collection.models.copies import Distinct, Word
 from collection.models.fingerprints import Fingerprint, Resemblance
 from collection.models.harm import HarmAlarm, HarmBand, HarmHash, HarmList, HarmMatch, HarmReport
@@ -20,6 +20,7 @@ __all__ = (
     "MOVES",
     "PIPELINE",
     "Call",
+    "CallQuerySet",
     "Distinct",
     "FaceMark",
     "Fingerprint",

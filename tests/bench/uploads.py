@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from demo.stack import Stack, wait_until_it_answers
-from tests.bench.installation import databases, inside, installation
+from tests.bench import processors
+from tests.bench.installation import SCRATCH, databases, inside, installation
 from tests.bench.upload_clients import Person, Train
 
 FILES, FILE_BYTES, AT_ONCE = 1000, 150_000, 16
@@ -63,11 +64,13 @@ def from_a_train(stack: Stack, seeded: dict[str, Any], way: str, first: int) -> 
 # --- Many at once --------------------------------------------------------------------------------
 
 
-def load(way: str, people: list[Person], first: int) -> int:
-    """In a process of its own: all of these at the same moment; how many failed."""
+def load(way: str, people: list[Person], first: int) -> tuple[int, float]:
+    """In a process of its own: all of these at the same moment; how many failed, and seconds of its processor time."""
+    begun = time.process_time()
     with ThreadPoolExecutor(len(people)) as pool:
         jobs = [pool.submit(getattr(one, way), file(first + n, LARGE), f"l{first + n}") for n, one in enumerate(people)]
-        return sum(not job.result() for job in jobs)
+        failed = sum(not job.result() for job in jobs)
+    return failed, time.process_time() - begun
 
 
 class Visitor(threading.Thread):
@@ -92,6 +95,12 @@ class Visitor(threading.Thread):
         return 1000 * statistics.quantiles(self.seconds, n=20)[-1]
 
 
+def spent(stack: Stack) -> dict[str, float]:
+    """Seconds of processor time so far, by whose they are."""
+    web = stack.held.running["web"].pid
+    return {"web": processors.of_service(web), "PostgreSQL": processors.of_postgresql(SCRATCH)}
+
+
 def many_at_once(stack: Stack, seeded: dict[str, Any], pool: Any, way: str, first: int, pace: int = 0) -> str:
     server = stack.web.removeprefix("http://")
     people = [Person(server, session, seeded["slug"], pace) for session in seeded["sessions"]]
@@ -99,11 +108,14 @@ def many_at_once(stack: Stack, seeded: dict[str, Any], pool: Any, way: str, firs
     jobs = [(way, people[n * share : (n + 1) * share], first + n * share) for n in range(LOADERS)]
     visitor = Visitor(server)
     visitor.start()
-    begun = time.perf_counter()
-    failed = sum(pool.starmap(load, jobs))
+    begun, before = time.perf_counter(), spent(stack)
+    failed, senders = (sum(column) for column in zip(*pool.starmap(load, jobs), strict=True))
     taken = time.perf_counter() - begun
+    parts = {**{name: after - before[name] for name, after in spent(stack).items()}, "senders": senders}
+    cost = ", ".join(f"{name} {1000 * seconds / PEOPLE:.0f}" for name, seconds in parts.items())
     speed = f"at {pace // 1000} KB/s each" if pace else "as fast as it goes"
-    return f"{way:4} {speed}: {PEOPLE / taken:.0f}/s, failed {failed}, other pages p95 {visitor.p95():.0f} ms"
+    said = f"{way:4} {speed}: {PEOPLE / taken:.0f}/s, failed {failed}, other pages p95 {visitor.p95():.0f} ms"
+    return f"{said}; ms of processor for each: {cost}; load {os.getloadavg()[0]:.0f}"
 
 
 def main() -> None:

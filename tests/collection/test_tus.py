@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 BODY = "application/offset+octet-stream"
 PHOTO = jpeg(3, 3)
 SIZE = len(PHOTO)
+MOST_STATEMENTS = 27
 
 
 @pytest.fixture
@@ -93,6 +94,14 @@ def test_all_of_it_with_the_announcement(client, call):
     answer = announce(client, call, body=PHOTO)
     assert (answer.status_code, answer["Upload-Offset"]) == (201, str(len(PHOTO)))
     assert str(Image.objects.get().pk) in answer["Location"]
+
+
+def test_an_upload_asks_the_database_few_times(client, call, django_assert_max_num_queries):
+    """Both transactions are counted with two savepoints, and three are for whose session it is; 40 before."""
+    announce(client, call, body=jpeg(4, 4), length=len(jpeg(4, 4)))  # the person's first: their key is made
+    said = {"upload-metadata": told(filename="me.jpg", reference="a1")}
+    with django_assert_max_num_queries(MOST_STATEMENTS):
+        assert announce(client, call, body=PHOTO, **said)["Upload-Offset"] == str(SIZE)
 
 
 def test_another_version_of_the_protocol_is_told_ours(client, call):

@@ -49,12 +49,9 @@ def minutes_pass() -> None:
     Upload.objects.update(look_at=past, claimed_until=past)
 
 
-def on_disk(upload: Upload) -> list[Path]:
-    return [
-        path
-        for path in (settings.VAR_DIR / "storage" / "uploads").rglob("*")
-        if upload.pk.hex in str(path) and path.is_file()
-    ]
+def on_disk(upload: Upload, where: str = "uploads") -> list[Path]:
+    folder = settings.VAR_DIR / "storage" / where
+    return [path for path in folder.rglob("*") if upload.pk.hex in str(path) and path.is_file()]
 
 
 # --- Exactly once --------------------------------------------------------------------------------
@@ -102,7 +99,7 @@ def test_killed_at_any_step_of_taking_in_it_is_one_image(before, monkeypatch):
     assert on_disk(upload) == []
 
 
-def test_dropped_under_a_worker_whose_lease_was_over_it_is_taken_back(monkeypatch):
+def test_dropped_under_a_worker_whose_lease_was_over_it_makes_no_image(monkeypatch):
     upload = begin()
 
     def slowly(**said):
@@ -112,9 +109,8 @@ def test_dropped_under_a_worker_whose_lease_was_over_it_is_taken_back(monkeypatc
 
     monkeypatch.setattr(uploads, "receive_image", slowly)
     uploads.finish_upload(upload=upload)
-    assert Image.objects.get().removals.get().cause == "withdrawn"
-    assert erasure.purge_withdrawn() == 1
-    assert on_disk(upload) == []
+    assert not Image.objects.exists()
+    assert [path for where in ("uploads", "originals", "keys") for path in on_disk(upload, where)] == []
 
 
 def test_what_was_taken_in_by_somebody_who_died_is_not_dropped():
@@ -167,8 +163,9 @@ def test_the_database_refuses_a_second_image_of_an_upload():
             file=ContentFile(PHOTO),
             image_id=upload.pk,
         )
-    assert uploads._take_in(upload) == ""
-    assert Image.objects.count() == 1
+    uploads._take_in(upload)
+    upload.refresh_from_db()
+    assert (upload.settled_at is not None, upload.refusal, Image.objects.count()) == (True, "", 1)
 
 
 def test_two_writers_one_is_told_to_look_again():
