@@ -2,17 +2,11 @@
 
 import base64
 import http.client
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 from django.test import Client
 from tusclient.client import TusClient
 
@@ -23,13 +17,12 @@ from consent.signing import sha256_hex
 from tests.collection.factories import make_call
 from tests.collection.pictures import encoded, portrait
 from tests.consent.factories import make_consent
-from tests.crash import ROOT, database_url
+from tests.gunicorn import Gunicorn, connections_to_the_database, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = "a" * 32
 PHOTO = encoded(portrait(7, 7, (800, 1000)), "PNG", compress_level=0)
 HALF = 16 * PIECE
-DEADLINE = 60.0
 
 
 class Sender:
@@ -89,54 +82,11 @@ def sender() -> Sender:
     return Sender()
 
 
-class Gunicorn:
-    """A real server on a port of its own, which can be killed and started again."""
-
-    def __init__(self, **settings: str) -> None:
-        self.settings = settings
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        self.url = f"http://{self.address}"
-        self.start()
-
-    def start(self) -> None:
-        words = f"config.wsgi --bind {self.address} -k gthread -w 1 --threads 8 --log-level critical"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *words.split()],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": database_url(), **self.settings},
-            start_new_session=True,
-        )
-        wait_until(self.answers, "gunicorn does not answer")
-
-    def answers(self) -> bool:
-        connection = http.client.HTTPConnection(self.address, timeout=10)
-        try:
-            connection.request("GET", "/keys/signing.pem")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
 @pytest.fixture
 def gunicorn() -> Iterator[Gunicorn]:
     server = Gunicorn()
     yield server
     server.kill()
-
-
-def wait_until(condition, what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def half_has_arrived() -> bool:
@@ -212,17 +162,6 @@ def test_a_connection_that_hangs_bars_nobody(gunicorn, sender):
     assert b" 404 " in hanging.recv(200)  # its file is gone: it has become an image
     hanging.close()
     the_only_image()
-
-
-def connections_to_the_database() -> int:
-    """Of others than us; none where there is no server."""
-    if connection.vendor == "sqlite":
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        return int(cursor.fetchone()[0])
 
 
 def test_whoever_waits_for_bytes_keeps_no_connection_to_the_database(sender):
