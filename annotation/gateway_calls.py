@@ -179,7 +179,17 @@ def _give(account: Account, task: LabelTask, whose: Whose) -> Answer | None:
 
 def _is_handed_out(annotator: Annotator, told: Any) -> bool:
     ref = task_ref(told)
-    return ref is not None and hand_out_offered(annotator, ref=ref)
+    if ref is None:
+        return False
+    _as_id(ref.external_id)
+    return hand_out_offered(annotator, ref=ref)
+
+
+def _as_id(number: int) -> int:
+    """A task's number in an answer of Label Studio's, of the kind that its own ids are: no others can be looked up."""
+    if not 0 <= number < LARGEST_ID:
+        raise LabelStudioError("Label Studio gave a task a number that is no id.", retry=False)
+    return number
 
 
 # --- Whose it is ---------------------------------------------------------------------------------
@@ -210,7 +220,7 @@ def _held_task_of(annotator: Annotator, ids: Mapping[str, int], found: Mapping[s
     task = found.get("task")
     if not isinstance(task, int) or ids.get("task", task) != task:
         return None
-    return task_held_by(annotator, external_id=task)
+    return task_held_by(annotator, external_id=_as_id(task))
 
 
 def _look_up(account: Account, path: str) -> dict[str, Any]:

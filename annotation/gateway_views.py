@@ -12,12 +12,13 @@ from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 
 from annotation import gateway_calls, labelstudio
-from annotation.access import Held, annotator_of
+from annotation.access import Held
 from annotation.accounts import account_of, forget_account
 from annotation.config import is_storable
 from annotation.gateway import Allow, Does, Refuse, decide, tidied
 from annotation.labelstudio import Account, LabelStudioError
 from annotation.models import Annotator
+from annotation.signed_in import annotator_at
 from consent.refusals import Refused
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def label_studio(request: HttpRequest) -> HttpResponseBase:
         return _no(request, str(refusal))
     except gateway_calls.AccountGone as error:
         logger.warning("%s", error)
-        if annotator := annotator_of(request.user):
+        if annotator := annotator_at(request):
             forget_account(annotator=annotator)
         return _no(request, f"Label Studio does not know your account any more. Begin again at {_own_page()}.")
     except LabelStudioError as error:
@@ -71,7 +72,7 @@ def _answer(request: HttpRequest, path: str) -> HttpResponseBase:
     if isinstance(verdict, Refuse):
         raise Refused(verdict.reason)
     does = verdict.rule.does
-    annotator = annotator_of(request.user)
+    annotator = annotator_at(request)
     if does == Does.LEAD_HOME or (annotator is None and does == Does.PAGE):
         return redirect(_own_page())
     if annotator is None:
@@ -136,12 +137,12 @@ def carrier(request: HttpRequest) -> HttpResponse:
     """
     path, _, query = request.headers.get("X-Original-URI", "").partition("?")
     verdict = decide(method=request.headers.get("X-Original-Method", ""), path=path, query=query)
-    plain = isinstance(verdict, Allow) and verdict.rule.does == Does.CARRY and annotator_of(request.user) is not None
+    plain = isinstance(verdict, Allow) and verdict.rule.does == Does.CARRY and annotator_at(request) is not None
     return HttpResponse(status=204, headers={"X-Gateway-Carrier": "label_studio" if plain else "likeness"})
 
 
 def _who(request: HttpRequest) -> str:
-    annotator = annotator_of(request.user)
+    annotator = annotator_at(request)
     return str(annotator) if annotator else "somebody who is no annotator"
 
 

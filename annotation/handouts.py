@@ -20,7 +20,7 @@ from annotation.access import campaigns_to_finish
 from annotation.handout_models import ANSWER_KEPT, Handout
 from annotation.labelstudio import TaskRef
 from annotation.models import Annotator, Earning, LabelProject, LabelTask
-from annotation.services import may_be_seen
+from annotation.services import is_usable_for, may_be_seen
 from collection.models import prepared
 from collection.models.prepared import Question
 
@@ -32,31 +32,43 @@ TRIES = 5  # others may be quicker, and of a withdrawn photograph the task is th
 def hand_out(annotator: Annotator, *, task: LabelTask) -> bool:
     """Keep a place on this task for them, and note that they have it; False if they earned something with it already,
     others have all its places, or its photograph may not be seen any more."""
-    return _hand_out(annotator, pk=task.pk)
+    return _hand_out(annotator, task.pk)
 
 
 def hand_out_offered(annotator: Annotator, *, ref: TaskRef) -> bool:
     """The same for a task that Label Studio offers; False also if we know none by these ids."""
-    return _hand_out(annotator, pk=ref.asset_id, external_id=ref.external_id)
+    return _hand_out(annotator, ref.asset_id, offered_as=ref.external_id)
 
 
 @transaction.atomic
-def _hand_out(annotator: Annotator, **which: Any) -> bool:
-    task = LabelTask.objects.select_for_update(of=("self",)).select_related("campaign").filter(**which).first()
-    if task is None or not _has_place(annotator, task) or not may_be_seen(task=task):
-        return False
+def _hand_out(annotator: Annotator, task: uuid.UUID, *, offered_as: int | None = None) -> bool:
+    for external_id, purpose in LOCKED.ask(task=task):
+        if offered_as in (None, external_id) and _has_place(annotator, task) and is_usable_for(purpose, task=task):
+            _note_handout(annotator, task)
+            return True
+    return False
+
+
+def _locked(task: uuid.UUID) -> QuerySet[LabelTask, tuple[Any, ...]]:
+    tasks = LabelTask.objects.select_for_update(of=("self",)).filter(pk=task)
+    return tasks.values_list("external_id", "campaign__purpose")
+
+
+LOCKED = Question(_locked, task=uuid.UUID(int=1))
+
+
+def _note_handout(annotator: Annotator, task: uuid.UUID) -> None:
     Handout.objects.bulk_create(
-        [Handout(annotator=annotator, task=task, place_until=timezone.now() + PLACE_KEPT)],
+        [Handout(annotator=annotator, task_id=task, place_until=timezone.now() + PLACE_KEPT)],
         update_conflicts=True,
         unique_fields=["annotator", "task"],
         update_fields=["place_until", "answered_at"],
     )
-    return True
 
 
-def _has_place(annotator: Annotator, task: LabelTask) -> bool:
+def _has_place(annotator: Annotator, task: uuid.UUID) -> bool:
     """Whether one more label, theirs, would be paid. Exact under the task's lock, which recording labels takes too."""
-    return bool(FREE.ask(task=task.pk, annotator=annotator.pk, at=timezone.now()))
+    return bool(FREE.ask(task=task, annotator=annotator.pk, at=timezone.now()))
 
 
 def _free(task: uuid.UUID, annotator: uuid.UUID, at: datetime.datetime) -> QuerySet[LabelTask, tuple[int]]:
@@ -120,7 +132,7 @@ def to_finish_first(annotator: Annotator) -> list[LabelTask]:
         return []
     held = _held_by(annotator.pk).select_related("task__campaign", "task__project").order_by("at", "pk")
     tasks = [one.task for one in held]
-    wanted = [task for task in tasks if _has_place(annotator, task) and may_be_seen(task=task)]
+    wanted = [task for task in tasks if _has_place(annotator, task.pk) and may_be_seen(task=task)]
     return wanted if len(wanted) >= settings.HELD_AT_ONCE else []
 
 
@@ -145,7 +157,7 @@ def keep_place(annotator: Annotator, *, task: uuid.UUID) -> bool:
         return True
     if Earning.objects.filter(annotator=annotator, task=task).exists():
         return True
-    return theirs.exists() and _hand_out(annotator, pk=task)
+    return theirs.exists() and _hand_out(annotator, task)
 
 
 def note_answer(annotator: Annotator, *, task: uuid.UUID, skipped: bool) -> None:

@@ -20,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from annotation import disputes, labelstudio, push, services, tasks
-from annotation.access import annotator_of, campaigns_open_to, is_handed_to
+from annotation.access import campaigns_open_to, is_handed_to
 from annotation.accounts import ensure_account
 from annotation.balances import Balance, balances
 from annotation.comparison import comparison_facts
@@ -34,6 +34,7 @@ from annotation.labelstudio import LabelStudioError
 from annotation.languages import language_name
 from annotation.models import Annotation, Annotator, Campaign, Earning, Invitation, LabelProject, LabelTask, MoneySum
 from annotation.payout_views import own_annotator, pay_facts
+from annotation.signed_in import annotator_at
 from annotation.terms import has_agreed
 from annotation.training import overview, trainings_of
 from annotation.wages import wage_of
@@ -239,7 +240,7 @@ def task_image(request: HttpRequest, view_key: str) -> HttpResponseBase:
     410 for everybody once it may not be used, 403 for others.
     """
     task = get_object_or_404(LabelTask.objects.select_related("campaign", "image"), view_key=view_key)
-    annotator = annotator_of(request.user)
+    annotator = annotator_at(request)
     may_use = services.may_be_seen(task=task)
     served = may_use and annotator is not None and is_handed_to(annotator, task=task)
     ImageView.objects.create(task=task, annotator=annotator, served=served)

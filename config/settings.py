@@ -100,9 +100,11 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # How often a connection is asked a `prepared.Question` before the server keeps its plan; of no other statement.
+    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 2
     # Of the web alone, which has more threads than PostgreSQL would have connections for: most wait for bytes.
     if env.bool("WEB_PROCESS", False) and (DATABASE_POOL := env.int("DATABASE_POOL", 32)):
-        DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}
+        DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}
     else:
         DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -270,6 +272,7 @@ REPLY_TO_EMAIL = env.list("REPLY_TO_EMAIL", default=[])
 
 HTTPS = env.bool("HTTPS", False)
 SECURE_SSL_REDIRECT = HTTPS
+SESSION_ENGINE = "config.sessions"
 # Names of our own: Label Studio on another port of the same host is a Django project too, and cookies know no ports.
 SESSION_COOKIE_NAME = "likeness_session"
 CSRF_COOKIE_NAME = "likeness_csrf"

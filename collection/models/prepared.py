@@ -6,31 +6,47 @@ and every call of the labelling page once.
 
 import datetime
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import psycopg
 from django.db import connection, models
+from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import RawSQL
 
 STAND_IN = datetime.datetime(1234, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)  # for the time, while the text is written
 Text = tuple[str, list[Any]]  # with a place for each value, and the values
 
 
-class Prepared:
+class _Written(ABC):
+    """Something whose text is written once for each kind of database, when it is asked for first."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, Text] = {}
+
+    def _text(self) -> Text:
+        if connection.vendor not in self._texts:
+            self._texts[connection.vendor] = self._write()
+        return self._texts[connection.vendor]
+
+    @abstractmethod
+    def _write(self) -> Text: ...
+
+
+class Prepared(_Written):
     """What `rows` selects at a time, as a condition on the same table.
 
     Its text names the table as such: use it on the rows that a statement is about, never inside a subquery.
     """
 
     def __init__(self, rows: Callable[[datetime.datetime], models.QuerySet[Any]]) -> None:
+        super().__init__()
         self._rows = rows
-        self._written: dict[str, Text] = {}
 
     def at(self, time: datetime.datetime) -> RawSQL:
         """True of the rows that `rows(time)` selects."""
-        if connection.vendor not in self._written:
-            self._written[connection.vendor] = self._write()
-        text, values = self._written[connection.vendor]
+        text, values = self._text()
         return RawSQL(text, _filled(values, [(STAND_IN, time)]), models.BooleanField())  # noqa: S611  # Django wrote it
 
     def _write(self) -> Text:
@@ -39,7 +55,7 @@ class Prepared:
         return text, list(values)
 
 
-class Question:
+class Question(_Written):
     """A whole query that depends on values with names.
 
     `rows` is called once for each kind of database, with a stand-in for each value: it may neither look at them nor ask
@@ -47,17 +63,15 @@ class Question:
     """
 
     def __init__(self, rows: Callable[..., models.QuerySet[Any, Any]], **stand_ins: Any) -> None:
+        super().__init__()
         self._rows = rows
         self._stand_ins = stand_ins
-        self._written: dict[str, Text] = {}
 
     def ask(self, **values: Any) -> list[tuple[Any, ...]]:
         """What `rows(**values)` finds, as the database tells it: select numbers and texts, and truth is 1 on SQLite."""
-        if connection.vendor not in self._written:
-            self._written[connection.vendor] = self._write()
-        text, written = self._written[connection.vendor]
+        text, written = self._text()
         meant = _filled(written, [(old, values[name]) for name, old in self._stand_ins.items()])
-        with connection.cursor() as cursor:
+        with _cursor() as cursor:
             cursor.execute(text, meant)
             found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
@@ -65,6 +79,15 @@ class Question:
     def _write(self) -> Text:
         text, values = self._rows(**self._stand_ins).query.sql_with_params()
         return text, list(values)
+
+
+def _cursor() -> CursorWrapper:
+    """On PostgreSQL one that leaves the values to the server: it plans what it is asked often only once for a
+    connection (`prepare_threshold`), and planning the rights check takes it three times as long as running it."""
+    cursor = connection.cursor()
+    if connection.vendor == "postgresql":
+        cursor.cursor = psycopg.Cursor(connection.connection)
+    return cursor
 
 
 def _filled(written: Iterable[Any], meant: Iterable[tuple[Any, Any]]) -> list[Any]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.core.signals import request_started
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -31,6 +32,7 @@ from consent.withdrawals import withdraw
 from tests.annotation.factories import box, choices, good_result, make_annotator, make_campaign, make_user, rating
 from tests.annotation.gate import AtGateway, at_nginx
 from tests.annotation.nginx import nginx
+from tests.annotation.proxy import http_answer, lossy_proxy
 from tests.label_studio import PROGRAM
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -289,17 +291,17 @@ def test_a_campaign_with_nothing_left_for_somebody_is_not_offered_to_them(ann, b
 
 
 def test_a_call_asks_the_database_few_times(ann, project, django_assert_max_num_queries):
-    """Three are for whose session it is. To hand out takes a transaction, which is two."""
+    """Two are for whose session it is. To hand out takes a transaction, which is two."""
     ann.annotate(ann.next(project).json()["id"])
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(3):
         assert ann.ask("GET", f"/api/dm/project?project={project}").status_code == 200
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(10):
         task = ann.next(project).json()["id"]
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(4):
         assert ann.ask("GET", f"/api/tasks/{task}?project={project}").status_code == 200
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(5):
         made = ann.ask("POST", f"/api/tasks/{task}/annotations?project={project}", {"result": good_result()})
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(7):
         change = {"result": good_result(2)}
         assert ann.ask("PATCH", f"/api/annotations/{made.json()['id']}?project={project}", change).status_code == 200
 
@@ -517,6 +519,19 @@ def test_an_answer_that_is_no_json_is_no_error_of_ours(ann):
     assert (answer.status_code, answer.content.decode().strip()) == (502, AWAY)
 
 
+@pytest.mark.parametrize("number", [2**63, 10**400, -1])
+def test_a_number_that_is_no_id_is_an_answer_that_cannot_be_read(ann, project, settings, number):
+    """SQLite could not even be asked about it."""
+    told = {"id": number, "data": {"asset_id": str(LabelTask.objects.first().pk)}}
+    annotation = {"id": 1, "task": number, "completed_by": ann.annotator.label_studio_user}
+    with lossy_proxy(settings.LABEL_STUDIO_URL) as proxy:
+        settings.LABEL_STUDIO_URL = proxy.url
+        proxy.instead[b"/next"] = http_answer("200 OK", json.dumps(told).encode())
+        proxy.instead[b"/api/annotations/1/"] = http_answer("200 OK", json.dumps(annotation).encode())
+        for answer in (ann.next(project), ann.ask("PATCH", "/api/annotations/1", {"result": good_result()})):
+            assert (answer.status_code, answer.content.decode().strip()) == (502, AWAY)
+
+
 def test_our_pages_are_not_there_and_label_studios_are_not_here(ann):
     assert refused(ann.ask("GET", "/me/"), CLOSED)
     assert ann.client.get("/api/version", headers={"host": "testserver"}).status_code == 404
@@ -620,6 +635,21 @@ def test_nginx_carries_nothing_for_strangers_or_without_us(ann, settings, tmp_pa
         assert httpx.get(f"{url}/gateway/carrier").status_code == 404
     with nginx(tmp_path, likeness="127.0.0.1:9", label_studio=studio) as url, at_nginx(ann, url) as before:
         assert before.ask("GET", "/react-app/main.js").status_code == 500
+
+
+def test_nginx_asks_about_files_only(ann, project, settings, tmp_path, live_server):
+    """We carry everything else, so whoever asks about it asks twice."""
+    asked = []
+    request_started.connect(note := lambda environ, **_: asked.append(environ["PATH_INFO"]))
+    studio = urlsplit(settings.LABEL_STUDIO_URL).netloc
+    with nginx(tmp_path, likeness=urlsplit(live_server.url).netloc, label_studio=studio) as url:
+        settings.LABELLING_URL = url
+        with at_nginx(ann, url) as before:
+            asked.clear()
+            assert before.ask("GET", "/react-app/main.js").status_code == 200
+            assert before.ask("GET", f"/api/dm/project?project={project}").status_code == 200
+    request_started.disconnect(note)
+    assert asked == ["/gateway/carrier", "/api/dm/project"]
 
 
 def with_ids(address, ids):

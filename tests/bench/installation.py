@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,16 @@ def databases() -> list[str]:
 
 
 @contextlib.contextmanager
-def installation(database: str, *, label_studio: bool = False, web: bool = True) -> Iterator[Stack]:
+def installation(
+    database: str, *, label_studio: bool = False, web: bool = True, settings: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
     """A stack on an empty database, running as far as is asked for; everything of it is gone after the block."""
     with contextlib.ExitStack() as opened:
         url = opened.enter_context(_scratch_database()) if database == "postgresql" else ""
         stack = opened.enter_context(bare_stack("bench"))
-        stack.extra |= {"STAFF_MFA": "0", "LOG_LEVEL": "WARNING"} | ({"DATABASE_URL": url} if url else {})
+        stack.extra |= (
+            {"STAFF_MFA": "0", "LOG_LEVEL": "WARNING"} | ({"DATABASE_URL": url} if url else {}) | (settings or {})
+        )
         if label_studio:
             start(stack, Progress())
         else:
