@@ -140,11 +140,8 @@ def _with_bases(rows: Sequence[tuple[Any, ...]]) -> Iterator[Photograph]:
     for consent in consents.values():
         consent.text = texts[consent.text_id]
     for row in rows:
-        one = Photograph(*row)
-        yield one._replace(
-            consent=consents[one.consent_id] if one.consent_id else None,
-            licence=licences[one.licence_id] if one.licence_id else None,
-        )
+        _, consent, licence, *_ = row
+        yield Photograph(*row, consents[consent] if consent else None, licences[licence] if licence else None)
 
 
 def accepted_by(at: datetime.datetime) -> ImageQuerySet:
