@@ -141,7 +141,8 @@ def _with_bases(rows: Sequence[tuple[Any, ...]]) -> Iterator[Photograph]:
         consent.text = texts[consent.text_id]
     for row in rows:
         _, consent, licence, *_ = row
-        yield Photograph(*row, consents[consent] if consent else None, licences[licence] if licence else None)
+        bases = consents[consent] if consent else None, licences[licence] if licence else None
+        yield Photograph._make((*row, *bases))
 
 
 def accepted_by(at: datetime.datetime) -> ImageQuerySet:
