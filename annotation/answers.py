@@ -5,12 +5,11 @@ percent), "keypointlabels" (a point in percent, a control of its own for each la
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
-
-from annotation.config import label_name
 
 Result = list[dict[str, Any]]  # what Label Studio stores of one annotation: one dict per region or choice
 KINDS = {
@@ -29,6 +28,11 @@ class Control:
 
     name: str
     kind: str
+
+
+def label_name(control: str, label: str = "") -> str:
+    """What the labels of a control are called in releases; each point of a face has a name of its own."""
+    return f"{control}_{re.sub('[^A-Za-z0-9]+', '_', label)}" if label else control
 
 
 def answered(results: Iterable[Result]) -> list[Control]:

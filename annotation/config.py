@@ -16,6 +16,7 @@ from typing import Any
 
 from label_studio_sdk.label_interface.interface import LabelInterface
 
+from annotation.answers import label_name
 from consent.refusals import Refused
 
 STARTERS = Path(__file__).parent / "configs"
@@ -116,11 +117,6 @@ def _colours(xml: str) -> dict[str, dict[str, str]]:
         painted = {choice.get("value", ""): SWATCH.search(choice.get("html", "")) for choice in tag.iter("Choice")}
         found[tag.get("name", "")] = {value: colour[1] for value, colour in painted.items() if colour}
     return found
-
-
-def label_name(control: str, label: str = "") -> str:
-    """What the labels of a control are called in releases; each point of a face has a name of its own."""
-    return f"{control}_{re.sub('[^A-Za-z0-9]+', '_', label)}" if label else control
 
 
 def _refuse_equal_columns(controls: Iterable[Control]) -> None:

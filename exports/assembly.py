@@ -1,10 +1,12 @@
 """The files of a release, written into a folder: shards, then the documents about them, then the sums of all."""
 
 from collections.abc import Iterable
+from dataclasses import astuple
 from pathlib import Path
 
 from consent.models import Checkpoint
 from exports import card, croissant, shard_files
+from exports.label_frames import frames_of
 from exports.models import Format, Release
 from exports.plans import Plan
 from exports.provenance import attestation_lines, sign_statement
@@ -45,13 +47,14 @@ def layout_of(release: Release, plan: Plan, summary: Summary, folder: Path, size
     """How the shards of a release are to be written: into `folder`, with photographs made smaller for it in `sized`."""
     campaign, wanted = release.dataset.campaign, release.definition.formats
     forms = [form for form in Format if form in wanted and (campaign or form != Format.LABEL_STUDIO)]
+    frames = frames_of(campaign.config) if campaign and Format.LABEL_STUDIO in forms else {}
     return Layout(
         plan=str(plan.path),
         folder=str(folder),
         sized=str(sized),
         forms=[PARQUET, ROWS, *forms],
         controls=[(control.name, control.kind) for control in summary.controls],
-        config=campaign.config if campaign else "",
+        frames={name: astuple(frame) for name, frame in frames.items()},
     )
 
 

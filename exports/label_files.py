@@ -12,7 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from annotation import config
 from annotation.answers import Control
 from consent.sheets import csv_line
 from exports import label_forms, shards
@@ -76,18 +75,6 @@ class Frame:
     to_name: str
     type: str
     label: str  # of a box or a point
-
-
-def frames_of(xml: str) -> dict[str, Frame]:
-    """By the name of a label in releases: where it belongs in a labelling config."""
-    found = {}
-    for control in config.parse_config(xml).values():
-        labels = control.values if control.kind == "keypointlabels" else ("",)
-        for label in labels:
-            named = label or (control.values[0] if control.kind == "rectanglelabels" else "")
-            frame = Frame(control.name, control.target, control.kind, named)
-            found[config.label_name(control.name, label)] = frame
-    return found
 
 
 def write_tasks(path: Path, records: Iterable[Record], frames: Mapping[str, Frame]) -> None:

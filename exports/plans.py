@@ -20,7 +20,8 @@ CREATE TABLE rows (
     number INTEGER PRIMARY KEY, row_id TEXT, image TEXT, split TEXT, subject TEXT, pixels INTEGER, clean_key TEXT,
     leaf BLOB, labels TEXT
 );
-CREATE TABLE lines (number INTEGER PRIMARY KEY, line BLOB);  -- apart: all else is sorted and joined without them
+-- Apart, under the same numbers: all else is sorted and joined without them.
+CREATE TABLE lines (number INTEGER PRIMARY KEY, line BLOB);
 CREATE TABLE bases (basis TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;
 CREATE TABLE before (row_id TEXT PRIMARY KEY, split TEXT, shard TEXT, labels TEXT) WITHOUT ROWID;
 CREATE TABLE placed (shard TEXT, row_id TEXT, number INTEGER, PRIMARY KEY (shard, row_id)) WITHOUT ROWID;
@@ -40,6 +41,7 @@ SELECT line, image, clean_key FROM placed JOIN rows USING (number) JOIN lines US
 WHERE shard = ? ORDER BY placed.row_id
 """
 IN_BOTH = "SELECT COUNT(*), SUM(before.labels <> rows.labels) FROM rows JOIN before USING (row_id)"
+AT_ONCE = 1_000  # rows written
 
 
 class Before(NamedTuple):
@@ -66,6 +68,7 @@ class Plan:
     def __init__(self, path: Path, beat: Callable[[], object] = lambda: None) -> None:
         self.path, self.beat = path, beat
         self._held = sqlite3.connect(path)
+        self._added: list[tuple[Any, ...]] = []  # rows on their way: a statement for each takes twice as long
 
     @classmethod
     def begin(cls, path: Path, beat: Callable[[], object] = lambda: None) -> Self:
@@ -91,10 +94,15 @@ class Plan:
         self.beat()
         line, pixels = canonical_json(record).encode(), record["width"] * record["height"]
         facts = (record["row_id"], image, record["split"], record["subject"], pixels, clean_key)
-        made = self._held.execute(
-            "INSERT INTO rows VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", (*facts, merkle.leaf_hash(line), labels)
-        )
-        self._held.execute("INSERT INTO lines VALUES (?, ?)", (made.lastrowid, line))
+        self._added.append((*facts, merkle.leaf_hash(line), labels, line))
+        if len(self._added) == AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        """What was added and is not in the file yet."""
+        added, self._added = self._added, []
+        self._held.executemany("INSERT INTO rows VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", (row[:-1] for row in added))
+        self._held.executemany("INSERT INTO lines VALUES (NULL, ?)", (row[-1:] for row in added))
 
     def add_basis(self, basis: str, record: dict[str, Any]) -> None:
         """What the release says of a basis (its id as text); saying it again changes nothing."""
@@ -102,6 +110,7 @@ class Plan:
 
     def place(self, before: Iterable[Before] = ()) -> None:
         """Give each row its shard: rows of the release before keep theirs, the others fill new ones."""
+        self._write()
         for row_id, shard, labels in before:
             self.beat()
             self._held.execute(

@@ -140,11 +140,9 @@ def _with_bases(rows: Sequence[tuple[Any, ...]]) -> Iterator[Photograph]:
     for consent in consents.values():
         consent.text = texts[consent.text_id]
     for row in rows:
-        one = Photograph(*row)
-        yield one._replace(
-            consent=consents[one.consent_id] if one.consent_id else None,
-            licence=licences[one.licence_id] if one.licence_id else None,
-        )
+        _, consent, licence, *_ = row
+        bases = consents[consent] if consent else None, licences[licence] if licence else None
+        yield Photograph._make((*row, *bases))
 
 
 def accepted_by(at: datetime.datetime) -> ImageQuerySet:

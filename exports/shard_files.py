@@ -50,7 +50,7 @@ class Layout:
     sized: str
     forms: list[str]
     controls: list[tuple[str, str]]
-    config: str  # of the labelling page, for its JSON
+    frames: dict[str, tuple[str, str, str, str]]  # `label_files.Frame` by label, for Label Studio's JSON
 
 
 # Forms with photographs in them, which are read once for all.
@@ -107,7 +107,8 @@ def _write_shard(layout: Layout, plan: Plan, shard: str) -> Iterator[Built]:
     if Format.COCO in paths:
         label_files.write_coco(paths[Format.COCO], records, controls)
     if Format.LABEL_STUDIO in paths:
-        label_files.write_tasks(paths[Format.LABEL_STUDIO], records, label_files.frames_of(layout.config))
+        frames = {name: label_files.Frame(*frame) for name, frame in layout.frames.items()}
+        label_files.write_tasks(paths[Format.LABEL_STUDIO], records, frames)
     for name in named.values():
         yield built_file(folder, name, shard=shard)
 

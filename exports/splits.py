@@ -32,7 +32,8 @@ def record(dataset: Dataset, splits: Iterable[tuple[str, str]]) -> None:
     """
     for some in in_batches(splits):
         rows = ((dataset.pk, image, name) for image, name in some)
-        insert_rows(Split, ("dataset_id", "image_id", "name"), rows, unless_there=True)
+        if insert_rows(Split, ("dataset_id", "image_id", "name"), rows, unless_there=True) == len(some):
+            continue
         there = Split.objects.filter(dataset=dataset, image__in=[image for image, _ in some])
         if {(image.hex, name) for image, name in there.values_list("image", "name")} != set(some):
             raise RuntimeError("another build of this dataset recorded other splits meanwhile; tried again soon")

@@ -3,10 +3,15 @@
 import json
 import os
 import random
+import re
 import resource
 import sys
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import django
@@ -142,7 +147,8 @@ def _manager() -> Any:
 def build(pk: str) -> Any:
     """Seconds and the most memory that one build took, and where the files are."""
     begun, worked = time.perf_counter(), _worked()
-    build_release(release_id=int(pk))
+    with _watched() as most:
+        build_release(release_id=int(pk))
     seconds, worked = time.perf_counter() - begun, _worked() - worked
     release = Release.objects.get(pk=pk)
     assert release.state == Release.State.BUILT, release.last_error
@@ -150,7 +156,7 @@ def build(pk: str) -> Any:
     return {
         "seconds": seconds,
         "worked": worked,
-        "megabytes": _megabytes(),
+        "megabytes": _megabytes() + max(most.values(), default=0),
         "rows": release.items.count(),
         "folder": f"{place}/{release.dataset.slug}/{release.pk}",
     }
@@ -163,8 +169,33 @@ def _worked() -> float:
 
 
 def _megabytes() -> float:
-    """The most memory that this process ever had, and the largest of those that it started, together."""
-    return sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    """The most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def _watched() -> Iterator[dict[str, float]]:
+    """The most megabytes that each process had which this one started, by number.
+
+    Looked up while they run: what the system adds up afterwards counts for each what we had when we started it.
+    """
+    most: dict[str, float] = {}
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            for child in Path("/proc/self/task", str(os.getpid()), "children").read_text().split():
+                with suppress(OSError):  # it has ended
+                    if found := re.search(r"VmHWM:\s*(\d+)", Path("/proc", child, "status").read_text()):
+                        most[child] = int(found[1]) / 1024
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        watcher.join()
 
 
 if __name__ == "__main__":
