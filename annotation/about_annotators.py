@@ -5,7 +5,7 @@ are shown, to people with the role for it.
 """
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,7 +13,7 @@ from statistics import fmean
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.agreement import SameAsOthers
+from annotation.agreement import Pairs, by_control, same_as_others
 from annotation.joining_models import AnnotatorAbout, AnnotatorLanguage
 from annotation.models import Annotator
 from annotation.selection import AcceptedAnnotation
@@ -39,7 +39,8 @@ ATTRIBUTES: dict[str, tuple[str, Mapping[str, str]]] = {
     "gender": ("Your gender", GENDERS),
 }
 UNSAID = "Not said"
-APART = 0.10  # between the means of two regions, from which on they are said not to label alike
+APART = 0.10  # from here on people are said to agree more with those of their own region
+FEWEST = 400  # comparisons of either kind: of fewer, a difference of 0.10 may well be chance
 
 
 # --- One's own answers ---------------------------------------------------------------------------
@@ -95,9 +96,7 @@ class Group:
 def group_agreement(said: Sequence[AcceptedAnnotation]) -> list[tuple[str, list[Group]]]:
     """By attribute, its groups among those who said something; nothing while groups are so small that people could be
     singled out."""
-    heard = SameAsOthers()
-    heard.add(said)
-    same = heard.shares()
+    same = same_as_others(by_control(said))
     about = AnnotatorAbout.objects.in_bulk(list(same))
     tables = []
     for attribute, (title, words) in ATTRIBUTES.items():
@@ -121,17 +120,23 @@ def _groups(members: Mapping[str, Sequence[uuid.UUID]], same: Mapping[uuid.UUID,
     ]
 
 
-def regions_in_a_word(same: Mapping[uuid.UUID, float]) -> str:
-    """Whether annotators of different regions label alike: "alike", "apart" or "too few to tell".
+def regions_in_a_word(pairs: Pairs) -> str:
+    """Whether annotators agree more with those of their own region: "alike" (no), "apart" or "too few to tell".
 
-    `same` is how often each says what others say of the same photographs (0 to 1). A region counts from SMALL people
-    on. One word, for whoever knows who labelled what could work out from numbers who lives where (ADR 0031).
+    "apart" if two of one region say the same more often than two of different regions, by more than APART. A region
+    counts from SMALL people on. One word, for whoever knows who labelled what could work out from numbers who lives
+    where (ADR 0031).
     """
-    members: dict[str, list[float]] = defaultdict(list)
-    about = AnnotatorAbout.objects.filter(annotator__in=list(same), region__in=REGIONS)
-    for annotator, region in about.values_list("annotator", "region"):
-        members[region].append(same[annotator])
-    means = [fmean(people) for people in members.values() if len(people) >= SMALL]
-    if len(means) < 2:
+    people = {who for pair in pairs.compared for who in pair}
+    about = AnnotatorAbout.objects.filter(annotator__in=people, region__in=REGIONS)
+    region_of = dict(about.values_list("annotator", "region"))
+    large = {region for region, count in Counter(region_of.values()).items() if count >= SMALL}
+    compared, same = Counter[bool](), Counter[bool]()
+    for pair, count in pairs.compared.items():
+        regions = {region_of.get(who) for who in pair}
+        if regions <= large:
+            compared[len(regions) == 1] += count
+            same[len(regions) == 1] += pairs.same[pair]
+    if min(compared[True], compared[False]) < FEWEST:
         return "too few to tell"
-    return "apart" if max(means) - min(means) > APART else "alike"
+    return "apart" if same[True] / compared[True] - same[False] / compared[False] > APART else "alike"

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from operator import itemgetter
 from statistics import fmean, median
 from typing import Any
 
@@ -129,23 +130,25 @@ def work_of_annotators(campaign: Campaign, said: Sequence[AcceptedAnnotation]) -
     return sorted(work, key=lambda one: (one.same_as_others is None, one.same_as_others, -one.annotations))
 
 
-class SameAsOthers:
-    """By annotator, the share of comparisons with each other annotator that say the same.
+def same_as_others(answers: Mapping[Control, Answers]) -> dict[uuid.UUID, float]:
+    """By annotator, the share of comparisons with each other annotator that say the same."""
+    return _share_of_same(same_by_annotation(answers))
 
-    Photographs may come some at a time, each with all that was said of it.
-    """
+
+class Pairs:
+    """How often every two annotators said the same of the same photographs. These may come some at a time, each with
+    all that was said of it."""
 
     def __init__(self) -> None:
-        self._same: Counter[uuid.UUID] = Counter()
-        self._compared: Counter[uuid.UUID] = Counter()
+        self.compared: Counter[tuple[uuid.UUID, uuid.UUID]] = Counter()
+        self.same: Counter[tuple[uuid.UUID, uuid.UUID]] = Counter()
 
     def add(self, said: Sequence[AcceptedAnnotation]) -> None:
-        for (who, _), same in same_by_annotation(by_control(said)).items():
-            self._same[who] += sum(same)
-            self._compared[who] += len(same)
-
-    def shares(self) -> dict[uuid.UUID, float]:
-        return {who: self._same[who] / compared for who, compared in self._compared.items() if compared}
+        for control, units in by_control(said).items():
+            for answers in units.values():
+                for (one, a), (other, b) in combinations(sorted(answers.items(), key=itemgetter(0)), 2):
+                    self.compared[one, other] += 1
+                    self.same[one, other] += is_same(control.kind, a, b)
 
 
 def _share_of_same(compared: SameByAnnotation) -> dict[uuid.UUID, float]:

@@ -19,6 +19,9 @@ def labelling_url_can_be_used(**kwargs: Any) -> list[CheckMessage]:
         found.append(Error(words, hint="Give it another port or host name.", id="annotation.E001"))
     if not settings.LABEL_STUDIO_URL:
         return found  # nobody labels here
+    if settings.LABEL_STUDIO_CALLS < 1:
+        words = "LABEL_STUDIO_CALLS is less than 1, so nobody's call would ever reach Label Studio."
+        found.append(Error(words, hint="4 is usual. See docs/settings.md.", id="annotation.E005"))
     if not validate_host(labelling.hostname or "", settings.ALLOWED_HOSTS):
         words = f"LABELLING_URL is at {labelling.hostname}, which is not one of ALLOWED_HOSTS."
         found.append(Error(words, hint="Add it there.", id="annotation.E002"))

@@ -240,7 +240,7 @@ def _json(answer: httpx.Response) -> Any:
 def _send(account: Account, method: str, path: str, **request: Any) -> httpx.Response:
     headers = {"Authorization": f"Token {account.token}", "Accept": "application/json", "Accept-Encoding": "identity"}
     asked = httpx.Request(method, _address(path), headers=headers, **request)
-    answer = _exchange(asked, at_once=settings.LABEL_STUDIO_CALLS)
+    answer = _exchange(asked, _transport("calls", settings.LABEL_STUDIO_CALLS))
     try:
         answer.read()
     except httpx.HTTPError as error:
@@ -276,7 +276,7 @@ def fetch_file(*, path: str, query: str, headers: Mapping[str, str]) -> Stream:
     """A file as Label Studio gives it to anybody; `headers` are the browser's."""
     sent = {name: headers[name] for name in PASSED_ON if name in headers}
     asked = httpx.Request("GET", _address(f"{path}?{query}" if query else path), headers=sent)
-    return Stream(_exchange(asked, at_once=FILES_AT_ONCE))
+    return Stream(_exchange(asked, _transport("files", FILES_AT_ONCE)))
 
 
 def _address(path: str) -> str:
@@ -285,25 +285,26 @@ def _address(path: str) -> str:
     return f"{settings.LABEL_STUDIO_URL}{path}"
 
 
-def _transport(at_once: int) -> httpx.HTTPTransport:
-    """The connections of this process, for so many calls at once; who comes later waits for their turn, in order."""
+def _transport(what: str, at_once: int) -> httpx.HTTPTransport:
+    """The connections of this process for one kind of call, so many at once; who comes later waits for their turn, in
+    order."""
     with _making:  # `cache` alone lets two threads that come first make one each
-        return _new_transport(at_once)
+        return _new_transport(what, at_once)
 
 
 @cache
-def _new_transport(at_once: int) -> httpx.HTTPTransport:
+def _new_transport(what: str, at_once: int) -> httpx.HTTPTransport:
     """No httpx.Client: it would keep one annotator's cookies for the next."""
     transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once))
     atexit.register(transport.close)
     return transport
 
 
-def _exchange(request: httpx.Request, *, at_once: int) -> httpx.Response:
+def _exchange(request: httpx.Request, transport: httpx.HTTPTransport) -> httpx.Response:
     request.extensions["timeout"] = TIMEOUT.as_dict()
     give_back()  # Label Studio may take long to answer, and so may our turn to ask it
     try:
-        answer = _transport(at_once).handle_request(request)
+        answer = transport.handle_request(request)
     except httpx.HTTPError as error:
         raise _away(request.method, request.url.path, error) from error
     answer.request = request

@@ -22,6 +22,8 @@ import httpx
 from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
+from consent import connections
+
 MAX_IMPORT = 500  # tasks per import, and ids per look-up: the ids travel in the address
 MAX_FETCH = 200
 MAX_PROJECT = 20_000  # tasks: beyond it Label Studio's lists and exports become slow
@@ -295,6 +297,7 @@ def fetch_page(*, account: Account, path: str) -> str:
 def _as_person() -> httpx.Client:
     if not settings.LABEL_STUDIO_URL:
         raise LabelStudioError(NOT_SET_UP, retry=False)
+    connections.give_back()  # it may take long to answer
     return httpx.Client(base_url=settings.LABEL_STUDIO_URL, timeout=TIMEOUT, follow_redirects=True, verify=_tls())
 
 

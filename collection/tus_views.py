@@ -240,7 +240,8 @@ def _finish_if_whole(upload: Upload, offset: int) -> None:
         return
     try:
         with turn():
-            if uploads.finish_upload(upload=upload):
-                hint(tasks.advance_task, str(upload.pk))
+            taken = uploads.finish_upload(upload=upload)
+        if taken:
+            hint(tasks.advance_task, str(upload.pk))
     except Exception:
         logger.exception("upload %s: not taken in yet", upload.pk)

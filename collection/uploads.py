@@ -272,7 +272,8 @@ def drop_upload(upload: Upload) -> bool:
             _discard(upload.pk)
             return False
     _discard(upload.pk)
-    return bool(Upload.objects.filter(pk=upload.pk).delete()[0])
+    # As we saw it: whoever took it in all the same, with a lease that was over, has settled it, and it stays.
+    return bool(Upload.objects.filter(pk=upload.pk, settled_at=upload.settled_at).delete()[0])
 
 
 def settle_uploads(*, clock: datetime.datetime | None = None, most: int = 500) -> list[uuid.UUID]:

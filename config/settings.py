@@ -101,7 +101,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # How often a connection is asked a `prepared.Question` before the server keeps its plan; of no other statement.
-    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 2
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 2)
     # Of the web alone, which has more threads than PostgreSQL would have connections for: most wait for bytes.
     if env.bool("WEB_PROCESS", False) and (DATABASE_POOL := env.int("DATABASE_POOL", 32)):
         DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL}

@@ -141,7 +141,7 @@ def start_web(stack: Stack) -> None:
     stack.manage("create_signing_key")
     stack.held.wait("collectstatic")
     web, labelling = (address.removeprefix("http://") for address in (stack.web, stack.labelling))
-    words = f"config.wsgi --bind {web} --bind {labelling} -k gthread -w 2 --threads 64 --timeout 120 --keep-alive 75"
+    words = f"config.wsgi --bind {web} --bind {labelling} -k gthread -w 2 --threads 128 --timeout 120 --keep-alive 75"
     stack.held.start("web", [sys.executable, "-m", "gunicorn", *words.split()], stack.env)
     wait_until_it_answers(stack, "web", f"{stack.web}/keys/signing.pem")
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from annotation.about_annotators import regions_in_a_word
-from annotation.agreement import SameAsOthers
+from annotation.agreement import Pairs
 from collection.models import DIMENSIONS
 from consent import ledger
 from consent.models import LedgerEntry
@@ -35,11 +35,11 @@ def make_report(*, release: Release, images: Iterable[Depicted]) -> DeviationRep
     """The report of a release that holds these images. Made once: a build that starts again finds it."""
     if report := DeviationReport.objects.filter(release=release).first():
         return report
-    heard = SameAsOthers()
-    section = _section(release, rows_of_images(release, images, heard.add if release.dataset.campaign else None))
+    pairs = Pairs()
+    section = _section(release, rows_of_images(release, images, pairs.add if release.dataset.campaign else None))
     document = {"kind": "release", "snapshot_at": utc_text(release.snapshot_at), **section}
     if release.dataset.campaign:
-        document["annotator_regions"] = regions_in_a_word(heard.shares())
+        document["annotator_regions"] = regions_in_a_word(pairs)
     return _keep(document, release=release)
 
 

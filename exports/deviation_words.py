@@ -4,20 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.about_annotators import APART
+from annotation.about_annotators import APART, FEWEST
 from consent.suppression import SMALL
 from exports.deviation import COMPARED_FROM, LARGEST_GAP
 from exports.deviation_tables import difference
 from exports.gate import VERDICTS, in_words
 
-_POINTS = f"{APART * 100:.0f} points"
+_MORE = f"more than {APART * 100:.0f} points more often than with those of another"
 REGIONS = {
-    "alike": f"Annotators label alike wherever they live: those of no region say what others say {_POINTS} less often "
-    "than those of another.",
-    "apart": "Annotators label differently by where they live: those of one region say what others say more than "
-    f"{_POINTS} less often than those of another. A fairness analyst finds more with the campaign.",
-    "too few to tell": "Whether annotators of different regions label alike cannot be told: a region counts from "
-    f"{SMALL} people on who said that they live there.",
+    "alike": f"Annotators do not agree with those of their own region {_MORE}.",
+    "apart": f"Annotators agree with those of their own region {_MORE}: what a photograph is labelled depends on where "
+    "its annotators live. A fairness analyst finds more with the campaign.",
+    "too few to tell": "Whether annotators agree more with those of their own region cannot be told: a region counts "
+    f"from {SMALL} people on who said that they live there, and {FEWEST} comparisons are needed.",
 }
 BADGES = {"passes": ("ok", "passes"), "too far apart": ("bad", "too far apart")}
 

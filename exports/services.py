@@ -163,6 +163,8 @@ def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
     earlier = release.previous
     same_size = bool(earlier and earlier.definition.longest_side == definition.longest_side)
     plan.place(rows_before(earlier, same_size=same_size) if earlier else ())
+    if lost := selection.count_closed(dataset, plan.images()):
+        raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
     if not len(plan):
         raise Refused(f"Nothing is left: every image {splits.LEFT_OUT}.")
     return tally.summary(subjects=plan.subjects, left_out=+left_out, change=plan.change() if earlier else None)
@@ -170,9 +172,7 @@ def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
 
 def record_plan(release: Release, plan: Plan) -> Checkpoint:
     """What has to stand before a release is built: splits, attested bases under the checkpoint that is returned, and
-    the deviation report. A build that starts again finds them. Refused, and nothing stands, if rights were lost."""
-    if lost := selection.count_closed(release.dataset, plan.images()):
-        raise Refused(f"{lost} images lost their rights since the draft was made. Draft again.")
+    the deviation report. A build that starts again finds them."""
     splits.record(release.dataset, plan.splits())
     provenance.attest(release, plan)
     checkpoint = provenance.sealed_checkpoint(release)

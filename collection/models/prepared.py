@@ -14,6 +14,7 @@ import psycopg
 from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import RawSQL
+from django.db.transaction import TransactionManagementError
 
 STAND_IN = datetime.datetime(1234, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)  # for the time, while the text is written
 Text = tuple[str, list[Any]]  # with a place for each value, and the values
@@ -66,10 +67,13 @@ class Question(_Written):
         super().__init__()
         self._rows = rows
         self._stand_ins = stand_ins
+        self._locks = False
 
     def ask(self, **values: Any) -> list[tuple[Any, ...]]:
         """What `rows(**values)` finds, as the database tells it: select numbers and texts, and truth is 1 on SQLite."""
         text, written = self._text()
+        if self._locks and not connection.in_atomic_block:  # the ORM looks only while it writes the text
+            raise TransactionManagementError("rows are locked until the transaction ends, and there is none")
         meant = _filled(written, [(old, values[name]) for name, old in self._stand_ins.items()])
         with _cursor() as cursor:
             cursor.execute(text, meant)
@@ -77,7 +81,9 @@ class Question(_Written):
         return found
 
     def _write(self) -> Text:
-        text, values = self._rows(**self._stand_ins).query.sql_with_params()
+        query = self._rows(**self._stand_ins).query
+        self._locks = query.select_for_update
+        text, values = query.sql_with_params()
         return text, list(values)
 
 

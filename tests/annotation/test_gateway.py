@@ -642,13 +642,15 @@ def test_nginx_asks_about_files_only(ann, project, settings, tmp_path, live_serv
     asked = []
     request_started.connect(note := lambda environ, **_: asked.append(environ["PATH_INFO"]))
     studio = urlsplit(settings.LABEL_STUDIO_URL).netloc
-    with nginx(tmp_path, likeness=urlsplit(live_server.url).netloc, label_studio=studio) as url:
-        settings.LABELLING_URL = url
-        with at_nginx(ann, url) as before:
-            asked.clear()
-            assert before.ask("GET", "/react-app/main.js").status_code == 200
-            assert before.ask("GET", f"/api/dm/project?project={project}").status_code == 200
-    request_started.disconnect(note)
+    try:
+        with nginx(tmp_path, likeness=urlsplit(live_server.url).netloc, label_studio=studio) as url:
+            settings.LABELLING_URL = url
+            with at_nginx(ann, url) as before:
+                asked.clear()
+                assert before.ask("GET", "/react-app/main.js").status_code == 200
+                assert before.ask("GET", f"/api/dm/project?project={project}").status_code == 200
+    finally:
+        request_started.disconnect(note)
     assert asked == ["/gateway/carrier", "/api/dm/project"]
 
 

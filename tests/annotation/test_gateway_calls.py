@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.db import connection
 from django.test import Client
 
 from annotation import gateway_calls
@@ -76,6 +77,7 @@ def test_label_studio_is_asked_in_turns_and_nobody_is_refused(slow, settings):
         assert [answer.result(timeout=10).status for answer in answers] == [200] * (2 * at_once)
 
 
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no pool of connections")
 @pytest.mark.django_db(transaction=True)
 def test_whoever_waits_for_label_studio_keeps_no_connection_to_the_database(slow, settings):
     """Two wait, and the one connection that there is serves a page."""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotation import about_annotators, terms
 from annotation.about_annotators import group_agreement, regions_in_a_word, save_answers
 from annotation.access import is_handed_to
-from annotation.agreement import SameAsOthers
+from annotation.agreement import Pairs
 from annotation.handouts import hand_out
 from annotation.intake import record_annotation
 from annotation.joining_models import AnnotatorAbout, AnnotatorLanguage, CampaignLanguage, WorkAgreement, WorkTerms
@@ -214,14 +214,20 @@ def test_few_people_are_shown_as_nothing(client):
 @pytest.mark.parametrize(
     ("people", "word"),
     [
-        ({"europe": 5, "africa": 5}, "alike"),
-        ({"europe": 5, "asia": 5}, "alike"),  # five see it one way and five the other: each half is as far from it
-        ({"europe": 12, "asia": 5}, "apart"),
+        ({"europe": 6, "africa": 6}, "alike"),
+        ({"europe": 6, "asia": 6}, "apart"),  # those of Asia see it differently
         ({"europe": 9, "asia": 4}, "too few to tell"),
         ({"prefer_not": 7, "asia": 5}, "too few to tell"),
     ],
 )
-def test_regions_are_compared_in_a_word(people, word):
-    heard = SameAsOthers()
-    heard.add(accepted_annotations(make_groups(**people), timezone.now()))
-    assert regions_in_a_word(heard.shares()) == word
+def test_regions_are_compared_in_a_word(people, word, monkeypatch):
+    monkeypatch.setattr(about_annotators, "FEWEST", 60)
+    pairs = Pairs()
+    pairs.add(accepted_annotations(make_groups(**people), timezone.now()))
+    assert regions_in_a_word(pairs) == word
+
+
+def test_a_few_comparisons_tell_nothing_of_regions():
+    pairs = Pairs()
+    pairs.add(accepted_annotations(make_groups(europe=6, asia=6), timezone.now()))
+    assert regions_in_a_word(pairs) == "too few to tell"

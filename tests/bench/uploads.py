@@ -1,5 +1,5 @@
 """Uploads. (1) From a train: 10 % of connections cut somewhere, 3 % of answers lost; goal: at least 99.5 % of files
-arrive and none twice. Peer: the plain form, sent again as often. (2) 100 at once of 2 MB, gunicorn gthread 2×64; goal:
+arrive and none twice. Peer: the plain form, sent again as often. (2) 100 at once of 2 MB, gunicorn gthread 2×128; goal:
 100/s, no failures, other pages p95 under 50 ms, also with slow clients. Peer: the plain form under the same load."""
 
 import contextlib
@@ -38,7 +38,7 @@ def served(database: str) -> Iterator[Stack]:
     with installation(database, web=False) as stack:
         stack.manage("collectstatic", "--no-input")
         address = stack.web.removeprefix("http://")
-        words = f"config.wsgi --bind {address} -k gthread -w 2 --threads 64 --timeout 120 --keep-alive 75"
+        words = f"config.wsgi --bind {address} -k gthread -w 2 --threads 128 --timeout 120 --keep-alive 75"
         stack.held.start("web", [sys.executable, "-m", "gunicorn", *words.split()], stack.env)
         wait_until_it_answers(stack, "web", f"{stack.web}/keys/signing.pem")
         yield stack

@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from collection import services, targets
@@ -91,6 +92,13 @@ def test_an_expired_consent_somebody_elses_and_another_form_are_refused():
     Call.objects.filter(pk=call.pk).update(closes_at=at + DAY)
     assert len(services.USUAL.ask(contributor=consent.contributor_id, call=call.pk, at=at - DAY)) == 1
     assert services.USUAL.ask(contributor=consent.contributor_id, call=call.pk, at=at) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_outside_a_transaction_is_an_error():
+    """It would be gone with the statement, and nobody would notice."""
+    with pytest.raises(TransactionManagementError):
+        targets.lock_person(make_consent().contributor)
 
 
 def test_whoever_signed_twice_sends_under_what_they_signed_last():

@@ -113,6 +113,21 @@ def test_dropped_under_a_worker_whose_lease_was_over_it_makes_no_image(monkeypat
     assert [path for where in ("uploads", "originals", "keys") for path in on_disk(upload, where)] == []
 
 
+def test_what_is_settled_while_it_is_dropped_stays(monkeypatch):
+    """Its lease was over, and it was taken in all the same: nobody reads that it was dropped."""
+    upload = begin()
+    minutes_pass()
+    deletes = uploads._discard
+
+    def meanwhile(pk):
+        deletes(pk)
+        Upload.objects.filter(pk=pk).update(settled_at=timezone.now())
+
+    monkeypatch.setattr(uploads, "_discard", meanwhile)
+    assert not uploads.drop_upload(upload)
+    assert Upload.objects.get().settled_at is not None
+
+
 def test_what_was_taken_in_by_somebody_who_died_is_not_dropped():
     upload = begin()
     services.receive_image(

@@ -27,7 +27,7 @@ from consent.withdrawals import withdraw
 from exports import assembly, provenance, services, shard_files, shards, splits
 from exports.card import plain
 from exports.definitions import define
-from exports.models import FilePurge, Format, Item, Release, ReleaseFile
+from exports.models import DeviationReport, FilePurge, Format, Item, Release, ReleaseFile, Split
 from exports.notices import revoke_items
 from exports.pictures import Pictures
 from exports.plans import Plan
@@ -111,9 +111,9 @@ def test_whoever_goes_through_the_rows_of_a_plan_keeps_the_lease(tmp_path):
     with closing(Plan.begin(tmp_path / "plan.sqlite", lambda: beats.append(1))) as plan:
         services.plan_release(release, plan, Pictures(None, tmp_path))
         planned = len(beats)
-        assert planned >= 3  # each row is added
+        assert planned >= 6  # each row is added, and looked at again
         services.record_plan(release, plan)
-        assert len(beats) >= planned + 9  # its rights are looked at, its split is recorded, it goes into the report
+        assert len(beats) >= planned + 6  # its split is recorded, and it goes into the report
         planned = len(beats)
         assert len(list(plan.entries())) == 3
         assert len(beats) == planned + 3
@@ -420,6 +420,20 @@ def test_rights_lost_while_drafted_discard_the_release():
     release.refresh_from_db()
     assert release.state == "discarded"
     assert "Draft again" in release.last_error
+    assert not Split.objects.exists()
+    assert not DeviationReport.objects.exists()
+
+
+def test_rights_are_looked_at_again_before_any_photograph_is_read(small_shards, monkeypatch):
+    """The second process reads as soon as it is told to begin."""
+    monkeypatch.setattr(services, "SHARED_FROM", 0)
+    release = draft_release(dataset=make_labelled_dataset(people=6), user=make_manager())
+    withdraw(consent=Image.objects.first().consent)
+    told = []
+    monkeypatch.setattr(shard_files.Second, "begin", lambda second, layout: told.append(layout))
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert (release.state, told) == ("discarded", [])
 
 
 def test_four_eyes():

@@ -10,6 +10,7 @@ import time_machine
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from annotation import about_annotators
 from annotation.about_annotators import save_answers
 from consent import demographics
 from consent.models import LedgerEntry
@@ -90,19 +91,20 @@ def test_a_report_names_nobody():
     assert not [annotator for annotator in annotators if str(annotator) in document]
 
 
-def test_whether_annotators_of_regions_label_alike_is_one_word(client):
+def test_whether_annotators_agree_more_with_their_own_region_is_one_word(client, monkeypatch):
     """Not a number: whoever knows who labelled what could work out from it who lives where."""
-    dataset, asia = make_rated_dataset(ALIKE, people=1, each=1), 5
+    monkeypatch.setattr(about_annotators, "FEWEST", 40)
+    dataset = make_rated_dataset(ALIKE, people=1, each=1)
     images = [task.image for task in dataset.campaign.tasks.all()]
-    for number in range(17):
+    for number in range(10):
         annotator = make_annotator()
-        save_answers(annotator=annotator, region="asia" if number < asia else "europe")
+        save_answers(annotator=annotator, region="asia" if number < 5 else "europe")
         for image in images:
-            annotate(image, dataset.campaign, annotator, result(1 if number < asia else 5))
+            annotate(image, dataset.campaign, annotator, result(1 if number < 5 else 5))
     report = make_built(dataset).deviation_report
     assert report.content["annotator_regions"] == "apart"
     assert not {"asia", "europe"} & set(re.findall(r"\w+", report.document.lower()))
-    assert "Annotators label differently by where they live" in page_of(client, report).content.decode()
+    assert "depends on where its annotators live" in page_of(client, report).content.decode()
     assert "cannot be told" in page_of(client, make_built(make_rated_dataset(ALIKE)).deviation_report).content.decode()
     unlabelled = make_dataset()
     make_image(make_consent())
