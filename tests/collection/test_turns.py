@@ -47,11 +47,17 @@ def test_no_more_are_in_at_once_than_may_be():
 def test_whoever_waited_long_goes_in_all_the_same(monkeypatch):
     """Those before them may hang, at a bucket or at a broker."""
     monkeypatch.setattr(turns, "LONGEST_WAIT", 0.01)
+    went_in = threading.Event()
+
+    def enter() -> None:
+        with turn(), turn():
+            went_in.set()
+
     with ExitStack() as hanging:
         for _ in range(AT_ONCE):
             hanging.enter_context(turn())
-        with turn(), turn():
-            pass
+        threading.Thread(target=enter, daemon=True).start()
+        assert went_in.wait(10)
     monkeypatch.undo()
     test_no_more_are_in_at_once_than_may_be()  # who took no turn gave none back
 
