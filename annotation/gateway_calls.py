@@ -238,6 +238,19 @@ def _json(answer: httpx.Response) -> Any:
 
 
 def _send(account: Account, method: str, path: str, **request: Any) -> httpx.Response:
+    """Its answer, of any status below 500 but 401. Where it fails at a question, it is asked once more: on SQLite it
+    fails now and then ("database is locked"), and to ask changes nothing."""
+    answer = _send_once(account, method, path, **request)
+    if answer.status_code >= 500 and method == "GET":
+        answer = _send_once(account, method, path, **request)
+    if answer.status_code == 401:
+        raise AccountGone(f"Label Studio answered 401 to {method} {path}: it does not know this account.", retry=False)
+    if answer.status_code >= 500:
+        raise LabelStudioError(f"Label Studio answered {answer.status_code} to {method} {path}.", retry=True)
+    return answer
+
+
+def _send_once(account: Account, method: str, path: str, **request: Any) -> httpx.Response:
     headers = {"Authorization": f"Token {account.token}", "Accept": "application/json", "Accept-Encoding": "identity"}
     asked = httpx.Request(method, _address(path), headers=headers, **request)
     answer = _exchange(asked, _transport("calls", settings.LABEL_STUDIO_CALLS))
@@ -247,10 +260,6 @@ def _send(account: Account, method: str, path: str, **request: Any) -> httpx.Res
         raise _away(method, path, error) from error
     finally:
         answer.close()
-    if answer.status_code == 401:
-        raise AccountGone(f"Label Studio answered 401 to {method} {path}: it does not know this account.", retry=False)
-    if answer.status_code >= 500:
-        raise LabelStudioError(f"Label Studio answered {answer.status_code} to {method} {path}.", retry=True)
     return answer
 
 

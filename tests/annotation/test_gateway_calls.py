@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ from django.test import Client
 from annotation import gateway_calls
 from annotation.accounts import CONTEXT
 from annotation.gateway import Allow, decide
-from annotation.labelstudio import Account
+from annotation.labelstudio import Account, LabelStudioError
 from annotation.models import Annotator
 from consent import ledger
 from consent.sealed_text import seal_text
@@ -28,31 +29,60 @@ WHO_AM_I = "/api/current-user/whoami"
 SOON = 0.5  # seconds in which a call that nobody keeps back would have come
 
 
+class Standing(BaseHTTPRequestHandler):
+    """Who somebody is, and whatever happens before that."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status=200):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = json.dumps({"id": ANN.user}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving(settings, handler):
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        settings.LABEL_STUDIO_URL = f"http://127.0.0.1:{server.server_port}"
+        yield
+        server.shutdown()
+
+
 @pytest.fixture
 def slow(settings):
     """A Label Studio that says when it is asked, and answers once it may."""
     came, may_answer = threading.Semaphore(0), threading.Semaphore(0)
 
-    class Slow(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Slow(Standing):
         def do_GET(self):
             came.release()
             may_answer.acquire()
-            content = json.dumps({"id": ANN.user}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer()
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
-        threading.Thread(target=server.serve_forever).start()
-        settings.LABEL_STUDIO_URL = f"http://127.0.0.1:{server.server_port}"
+    with serving(settings, Slow):
         yield came, may_answer
-        server.shutdown()
+
+
+@pytest.fixture
+def failing(settings):
+    """A Label Studio that answers with these statuses, one after the other; those that it did not get to."""
+    statuses = []
+
+    class Failing(Standing):
+        def do_GET(self):
+            self.answer(statuses.pop(0))
+
+        do_POST = do_GET
+
+    with serving(settings, Failing):
+        yield statuses
 
 
 def who_am_i():
@@ -75,6 +105,26 @@ def test_label_studio_is_asked_in_turns_and_nobody_is_refused(slow, settings):
         assert not came.acquire(timeout=SOON)
         may_answer.release(2 * at_once)
         assert [answer.result(timeout=10).status for answer in answers] == [200] * (2 * at_once)
+
+
+def test_what_fails_at_a_question_is_asked_once_more(failing):
+    """On SQLite Label Studio fails now and then: the page would show an error for it."""
+    failing += [500, 200]
+    assert who_am_i().status == 200
+    failing += [500, 500, 200]
+    with pytest.raises(LabelStudioError):
+        who_am_i()
+    assert failing == [200]
+
+
+def test_an_answer_is_sent_once(failing):
+    """It may be there although its sending failed."""
+    failing += [500, 200]
+    path = "/api/tasks/5/drafts"
+    allowed = decide(method="POST", path=path, query="project=3")
+    with pytest.raises(LabelStudioError):
+        gateway_calls.ask(annotator=None, account=ANN, allowed=allowed, held=None, path=path, body={"result": []})
+    assert failing == [200]
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no pool of connections")
