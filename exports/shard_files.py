@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from exports.shards import PARQUET, PATHS, ROWS
 from exports.writers import Add
 
 WAIT = 5.0  # seconds between two signs of life
+LONGEST_SILENCE = 600.0  # seconds in which a process writes no shard to its end: a large one takes less than one minute
 SHARED_FROM = 500  # photographs: a second process takes a second to start
 # It ends at once: to take all modules apart first would cost a third of what starting does.
 STARTED = "import django, os; django.setup(); from exports import shard_files; shard_files.serve(); os._exit(0)"
@@ -157,11 +159,17 @@ class Second:
         self._process.stdin = None
 
     def finish(self, beat: Callable[[], object] = lambda: None) -> list[Built]:
-        """What it wrote, once it is done. RuntimeError with what went wrong, or if it was never told to begin."""
+        """What it wrote, once it is done. RuntimeError with what went wrong, if it was never told to begin, or if it
+        hangs."""
         if self._process.stdin and self._process.poll() is None:
             raise RuntimeError("the second process that writes shards was not told which")
+        told, since = -1, time.monotonic()
         while (status := self._process.poll()) is None:
             beat()
+            if (size := self._told.stat().st_size) != told:
+                told, since = size, time.monotonic()
+            elif time.monotonic() - since > LONGEST_SILENCE:
+                raise RuntimeError("the second process that writes shards hangs")
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=WAIT)
         if status:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -199,6 +200,16 @@ def test_a_second_process_that_is_killed_is_said_to_be(tmp_path):
         second._process.wait()
         second.begin(Layout("", "", "", [], [], {}))
         with pytest.raises(RuntimeError, match="status -9"):
+            second.finish()
+
+
+def test_a_second_process_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_files, "LONGEST_SILENCE", 0.0)
+    monkeypatch.setattr(shard_files, "WAIT", 0.01)
+    with shard_files.Second(tmp_path) as second:
+        os.kill(second._process.pid, signal.SIGSTOP)
+        second.begin(Layout("", "", "", [], [], {}))
+        with pytest.raises(RuntimeError, match="hangs"):
             second.finish()
 
 
