@@ -3,16 +3,15 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.cache import cache
 
 from annotation.answers import Control, answered
-from collection.models import Image
 from consent.refusals import Refused
 from consent.signing import canonical_json
 from exports.labels import Label, Rules, consolidate
-from exports.models import Item, Release
+from exports.models import Release
 from exports.plans import Before
 from exports.selection import AT_ONCE, Candidate, Photograph, Said, in_batches, said_by_image
 
@@ -51,6 +50,21 @@ def difference(*, release: Release, earlier: Release) -> Difference:
     return _compare(_rows_of(release, said_of(release)), _rows_of(earlier, said_of(earlier)))
 
 
+class _Item(NamedTuple):
+    """What of a release's row is compared, with the size of its photograph under the names that an image has."""
+
+    row_id: str
+    shard: str
+    image_id: uuid.UUID
+    width: int | None
+    height: int | None
+
+
+def _items_of(release: Release) -> Iterator[_Item]:
+    found = release.items.order_by("pk").values_list("row_id", "shard", "image_id", "image__width", "image__height")
+    return map(_Item._make, found.iterator(AT_ONCE))
+
+
 class Ahead:
     """What a release will change since `earlier`. It is told the photographs one by one, in any order.
 
@@ -63,7 +77,7 @@ class Ahead:
         self._rows = self._kept = self._relabelled = 0
         self._before: dict[int, int] = {}  # image to the hash of its labels
         for item, said in _items_with_labels(earlier):
-            self._before[item.image_id.int] = hash(labels_text(said, item.image, earlier.definition.rules))
+            self._before[item.image_id.int] = hash(labels_text(said, item, earlier.definition.rules))
             self.columns_before |= _columns(said)
 
     def add(self, candidate: Candidate) -> None:
@@ -99,18 +113,17 @@ def rows_before(release: Release, *, same_size: bool) -> Iterator[Before]:
     shard, which would be filled otherwise."""
     rules = release.definition.rules
     for item, said in _items_with_labels(release):
-        yield Before(item.row_id, item.shard if same_size else "", labels_text(said, item.image, rules))
+        yield Before(item.row_id, item.shard if same_size else "", labels_text(said, item, rules))
 
 
-def _items_with_labels(release: Release) -> Iterator[tuple[Item, Sequence[Said]]]:
+def _items_with_labels(release: Release) -> Iterator[tuple[_Item, Sequence[Said]]]:
     """Each row of a release with what had been said of its photograph at its snapshot."""
-    items = release.items.select_related("image").only("row_id", "shard", "image__width", "image__height")
-    for some in in_batches(items.order_by("pk").iterator(AT_ONCE)):
+    for some in in_batches(_items_of(release)):
         said = said_by_image(release.definition, release.snapshot_at, images=[item.image_id for item in some])
         yield from ((item, said.get(item.image_id, ())) for item in some)
 
 
-def labels_text(said: Iterable[Said], image: Image | Photograph, rules: Rules) -> str:
+def labels_text(said: Iterable[Said], image: _Item | Photograph, rules: Rules) -> str:
     """The consolidated labels in the one form that two releases are compared by, whatever size either has."""
     return canonical_json(_labels(said, image.width, image.height, rules))
 
@@ -145,12 +158,9 @@ def _compare(now: _Rows, then: _Rows) -> Difference:
 def _rows_of(release: Release, said: Mapping[Any, Sequence[Said]]) -> _Rows:
     """Its rows, with their consolidated labels as they were at its snapshot."""
     rules = release.definition.rules
-    items: Iterable[Item] = release.items.select_related("image").only("row_id", "image__width", "image__height")
     return {
-        item.image_id: _Row(
-            item.row_id, _labels(said.get(item.image_id, ()), item.image.width, item.image.height, rules)
-        )
-        for item in items
+        item.image_id: _Row(item.row_id, _labels(said.get(item.image_id, ()), item.width, item.height, rules))
+        for item in _items_of(release)
     }
 
 

@@ -27,11 +27,12 @@ from consent import desk
 from consent.withdrawals import withdraw
 from exports import assembly, provenance, services, shard_files, shards, splits
 from exports.card import plain
-from exports.definitions import define
+from exports.definitions import current_definition, define
 from exports.models import DeviationReport, FilePurge, Format, Item, Release, ReleaseFile, Split
 from exports.notices import revoke_items
 from exports.pictures import Pictures
 from exports.plans import Plan
+from exports.preview import look_ahead
 from exports.services import Refused, build_release, draft_release, publish_release
 from exports.shard_files import Layout
 from exports.shards import PATHS
@@ -105,6 +106,25 @@ def test_a_plan_asks_the_database_as_often_for_many_as_for_few(tmp_path):
             annotate(make_image(), dataset.campaign, make_annotator(), result())
     assert [rows for rows, _ in asked] == [2, 8, 14]
     assert asked[1][1] == asked[2][1]
+
+
+def test_what_came_before_is_asked_as_often_for_many_as_for_few(tmp_path):
+    """By the build of the next release and by its page: nothing is asked for each row of the release before."""
+    dataset, asked = make_labelled_dataset(people=2, each=1), []
+    for folder in (tmp_path / "few", tmp_path / "many"):
+        folder.mkdir()
+        rows = make_published(dataset).items.count()
+        release = draft_release(dataset=dataset, user=make_manager())
+        with CaptureQueriesContext(connection) as planned, closing(Plan.begin(folder / "plan.sqlite")) as plan:
+            services.plan_release(release, plan, Pictures(None, folder))
+        with CaptureQueriesContext(connection) as foreseen:
+            look_ahead(current_definition(dataset), timezone.now())
+        asked.append((rows, len(planned), len(foreseen)))
+        services.discard_release(release=release, reason="another is next")
+        for _ in range(6):
+            annotate(make_image(), dataset.campaign, make_annotator(), result())
+    assert [rows for rows, *_ in asked] == [2, 8]
+    assert asked[0][1:] == asked[1][1:]
 
 
 def test_whoever_goes_through_the_rows_of_a_plan_keeps_the_lease(tmp_path):
