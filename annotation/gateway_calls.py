@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 import httpx
@@ -34,8 +34,10 @@ TIMEOUT = httpx.Timeout(20.0, connect=3.0, pool=30.0)  # seconds; `pool`: until 
 PASSED_BACK = ("content-type", "content-length", "content-encoding", "last-modified", "etag", "cache-control")
 PASSED_ON = ("accept-encoding", "if-modified-since", "if-none-match")
 
-FILES_AT_ONCE = 64
+FILES_AT_ONCE = 32
+MOST_WAITING = 64  # calls, under way or waiting for their turn: half of the threads that README names for a process
 _making = Lock()
+_room = BoundedSemaphore(MOST_WAITING)
 LONGEST_SECONDS = 1e9
 LARGEST_ID = 2**63
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -253,13 +255,18 @@ def _send(account: Account, method: str, path: str, **request: Any) -> httpx.Res
 def _send_once(account: Account, method: str, path: str, **request: Any) -> httpx.Response:
     headers = {"Authorization": f"Token {account.token}", "Accept": "application/json", "Accept-Encoding": "identity"}
     asked = httpx.Request(method, _address(path), headers=headers, **request)
-    answer = _exchange(asked, _transport("calls", settings.LABEL_STUDIO_CALLS))
+    if not _room.acquire(blocking=False):  # it hangs, or nearly: the rest of the site needs threads as well
+        raise LabelStudioError(f"{MOST_WAITING} calls wait for Label Studio: {method} {path} is not sent.", retry=True)
     try:
-        answer.read()
-    except httpx.HTTPError as error:
-        raise _away(method, path, error) from error
+        answer = _exchange(asked, _transport("calls", settings.LABEL_STUDIO_CALLS))
+        try:
+            answer.read()
+        except httpx.HTTPError as error:
+            raise _away(method, path, error) from error
+        finally:
+            answer.close()
     finally:
-        answer.close()
+        _room.release()
     return answer
 
 

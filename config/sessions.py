@@ -18,6 +18,10 @@ KEPT = Question(
 class SessionStore(db.SessionStore):
     """Asked at every request of somebody signed in, where Django would take most of a millisecond to write it."""
 
+    def _validate_session_key(self, key: str | None) -> bool:
+        """PostgreSQL fails at a key with NUL in it, which a cookie may say."""
+        return bool(super()._validate_session_key(key)) and "\0" not in str(key)
+
     def load(self) -> dict[str, Any]:
         kept = KEPT.ask(key=self.session_key, at=timezone.now())
         return self.decode(kept[0][0]) if kept else super().load()  # which forgets the key

@@ -172,14 +172,17 @@ def plan_release(release: Release, plan: Plan, pictures: Pictures) -> Summary:
 
 def record_plan(release: Release, plan: Plan) -> Checkpoint:
     """What has to stand before a release is built: splits, attested bases under the checkpoint that is returned, and
-    the deviation report. A build that starts again finds them."""
+    the deviation report. A build that starts again finds them; Refused if they are about somebody who was erased since.
+    """
     splits.record(release.dataset, plan.splits())
     provenance.attest(release, plan)
     checkpoint = provenance.sealed_checkpoint(release)
     if checkpoint is None:
         raise RuntimeError("the ledger is being sealed by another process; tried again soon")
     images = selection.images_among(release.dataset, release.snapshot_at, plan.images())
-    deviation_reports.make_report(release=release, images=images)
+    report = deviation_reports.make_report(release=release, images=images)
+    if (report.content["rows"], release.attestations.count()) != (len(plan), plan.bases):
+        raise Refused("Photographs were erased while it was built. Draft again.")
     return checkpoint
 
 

@@ -107,6 +107,23 @@ def test_label_studio_is_asked_in_turns_and_nobody_is_refused(slow, settings):
         assert [answer.result(timeout=10).status for answer in answers] == [200] * (2 * at_once)
 
 
+def test_a_label_studio_that_hangs_keeps_some_threads_and_not_all(slow, monkeypatch):
+    """Whoever comes when as many wait as may is told so at once."""
+    came, may_answer = slow
+    monkeypatch.setattr(gateway_calls, "_room", threading.BoundedSemaphore(2))
+    with ThreadPoolExecutor(2) as people:
+        waiting = [people.submit(who_am_i) for _ in range(2)]
+        try:
+            assert came.acquire(timeout=10)
+            assert came.acquire(timeout=10)
+            with pytest.raises(LabelStudioError, match="is not sent"):
+                who_am_i()
+        finally:
+            may_answer.release(3)
+        assert [answer.result(timeout=10).status for answer in waiting] == [200, 200]
+    assert who_am_i().status == 200
+
+
 def test_what_fails_at_a_question_is_asked_once_more(failing):
     """On SQLite Label Studio fails now and then: the page would show an error for it."""
     failing += [500, 200]

@@ -43,6 +43,12 @@ def test_what_is_known_of_them_is_theirs(ann):
     assert known.user == ann.annotator.user
 
 
+def test_a_cookie_with_nul_is_no_session(ann, settings):
+    """PostgreSQL takes no such text, and a cookie may say it in octal."""
+    ann.client.cookies[settings.SESSION_COOKIE_NAME] = "\0" + "a" * 31
+    assert status(ann) == 403
+
+
 def sign_out(ann, settings):
     ann.client.get("/", headers={"host": "testserver"})
     ann.client.session.flush()

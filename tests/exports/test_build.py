@@ -21,8 +21,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from markdown_it import MarkdownIt
 
-from collection import freezes, workplaces
-from collection.models import Image
+from collection import erasure, freezes, workplaces
+from collection.models import Image, Removal
+from collection.removals import remove_images
 from consent import desk
 from consent.withdrawals import withdraw
 from exports import assembly, provenance, services, shard_files, shards, splits
@@ -453,6 +454,29 @@ def test_rights_lost_while_drafted_discard_the_release():
     assert "Draft again" in release.last_error
     assert not Split.objects.exists()
     assert not DeviationReport.objects.exists()
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_what_is_erased_between_two_attempts_is_in_no_report(each, monkeypatch):
+    """The first recorded a report and attestations and failed; what is erased is no candidate of the second."""
+    release = draft_release(dataset=make_labelled_dataset(people=3, each=each), user=make_manager())
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(services, "write_files", fail)
+    build_release(release_id=release.pk)
+    monkeypatch.undo()
+    report = DeviationReport.objects.get(release=release)
+    assert report.content["rows"] == 3 * each
+    remove_images(images=Image.objects.order_by("pk")[:1], cause=Removal.Cause.WITHDRAWN)
+    assert erasure.purge_withdrawn() == 1
+    Release.objects.update(next_attempt_at=timezone.now())
+    build_release(release_id=release.pk)
+    release.refresh_from_db()
+    assert (release.state, release.last_error) == (
+        "discarded", "Photographs were erased while it was built. Draft again."
+    )  # fmt: skip
 
 
 def test_rights_are_looked_at_again_before_any_photograph_is_read(small_shards, monkeypatch):
