@@ -20,7 +20,7 @@ class SessionStore(db.SessionStore):
 
     def _validate_session_key(self, key: str | None) -> bool:
         """PostgreSQL fails at a key with NUL in it, which a cookie may say."""
-        return bool(super()._validate_session_key(key)) and "\0" not in str(key)
+        return bool(super()._validate_session_key(key)) and "\0" not in str(key)  # type: ignore[misc]  # unknown to the stubs
 
     def load(self) -> dict[str, Any]:
         kept = KEPT.ask(key=self.session_key, at=timezone.now())
