@@ -89,9 +89,10 @@ class Question(_Written):
 
 def _cursor() -> CursorWrapper:
     """On PostgreSQL one that leaves the values to the server: it plans what it is asked often only once for a
-    connection (`prepare_threshold`), and planning the rights check takes it three times as long as running it."""
+    connection (`prepare_threshold`), and planning the rights check takes it three times as long as running it. Where
+    statements are noted (DEBUG, tests) Django's own: of a kept plan it could not say what was asked."""
     cursor = connection.cursor()
-    if connection.vendor == "postgresql":
+    if connection.vendor == "postgresql" and not connection.queries_logged:
         cursor.cursor = psycopg.Cursor(connection.connection)
     return cursor
 
