@@ -86,7 +86,7 @@ def with_room(contributor: uuid.UUID) -> CallQuerySet:
 
 def _sent(contributor: uuid.UUID, call: int | OuterRef) -> ImageQuerySet:
     """What this person sent to a call, but for what was turned down."""
-    theirs = Consent.objects.filter(contributor=contributor).values("pk")  # by index, as in `standing`
+    theirs = Consent.objects.filter(contributor=contributor).values("pk")  # by index, among however many photographs
     return Image.objects.filter(call=call, consent__in=theirs).exclude(status=ImageStatus.REJECTED)
 
 
@@ -134,8 +134,7 @@ def _is_newcomer(contributor: Contributor, call: Call) -> bool:
 
 def standing(*, contributor: Contributor, call: Call) -> Standing:
     """Where this contributor stands with the call at this moment."""
-    theirs = list(contributor.consents.values_list("pk", flat=True))  # by index, among however many photographs
-    sent = call.images.filter(consent__in=theirs).exclude(status=ImageStatus.REJECTED).count()
+    sent = count_sent(contributor=contributor, call=call)
     targets = list(call.targets.order_by("pk"))
     answers = demographics.answers_in_force(contributor) if targets else {}
     open_to_them = (target for target in targets if _may_fit(target, answers))

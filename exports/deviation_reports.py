@@ -36,7 +36,7 @@ def make_report(*, release: Release, images: Iterable[Depicted]) -> DeviationRep
     if report := DeviationReport.objects.filter(release=release).first():
         return report
     pairs = Pairs()
-    section = _section(release, rows_of_images(release, images, pairs.add if release.dataset.campaign else None))
+    section = _section(release, rows_of_images(release, images, pairs.add))
     document = {"kind": "release", "snapshot_at": utc_text(release.snapshot_at), **section}
     if release.dataset.campaign:
         document["annotator_regions"] = regions_in_a_word(pairs)

@@ -51,8 +51,8 @@ class Gunicorn:
         self.process.wait()
 
 
-def wait_until(condition, what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
+def wait_until(condition, what: str, within: float = DEADLINE) -> None:
+    deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)

@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,10 @@ from tests.browser.test_sign_and_upload import overflow
 from tests.collection.factories import make_call
 from tests.collection.pictures import jpeg, portrait
 from tests.consent.factories import PASSWORD, make_consent
+from tests.gunicorn import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SLOWLY = 3_000_000  # bytes a second
-DEADLINE = 30.0
 
 
 @pytest.fixture
@@ -63,13 +62,6 @@ def large(folder: Path) -> Path:
 def slow_down(page: Page) -> None:
     throttle = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": SLOWLY}
     page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", throttle)
-
-
-def wait_until(condition, what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def arrived() -> int:
@@ -152,7 +144,7 @@ def test_a_connection_lost_in_the_middle_is_taken_up_again(sender: Page, tmp_pat
     slow_down(sender)
     choose(sender, photo)
     send(sender)
-    wait_until(lambda: arrived() > 0, "nothing arrived")
+    wait_until(lambda: arrived() > 0, "nothing arrived", within=30.0)
     sender.context.set_offline(True)
     before = arrived()
     assert 0 < before < photo.stat().st_size
@@ -180,7 +172,7 @@ def test_a_closed_tab_goes_on_where_it_was(sender: Page, tmp_path):
     slow_down(sender)
     choose(sender, photo)
     send(sender)
-    wait_until(lambda: arrived() > 0, "nothing arrived")
+    wait_until(lambda: arrived() > 0, "nothing arrived", within=30.0)
     context = sender.context
     sender.close()
     before = arrived()

@@ -215,7 +215,7 @@ def test_r29_answers_count_until_the_day_of_their_deletion_and_no_longer(call):
 
 def test_without_targets_nobody_is_asked_and_no_answer_is_read(call, django_assert_num_queries):
     consent = signer(call, gender="woman")
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         assert targets.standing(contributor=consent.contributor, call=call) == targets.Standing(sent=0)
 
 
